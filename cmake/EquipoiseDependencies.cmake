@@ -1,0 +1,13 @@
+# The libraries that are not ours, each found once. Debian and Ubuntu package names: see ./dev.
+find_package(Threads REQUIRED)
+if(NOT EQUIPOISE_STD_THREADS)
+  find_package(OpenMP REQUIRED COMPONENTS CXX)
+endif()
+find_package(BLAS REQUIRED)
+find_package(faiss CONFIG REQUIRED)
+find_package(ICU REQUIRED COMPONENTS uc i18n)
+find_package(fmt CONFIG REQUIRED)
+find_package(nlohmann_json CONFIG REQUIRED)
+find_path(EQUIPOISE_STEMMER_INCLUDE libstemmer.h REQUIRED)
+find_library(EQUIPOISE_STEMMER_LIBRARY stemmer REQUIRED)
+find_path(EQUIPOISE_XXHASH_INCLUDE xxhash.h REQUIRED)

@@ -1,0 +1,38 @@
+# What a person configuring the project can choose, and the flags every target shares.
+if(PROJECT_IS_TOP_LEVEL)
+  set(_equipoise_top ON)
+else()
+  set(_equipoise_top OFF)
+endif()
+
+option(BUILD_SHARED_LIBS "Build libequipoise.so instead of libequipoise.a" OFF)
+option(EQUIPOISE_BUILD_CLI "Build the program equipoise" ${_equipoise_top})
+option(EQUIPOISE_BUILD_TESTS "Build the tests" ${_equipoise_top})
+option(EQUIPOISE_BUILD_BENCH "Build the micro-benchmarks" ${_equipoise_top})
+option(EQUIPOISE_BUILD_FUZZ "Build the libFuzzer targets (clang only)" OFF)
+option(EQUIPOISE_INSTALL "Generate install rules" ${_equipoise_top})
+option(EQUIPOISE_WERROR "Treat warnings as errors" OFF)
+option(EQUIPOISE_STD_THREADS "Split work over std::thread instead of OpenMP (thread sanitizer)" OFF)
+set(EQUIPOISE_SANITIZE "" CACHE STRING "Sanitizers, as in -fsanitize=: address,undefined or thread")
+
+if(_equipoise_top AND NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+endif()
+
+if(_equipoise_top)
+  set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+  set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+endif()
+
+add_library(equipoise_flags INTERFACE)
+target_compile_features(equipoise_flags INTERFACE cxx_std_20)
+target_compile_options(equipoise_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+                       -Wno-sign-conversion -Wnon-virtual-dtor)
+if(EQUIPOISE_WERROR)
+  target_compile_options(equipoise_flags INTERFACE -Werror)
+endif()
+if(EQUIPOISE_SANITIZE)
+  target_compile_options(equipoise_flags INTERFACE -fsanitize=${EQUIPOISE_SANITIZE}
+                         -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(equipoise_flags INTERFACE -fsanitize=${EQUIPOISE_SANITIZE})
+endif()

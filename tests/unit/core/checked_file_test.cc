@@ -1,0 +1,109 @@
+#include <cstdint>
+#include <numeric>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <equipoise/core/checked_file.h>
+
+#include "temp_folder.h"
+
+namespace equipoise {
+namespace {
+
+using testing::ReadFile;
+using testing::TempFolder;
+using testing::WriteFile;
+
+std::string WriteSample(const TempFolder& folder) {
+  const std::string path = folder.path("sample.eqx");
+  auto writer = CheckedFileWriter::Create(path, "sample", 3);
+  EXPECT_TRUE(writer.ok());
+  std::vector<std::uint32_t> numbers(100);
+  std::iota(numbers.begin(), numbers.end(), 0u);
+  const std::string text = "hello";
+  EXPECT_TRUE(writer->Section<std::uint32_t>("numbers", numbers).ok());
+  EXPECT_TRUE(writer->Section<char>("text", text).ok());
+  EXPECT_TRUE(writer->Section<char>("empty", std::string()).ok());
+  EXPECT_TRUE(writer->Finish().ok());
+  return path;
+}
+
+TEST(CheckedFile, ReadsBackWhatWasWritten) {
+  TempFolder folder;
+  auto file = CheckedFile::Open(WriteSample(folder), "sample", 3);
+  ASSERT_TRUE(file.ok()) << file.error().ToString();
+  EXPECT_EQ(file->version(), 3u);
+  auto numbers = file->SectionOf<std::uint32_t>("numbers", 100);
+  ASSERT_TRUE(numbers.ok());
+  EXPECT_EQ((*numbers)[99], 99u);
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(numbers->data()) % 64, 0u);
+  auto text = file->SectionOf<char>("text");
+  ASSERT_TRUE(text.ok());
+  EXPECT_EQ(std::string(text->begin(), text->end()), "hello");
+  EXPECT_EQ(file->SectionOf<char>("empty")->size(), 0u);
+  EXPECT_EQ(file->SectionOf<std::uint32_t>("numbers", 99).error().code(), Code::kCorruption);
+  EXPECT_EQ(file->SectionOf<std::uint32_t>("text").error().code(), Code::kCorruption);
+  EXPECT_EQ(file->Section("other").error().code(), Code::kCorruption);
+  EXPECT_TRUE(file->Verify().ok());
+}
+
+TEST(CheckedFile, FindsEverySingleFlippedByte) {
+  TempFolder folder;
+  const std::string path = WriteSample(folder);
+  const std::string whole = ReadFile(path);
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    std::string changed = whole;
+    changed[i] = static_cast<char>(changed[i] ^ 0x10);
+    WriteFile(path, changed);
+    auto file = CheckedFile::Open(path, "sample", 3);
+    if (!file.ok()) continue;
+    EXPECT_EQ(file->Verify().code(), Code::kCorruption) << "byte " << i;
+  }
+}
+
+TEST(CheckedFile, RefusesEveryTruncationAndAnAddedByte) {
+  TempFolder folder;
+  const std::string path = WriteSample(folder);
+  const std::string whole = ReadFile(path);
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    WriteFile(path, whole.substr(0, size));
+    EXPECT_EQ(CheckedFile::Open(path, "sample", 3).error().code(), Code::kCorruption) << size;
+  }
+  WriteFile(path, whole + "x");
+  EXPECT_EQ(CheckedFile::Open(path, "sample", 3).error().code(), Code::kCorruption);
+}
+
+TEST(CheckedFile, RefusesAnotherKindANewerVersionAndAMissingFile) {
+  TempFolder folder;
+  const std::string path = WriteSample(folder);
+  EXPECT_EQ(CheckedFile::Open(path, "other", 3).error().code(), Code::kCorruption);
+  EXPECT_EQ(CheckedFile::Open(path, "sample", 2).error().code(), Code::kUnsupported);
+  EXPECT_EQ(CheckedFile::Open(folder.path("none"), "sample", 3).error().code(), Code::kNotFound);
+  EXPECT_EQ(CheckedFile::Open(folder.root(), "sample", 3).error().code(), Code::kIo);
+}
+
+TEST(CheckedFile, UnfinishedWriterLeavesNoFile) {
+  TempFolder folder;
+  const std::string path = folder.path("unfinished");
+  {
+    auto writer = CheckedFileWriter::Create(path, "sample", 1);
+    ASSERT_TRUE(writer.ok());
+    ASSERT_TRUE(writer->BeginSection("a").ok());
+  }
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST(CheckedFile, ReportsAFullDisk) {
+  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full on this system";
+  auto writer = CheckedFileWriter::Create("/dev/full", "sample", 1);
+  ASSERT_TRUE(writer.ok());
+  ASSERT_TRUE(writer->BeginSection("a").ok());
+  Status status = writer->Append(std::vector<std::byte>(1 << 20));
+  EXPECT_EQ(status.code(), Code::kIo);
+  EXPECT_NE(status.message().find("No space left"), std::string::npos) << status.ToString();
+  EXPECT_EQ(writer->Finish().code(), Code::kIo);
+}
+
+}  // namespace
+}  // namespace equipoise
