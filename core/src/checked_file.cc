@@ -177,7 +177,9 @@ Result<CheckedFileWriter> CheckedFileWriter::Create(const std::string& path, std
   state->finished = true;  // nothing of ours to remove until the file is made
   state->fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (state->fd < 0) return IoError(path, "create", errno);
-  state->finished = false;
+  // Only a regular file is ours to remove: a device such as /dev/full is not.
+  struct stat info {};
+  state->finished = ::fstat(state->fd, &info) != 0 || !S_ISREG(info.st_mode);
   std::memcpy(state->header.magic, kMagic, sizeof(kMagic));
   std::memcpy(state->header.kind, kind.data(), kind.size());
   state->header.version = version;
