@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <charconv>
-#include <nlohmann/json.hpp>
 #include <system_error>
 #include <unordered_map>
 #include <utility>
@@ -9,6 +8,7 @@
 
 #include <equipoise/core/check.h>
 #include <equipoise/core/checked_file.h>
+#include <equipoise/core/json_lines.h>
 #include <equipoise/core/ranking_measures.h>
 #include <equipoise/engine/judgments.h>
 
@@ -16,35 +16,6 @@
 
 namespace equipoise {
 namespace {
-
-using Json = nlohmann::json;
-
-Result<Queries::Item> ParseQuery(const std::string& path, std::int64_t line,
-                                 std::string_view text) {
-  if (!IsUtf8(text)) return BadLine(path, line, "invalid UTF-8; convert the file to UTF-8");
-  Json json;
-  try {
-    json = Json::parse(text);
-  } catch (const Json::exception& error) {
-    // The library's text starts with its own name and "line 1": only the column on says something.
-    std::string_view why = error.what();
-    why.remove_prefix(std::min(why.find("column"), why.size()));
-    return BadLine(path, line, fmt::format("malformed JSON: {}", Shortened(why, 200)));
-  }
-  if (!json.is_object())
-    return BadLine(path, line, "each line must be a JSON object {\"_id\": ..., \"text\": ...}");
-  Queries::Item item;
-  const auto id = json.find("_id");
-  if (id == json.end()) return BadLine(path, line, "missing \"_id\"", "_id");
-  if (!id->is_string()) return BadLine(path, line, "\"_id\" must be a string", "_id");
-  item.id = id->get<std::string>();
-  if (item.id.empty()) return BadLine(path, line, "\"_id\" is empty", "_id");
-  if (const auto found = json.find("text"); found != json.end() && !found->is_null()) {
-    if (!found->is_string()) return BadLine(path, line, "\"text\" must be a string", "text");
-    item.text = found->get<std::string>();
-  }
-  return item;
-}
 
 // The columns that both formats of judgments have.
 struct JudgmentLine {
@@ -71,20 +42,24 @@ bool IsHeader(const TextColumns& columns) {
 
 Result<Queries> Queries::Read(const std::string& path) {
   return WithoutBadAlloc<Queries>(path, [&]() -> Result<Queries> {
-    EQUIPOISE_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
+    EQUIPOISE_ASSIGN_OR_RETURN(JsonLines lines, JsonLines::Open(path));
     Queries out;
     std::vector<std::int64_t> line_of;
-    TextLines lines(file.bytes());
-    while (const auto line = lines.Next()) {
-      EQUIPOISE_ASSIGN_OR_RETURN(Item item, ParseQuery(path, lines.number(), *line));
+    nlohmann::json object;
+    while (true) {
+      EQUIPOISE_ASSIGN_OR_RETURN(const bool more, lines.Next(&object));
+      if (!more) break;
+      Item item;
+      EQUIPOISE_ASSIGN_OR_RETURN(item.id, lines.Id(object));
+      EQUIPOISE_ASSIGN_OR_RETURN(item.text, lines.Text(object, "text"));
       const auto [at, added] = out.rows_.emplace(item.id, out.items_.size());
       if (!added)
-        return BadLine(path, lines.number(),
+        return BadLine(path, lines.line(),
                        fmt::format("\"_id\" {} was used before, in line {}", Quoted(item.id),
                                    line_of[at->second]),
                        "_id");
       out.items_.push_back(std::move(item));
-      line_of.push_back(lines.number());
+      line_of.push_back(lines.line());
     }
     return out;
   });

@@ -81,13 +81,13 @@ bool IsUtf8(std::string_view text) {
   return true;
 }
 
-std::string Shortened(std::string_view text, std::size_t bytes) {
-  if (text.size() <= bytes) return std::string(text);
-  while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xC0) == 0x80) --bytes;
-  return std::string(text.substr(0, bytes)) + "...";
+std::string Quoted(std::string_view text) {
+  constexpr std::size_t kShown = 60;
+  if (text.size() <= kShown) return fmt::format("\"{}\"", text);
+  std::size_t end = kShown;  // cut between characters
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return fmt::format("\"{}...\"", text.substr(0, end));
 }
-
-std::string Quoted(std::string_view text) { return fmt::format("\"{}\"", Shortened(text, 60)); }
 
 Status BadLine(const std::string& path, std::int64_t line, std::string message, std::string field) {
   return Status(Code::kInvalidArgument, std::move(message),

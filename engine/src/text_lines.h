@@ -48,9 +48,6 @@ TextColumns SplitOnTabs(std::string_view line);
 /// forms).
 bool IsUtf8(std::string_view text);
 
-/// At most this many bytes of valid UTF-8, cut between characters, with "..." where it was cut.
-std::string Shortened(std::string_view text, std::size_t bytes);
-
 /// The text in double quotes for a message, cut to a readable length.
 std::string Quoted(std::string_view text);
 

@@ -24,11 +24,11 @@ class EQUIPOISE_API Queries {
     std::string text;  ///< may be empty
   };
 
-  /// Reads one JSON object a line: `_id`, a string that is not empty and not used twice, and
-  /// `text`, a string; absent or null is an empty text (the query is a vector alone). Further
-  /// fields are ignored, as are blank lines and a byte-order mark at the start of the file. Order
-  /// that of the file Errors   kNotFound, kIo; kInvalidArgument with file and line: malformed JSON,
-  /// invalid UTF-8,
+  /// Reads one JSON object a line: `_id`, a string that is not empty or an integer (taken as its
+  /// digits), not used twice; and `text`, a string: absent or null, the query is a vector alone.
+  /// Further fields, blank lines and a byte-order mark at the start of the file are passed over.
+  /// Order    that of the file
+  /// Errors   kNotFound, kIo; kInvalidArgument with file and line: malformed JSON, invalid UTF-8,
   ///          not an object, missing, empty or duplicate `_id`, a field of another type
   static Result<Queries> Read(const std::string& path);
   /// The same from memory.

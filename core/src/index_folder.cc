@@ -1,0 +1,319 @@
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <filesystem>
+#include <optional>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include <equipoise/core/check.h>
+#include <equipoise/core/checked_file.h>
+#include <equipoise/core/index_folder.h>
+#include <equipoise/core/version.h>
+
+namespace equipoise {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr std::string_view kMagic = "equipoise-index ";
+constexpr std::string_view kTrailer = "xxh3 ";
+constexpr std::string_view kGeneration = "generation-";
+constexpr std::string_view kPartial = ".partial";
+
+std::string Join(const std::string& folder, std::string_view name) {
+  return (fs::path(folder) / name).string();
+}
+
+std::string Hex(std::uint64_t value) { return fmt::format("{:016x}", value); }
+
+std::optional<std::uint64_t> ParseHex(std::string_view text) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, 16);
+  if (error != std::errc() || end != text.data() + text.size() || text.size() != 16) return {};
+  return value;
+}
+
+std::optional<int> ParseInt(std::string_view text) {
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return {};
+  return value;
+}
+
+Status IoError(const std::string& path, std::string_view what, int error) {
+  return Status(Code::kIo, fmt::format("cannot {}: {}", what, std::strerror(error)),
+                {.file = path});
+}
+
+Status Changed(const std::string& path, std::string_view why) {
+  return Status(Code::kCorruption,
+                fmt::format("{}; the index is damaged: build it again with `equipoise index`", why),
+                {.file = path});
+}
+
+std::string_view AsText(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+/// Flushes a folder's entries (names made and renamed) to the disk.
+Status SyncFolder(const std::string& folder) {
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return IoError(folder, "open", errno);
+  const int failed = ::fsync(fd) != 0 ? errno : 0;
+  ::close(fd);
+  return failed ? IoError(folder, "flush", failed) : Status();
+}
+
+/// Writes a small file wholly or not at all.
+Status WriteAtomically(const std::string& path, std::string_view content) {
+  const std::string aside = path + std::string(kPartial);
+  const int fd = ::open(aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd < 0) return IoError(aside, "create", errno);
+  const char* data = content.data();
+  std::size_t left = content.size();
+  int failed = 0;
+  while (left > 0 && failed == 0) {
+    const ssize_t written = ::write(fd, data, left);
+    if (written >= 0) {
+      data += written;
+      left -= static_cast<std::size_t>(written);
+    } else if (errno != EINTR) {
+      failed = errno;
+    }
+  }
+  if (failed == 0 && ::fsync(fd) != 0) failed = errno;
+  if (::close(fd) != 0 && failed == 0) failed = errno;
+  if (failed == 0 && ::rename(aside.c_str(), path.c_str()) != 0) failed = errno;
+  if (failed != 0) {
+    ::unlink(aside.c_str());
+    return IoError(path, "write", failed);
+  }
+  return SyncFolder(fs::path(path).parent_path().string());
+}
+
+/// True where every entry of the folder is one that this library makes.
+bool IsOurs(const fs::path& folder) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    const std::string name = entry.path().filename().string();
+    if (name != "LOCK" && name != "MANIFEST" && name != "MANIFEST.partial" &&
+        !name.starts_with(kGeneration))
+      return false;
+  }
+  return !error;
+}
+
+std::uint64_t GenerationNumber(std::string_view name) {
+  std::uint64_t number = 0;
+  if (!name.starts_with(kGeneration)) return 0;
+  name.remove_prefix(kGeneration.size());
+  std::from_chars(name.data(), name.data() + name.size(), number);
+  return number;
+}
+
+}  // namespace
+
+std::string Manifest::PathOf(const std::string& folder, std::string_view name) const {
+  return (fs::path(folder) / generation / name).string();
+}
+
+Result<Manifest> ReadManifest(const std::string& folder) {
+  std::error_code ignored;
+  if (!fs::exists(folder, ignored))
+    return Status(Code::kNotFound, "no such index folder; `equipoise index` makes one",
+                  {.file = folder});
+  if (!fs::is_directory(folder, ignored))
+    return Status(Code::kInvalidArgument, "is a file, not an index folder", {.file = folder});
+  const std::string path = Join(folder, "MANIFEST");
+  auto mapped = MappedFile::Open(path);
+  if (!mapped) {
+    if (mapped.error().code() != Code::kNotFound) return mapped.error();
+    return Status(Code::kInvalidArgument,
+                  "is not an index: it has no MANIFEST; `equipoise index` makes one",
+                  {.file = folder});
+  }
+
+  const std::string_view text = AsText(mapped->bytes());
+  const std::size_t first = text.find('\n');
+  if (!text.starts_with(kMagic) || first == std::string_view::npos)
+    return Changed(path, "does not start with \"equipoise-index VERSION\"");
+  const auto version = ParseInt(text.substr(kMagic.size(), first - kMagic.size()));
+  if (!version) return Changed(path, "has no format version in its first line");
+  // The last line is "xxh3 " + 16 digits + newline, over everything before it.
+  const std::size_t trailer = kTrailer.size() + 17;
+  if (text.size() < first + 1 + trailer) return Changed(path, "has been cut");
+  const std::string_view body = text.substr(0, text.size() - trailer);
+  const std::string_view last = text.substr(body.size());
+  const auto checksum = ParseHex(last.substr(kTrailer.size(), 16));
+  if (!last.starts_with(kTrailer) || last.back() != '\n' || !checksum ||
+      last.substr(kTrailer.size(), 16) != Hex(Checksum(std::as_bytes(std::span(body)))))
+    return Changed(path, "has changed: its checksum does not match");
+  // Only now, since a changed byte in the version is damage and not another version.
+  if (*version > kIndexFormatVersion)
+    return Status(Code::kUnsupported,
+                  fmt::format("is of index format {}, newer than the {} that this program reads; "
+                              "use a newer equipoise",
+                              *version, kIndexFormatVersion),
+                  {.file = folder});
+  if (*version < kIndexFormatVersion)
+    return Status(Code::kUnsupported,
+                  fmt::format("is of index format {}, which is no longer read; build it again: "
+                              "equipoise index --corpus CORPUS --out {}",
+                              *version, folder),
+                  {.file = folder});
+
+  try {
+    const json object = json::parse(body.substr(first + 1));
+    Manifest manifest;
+    manifest.format_version = *version;
+    manifest.library_version = object.at("library_version").get<std::string>();
+    manifest.generation = object.at("generation").get<std::string>();
+    manifest.settings = object.at("settings").dump();
+    for (const json& file : object.at("files")) {
+      const auto sum = ParseHex(file.at("checksum").get<std::string>());
+      if (!sum) return Changed(path, "has a malformed checksum");
+      manifest.files.push_back(
+          {file.at("name").get<std::string>(), file.at("bytes").get<std::uint64_t>(), *sum});
+    }
+    return manifest;
+  } catch (const std::exception& error) {
+    return Changed(path, error.what());
+  }
+}
+
+Status CheckFiles(const std::string& folder, const Manifest& manifest) {
+  for (const Manifest::File& file : manifest.files) {
+    const std::string path = manifest.PathOf(folder, file.name);
+    EQUIPOISE_ASSIGN_OR_RETURN(const MappedFile mapped, MappedFile::Open(path));
+    const auto bytes = mapped.bytes();
+    if (bytes.size() != file.bytes || bytes.size() < 64)
+      return Changed(path, fmt::format("has {} bytes where {} were written", bytes.size(),
+                                       file.bytes));
+    std::uint64_t checksum = 0;  // the last field of a checked file's header
+    std::memcpy(&checksum, bytes.data() + 56, sizeof(checksum));
+    if (checksum != file.checksum)
+      return Changed(path, "is not the file that the manifest names (another checksum)");
+  }
+  return {};
+}
+
+// IndexFolderWriter
+
+struct IndexFolderWriter::State {
+  std::string folder;
+  std::string generation;  // final name
+  std::string aside;       // path of the folder being written
+  int lock = -1;
+  bool made_folder = false;
+  bool committed = false;
+
+  ~State() {
+    std::error_code ignored;
+    if (!committed && !aside.empty()) fs::remove_all(aside, ignored);
+    if (!committed && made_folder) {
+      fs::remove(Join(folder, "LOCK"), ignored);
+      fs::remove(folder, ignored);
+    }
+    if (lock >= 0) ::close(lock);
+  }
+};
+
+IndexFolderWriter::IndexFolderWriter(std::unique_ptr<State> state) : state_(std::move(state)) {}
+IndexFolderWriter::IndexFolderWriter(IndexFolderWriter&&) noexcept = default;
+IndexFolderWriter& IndexFolderWriter::operator=(IndexFolderWriter&&) noexcept = default;
+IndexFolderWriter::~IndexFolderWriter() = default;
+
+Result<IndexFolderWriter> IndexFolderWriter::Begin(const std::string& folder) {
+  if (folder.empty())
+    return Status(Code::kInvalidArgument, "the index folder has no name", {.field = "out"});
+  auto state = std::make_unique<State>();
+  state->folder = folder;
+  std::error_code error;
+  if (!fs::exists(folder, error)) {
+    state->made_folder = fs::create_directories(folder, error);
+    if (error) return IoError(folder, "create the folder", error.value());
+  } else if (!fs::is_directory(folder, error)) {
+    return Status(Code::kInvalidArgument, "is a file; an index is a folder", {.file = folder});
+  } else if (!IsOurs(folder)) {
+    return Status(Code::kInvalidArgument,
+                  "holds files that are not an index, and they are left alone; name an empty or a "
+                  "new folder",
+                  {.file = folder});
+  }
+
+  const std::string lock = Join(folder, "LOCK");
+  state->lock = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (state->lock < 0) return IoError(lock, "create", errno);
+  if (::flock(state->lock, LOCK_EX | LOCK_NB) != 0) {
+    state->made_folder = false;  // its maker is the other process
+    return Status(Code::kUnavailable, "another process is writing this index; wait for it",
+                  {.file = folder});
+  }
+
+  std::uint64_t newest = 0;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    const std::string name = entry.path().filename().string();
+    newest = std::max(newest, GenerationNumber(name));
+    // What a killed writer left; nobody else writes here while we hold the lock.
+    if (name.starts_with(kGeneration) && name.ends_with(kPartial)) {
+      std::error_code ignored;
+      fs::remove_all(entry.path(), ignored);
+    }
+  }
+  state->generation = fmt::format("{}{}", kGeneration, newest + 1);
+  state->aside = Join(folder, state->generation + std::string(kPartial));
+  if (!fs::create_directory(state->aside, error))
+    return IoError(state->aside, "create the folder", error.value());
+  return IndexFolderWriter(std::move(state));
+}
+
+std::string IndexFolderWriter::PathOf(std::string_view name) const {
+  return Join(state_->aside, name);
+}
+
+Status IndexFolderWriter::Commit(const std::vector<std::string>& names, std::string_view settings) {
+  State& s = *state_;
+  json object;
+  object["library_version"] = Version();
+  object["generation"] = s.generation;
+  object["settings"] = json::parse(settings, nullptr, false);
+  if (!object["settings"].is_object())
+    return Status(Code::kInternal, "the settings of an index are not a JSON object");
+  object["files"] = json::array();
+  for (const std::string& name : names) {
+    EQUIPOISE_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(PathOf(name)));
+    if (file.bytes().size() < 64) return Status(Code::kInternal, name + " is not a checked file");
+    std::uint64_t checksum = 0;
+    std::memcpy(&checksum, file.bytes().data() + 56, sizeof(checksum));
+    object["files"].push_back(
+        {{"name", name}, {"bytes", file.bytes().size()}, {"checksum", Hex(checksum)}});
+  }
+  EQUIPOISE_RETURN_IF_ERROR(SyncFolder(s.aside));
+
+  const std::string final_path = Join(s.folder, s.generation);
+  if (::rename(s.aside.c_str(), final_path.c_str()) != 0)
+    return IoError(final_path, "rename", errno);
+  s.aside = final_path;  // still removed if the manifest cannot be written
+  std::string text = fmt::format("{}{}\n{}\n", kMagic, kIndexFormatVersion, object.dump(2));
+  text += fmt::format("{}{}\n", kTrailer, Hex(Checksum(std::as_bytes(std::span(text)))));
+  EQUIPOISE_RETURN_IF_ERROR(WriteAtomically(Join(s.folder, "MANIFEST"), text));
+  s.committed = true;
+
+  // Readers that still have the older generation open keep their mappings.
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(s.folder, error)) {
+    const std::string name = entry.path().filename().string();
+    std::error_code ignored;
+    if (name.starts_with(kGeneration) && name != s.generation) fs::remove_all(entry.path(), ignored);
+  }
+  return {};
+}
+
+}  // namespace equipoise
