@@ -10,7 +10,8 @@
 /// within 1/64 (1.6 %) of the true one; count, sum and maximum are exact. The idea is
 /// HdrHistogram's (Gil Tene). Recording is three relaxed atomic operations without a lock:
 /// 7 to 11 ns of processor time, from one thread as from 2, 4 or 8 at once, where reading the clock
-/// twice takes 48 ns (2 cores, 2.6 GHz Xeon, g++ 12 -O3; bench/micro/telemetry_bench.cc).
+/// twice takes 48 ns (2 cores of an AMD EPYC at 2.6 GHz with other work on them, g++ 12 -O3;
+/// bench/micro/telemetry_bench.cc).
 #pragma once
 
 #include <array>
