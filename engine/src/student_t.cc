@@ -7,8 +7,8 @@
 namespace equipoise {
 namespace {
 
-// The continued fraction of I_x(a, b) without its leading factor; quick for x < (a + 1) / (a + b +
-// 2).
+// The continued fraction of I_x(a, b) without its leading factor; it converges quickly for
+// x < (a + 1) / (a + b + 2).
 double BetaFraction(double a, double b, double x) {
   constexpr double kTiny = 1e-300;  // stands in for a denominator of 0
   constexpr double kPrecision = 1e-15;

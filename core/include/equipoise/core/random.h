@@ -39,8 +39,9 @@ class Random {
   /// The i-th of many generators of one seed: for parts of a computation that must not depend on
   /// how the others are scheduled.
   static constexpr Random Stream(std::uint64_t seed, std::uint64_t i) {
-    const std::uint64_t mixed = SplitMix64(seed);
-    return Random(mixed ^ SplitMix64(i));
+    // Not symmetric in seed and i, and one-to-one in each.
+    std::uint64_t mixed = SplitMix64(seed) + i;
+    return Random(SplitMix64(mixed));
   }
 
   /// The state, to be stored and continued from. All four words 0 is no state: it is replaced by

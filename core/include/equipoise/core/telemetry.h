@@ -1,15 +1,17 @@
 /// Where the time goes: counters and latency histograms that are cheap enough to stay on.
 ///
 ///   Telemetry telemetry;                                        // one per engine, say
-///   LatencyHistogram& lexical = telemetry.Histogram("lexical");   // once, when it is set up
+///   LatencyHistogram& lexical = telemetry.Histogram("lexical"); // once, when it is set up
 ///   { ScopedLatency timer(lexical); SearchLexical(); }          // in the hot path: no names
 ///   program.Show(telemetry.Snapshot().ToJson());
 ///
 /// Histograms are log-linear: values below 64 ns have a bucket each, above that every power of two
 /// is cut into 32 equal buckets and a bucket's middle stands for it, so that every quantile is
 /// within 1/64 (1.6 %) of the true one; count, sum and maximum are exact. The idea is
-/// HdrHistogram's (Gil Tene). Recording is three relaxed
-/// atomic operations without a lock.
+/// HdrHistogram's (Gil Tene). Recording is three relaxed atomic operations without a lock:
+/// 7 to 11 ns of processor time, from one thread as from 2, 4 or 8 at once, where reading the clock
+/// twice takes 48 ns (2 cores of an AMD EPYC at 2.6 GHz with other work on them, g++ 12 -O3;
+/// bench/micro/telemetry_bench.cc).
 #pragma once
 
 #include <array>

@@ -47,8 +47,8 @@ class EQUIPOISE_API Queries {
 };
 
 /// What people judged: an integer grade for some pairs of query and document. A document is
-/// relevant when its grade is at least 1; grades below that are judged, and not relevant. Threads
-/// const after reading; safe from many threads
+/// relevant when its grade is at least 1; grades below that are judged, and not relevant.
+/// Threads  const after reading; safe from many threads
 class EQUIPOISE_API Judgments {
  public:
   /// The judgments of one query: documents in ascending byte order, grades beside them.
@@ -68,11 +68,11 @@ class EQUIPOISE_API Judgments {
   ///   first column is query-id, query_id, query or qid in any case and its last is no integer.
   /// - TREC: `qid 0 docid grade`, separated by spaces or tabs; the second column is ignored.
   /// Blank lines, carriage returns at line ends and a byte-order mark are ignored. A pair that
-  /// comes again with the same grade is counted, once used. Range    grades: any 32-bit integer
+  /// comes again with the same grade is counted in duplicates(), and used once.
+  /// Range    grades: any 32-bit integer
   /// Errors   kNotFound, kIo; kInvalidArgument with file and line: another number of columns, an
-  /// empty
-  ///          id, a grade that is no integer, invalid UTF-8, a pair that comes again with another
-  ///          grade; kInvalidArgument with the file: no judgment in it
+  ///          empty id, a grade that is no integer, invalid UTF-8, a pair that comes again with
+  ///          another grade; kInvalidArgument with the file: no judgment in it
   static Result<Judgments> Read(const std::string& path);
   Judgments() = default;
 
