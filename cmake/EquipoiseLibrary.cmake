@@ -1,9 +1,10 @@
 # The one library that is installed, assembled from the objects of all modules.
 #
-# The target `equipoise` is libequipoise.a, or libequipoise.so with BUILD_SHARED_LIBS. With
-# EQUIPOISE_BUILD_BOTH there is also the other kind, equipoise_other, from the same objects (every
-# module is compiled as position-independent code). What the modules link (FAISS, BLAS, ICU, ...) is
-# private: inside libequipoise.so, or a link-only dependency of libequipoise.a.
+# The target `equipoise` is libequipoise.a, or libequipoise.so with BUILD_SHARED_LIBS. The install
+# tests need the other kind too: equipoise_other, from the same objects (every module is compiled as
+# position-independent code), so that it costs a link and not a second build. What the modules link
+# (FAISS, BLAS, ICU, ...) is private: inside libequipoise.so, or a link-only dependency of
+# libequipoise.a.
 get_property(_modules GLOBAL PROPERTY EQUIPOISE_MODULES)
 get_property(_used GLOBAL PROPERTY EQUIPOISE_PRIVATE_LIBRARIES)
 list(REMOVE_DUPLICATES _used)
@@ -77,6 +78,6 @@ if(BUILD_SHARED_LIBS)
 endif()
 equipoise_library(equipoise ${_kind})
 add_library(equipoise::equipoise ALIAS equipoise)
-if(EQUIPOISE_BUILD_BOTH)
+if(EQUIPOISE_BUILD_TESTS AND EQUIPOISE_INSTALL)
   equipoise_library(equipoise_other ${_other})
 endif()

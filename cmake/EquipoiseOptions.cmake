@@ -18,13 +18,6 @@ option(EQUIPOISE_WERROR "Treat warnings as errors" OFF)
 option(EQUIPOISE_STD_THREADS "Split work over std::thread instead of OpenMP (thread sanitizer)" OFF)
 set(EQUIPOISE_SANITIZE "" CACHE STRING "Sanitizers, as in -fsanitize=: address,undefined or thread")
 
-# The install tests need a static and a shared library; made from the same objects, the second one
-# costs a link instead of a second build.
-include(CMakeDependentOption)
-cmake_dependent_option(EQUIPOISE_BUILD_BOTH
-  "Build libequipoise.a and libequipoise.so from the same objects" ${EQUIPOISE_BUILD_TESTS}
-  "EQUIPOISE_INSTALL" OFF)
-
 if(_equipoise_top AND NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
 endif()
