@@ -9,11 +9,15 @@ set(_pkgconfig ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 set(_generated ${PROJECT_BINARY_DIR}/package)
 
 get_property(_modules GLOBAL PROPERTY EQUIPOISE_MODULES)
+get_property(_internal GLOBAL PROPERTY EQUIPOISE_INTERNAL_HEADERS)
+set(_excluded "")
+foreach(header IN LISTS _internal)
+  list(APPEND _excluded PATTERN ${header} EXCLUDE)
+endforeach()
 foreach(module IN LISTS _modules)
-  # check.h is for the library's own sources: it shows fmt.
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/${module}/include/
           DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT headers
-          FILES_MATCHING PATTERN "*.h" PATTERN "core/check.h" EXCLUDE)
+          FILES_MATCHING PATTERN "*.h" ${_excluded})
 endforeach()
 
 # How the dependencies of the static library are found again, by CMake and by pkg-config.

@@ -5,6 +5,13 @@
 # position-independent code), so that it costs a link and not a second build. What the modules link
 # (FAISS, BLAS, ICU, ...) is private: inside libequipoise.so, or a link-only dependency of
 # libequipoise.a.
+
+# Headers that lie among the public ones, because several modules use them, but are for the library's
+# own sources: they show fmt or nlohmann-json, are not installed and not included by public headers.
+set_property(GLOBAL PROPERTY EQUIPOISE_INTERNAL_HEADERS
+  equipoise/core/check.h
+  equipoise/core/json_lines.h)
+
 get_property(_modules GLOBAL PROPERTY EQUIPOISE_MODULES)
 get_property(_used GLOBAL PROPERTY EQUIPOISE_PRIVATE_LIBRARIES)
 list(REMOVE_DUPLICATES _used)
