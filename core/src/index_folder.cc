@@ -4,6 +4,7 @@
 #include <cstring>
 #include <filesystem>
 #include <optional>
+#include <system_error>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -48,7 +49,7 @@ std::optional<int> ParseInt(std::string_view text) {
 }
 
 Status IoError(const std::string& path, std::string_view what, int error) {
-  return Status(Code::kIo, fmt::format("cannot {}: {}", what, std::strerror(error)),
+  return Status(Code::kIo, fmt::format("cannot {}: {}", what, std::generic_category().message(error)),
                 {.file = path});
 }
 
