@@ -5,7 +5,10 @@ else()
   set(_equipoise_top OFF)
 endif()
 
-option(BUILD_SHARED_LIBS "Build libequipoise.so instead of libequipoise.a" OFF)
+if(_equipoise_top)
+  # As a subproject the variable belongs to the project around us: read, never set.
+  option(BUILD_SHARED_LIBS "Build libequipoise.so instead of libequipoise.a" OFF)
+endif()
 option(EQUIPOISE_BUILD_CLI "Build the program equipoise" ${_equipoise_top})
 option(EQUIPOISE_BUILD_TESTS "Build the tests" ${_equipoise_top})
 option(EQUIPOISE_BUILD_BENCH "Build the micro-benchmarks" ${_equipoise_top})

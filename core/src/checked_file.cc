@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 
 #define XXH_INLINE_ALL
 #include <fcntl.h>
@@ -43,7 +44,7 @@ std::uint64_t HeaderChecksum(const Header& header) {
 }
 
 Status IoError(const std::string& path, const char* what, int error) {
-  return Status(Code::kIo, fmt::format("cannot {}: {}", what, std::strerror(error)),
+  return Status(Code::kIo, fmt::format("cannot {}: {}", what, std::generic_category().message(error)),
                 {.file = path});
 }
 

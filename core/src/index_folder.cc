@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <system_error>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -47,7 +48,7 @@ std::optional<int> ParseInt(std::string_view text) {
 }
 
 Status IoError(const std::string& path, std::string_view what, int error) {
-  return Status(Code::kIo, fmt::format("cannot {}: {}", what, std::strerror(error)),
+  return Status(Code::kIo, fmt::format("cannot {}: {}", what, std::generic_category().message(error)),
                 {.file = path});
 }
 
