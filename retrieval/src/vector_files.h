@@ -1,6 +1,7 @@
 // What the two files of a vector index hold beside rows and links.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 
 namespace equipoise {
@@ -24,7 +25,19 @@ static_assert(sizeof(VectorsInfo) == 24);
 
 // "graph": sections
 //   info   GraphInfo
-//   faiss  as faiss::write_index makes it, where has_graph
+//   faiss  as faiss::write_index makes it, where has_graph; in input units
+//   copies Copy [], where has_graph
+//
+// Rows whose codes are equal would fill each other's lists of links and shut the walk in. Only the
+// first of them is linked; the others are nodes without links, and are named here.
+struct Copy {
+  std::uint32_t original = 0;
+  std::uint32_t copy = 0;
+
+  friend auto operator<=>(const Copy&, const Copy&) = default;
+};
+static_assert(sizeof(Copy) == 8);
+
 struct GraphInfo {
   std::uint64_t vectors_checksum = 0;  // of the file that it belongs to
   std::uint64_t rows = 0;

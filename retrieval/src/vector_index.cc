@@ -37,11 +37,13 @@ struct VectorIndex::State {
   std::span<const Float16> rows;
   std::span<const float> inverse_norms;  // cosine only
   std::optional<HnswGraph> graph;
+  std::span<const Copy> copies;  // rows that the graph does not link, by original
   VectorIndexSettings settings;
 
   // A query as scores need it: unit length for cosine, scaled as the rows are for l2.
   struct Query {
     std::vector<float> values;
+    std::span<const float> given;  // l2: what codes are made of
     bool zero = false;
   };
 
@@ -101,6 +103,16 @@ Status VectorIndex::State::Load(const std::string& vectors_path, const std::stri
   auto parsed = HnswGraph::Parse(stream, n, info.dim, settings.metric);
   if (!parsed) return parsed.error().At({.file = graph_path});
   graph = *std::move(parsed);
+  EQUIPOISE_RETURN_IF_ERROR(graph_file.VerifySection("copies"));
+  EQUIPOISE_ASSIGN_OR_RETURN(copies, graph_file.SectionOf<Copy>("copies"));
+  std::vector<bool> seen(n);
+  for (std::size_t i = 0; i < copies.size(); ++i) {
+    const Copy& pair = copies[i];
+    if (pair.original >= pair.copy || pair.copy >= n || seen[pair.copy] ||
+        (i > 0 && !(copies[i - 1] < pair)))
+      return Mismatch(graph_path, "has copies of rows out of order");
+    seen[pair.copy] = true;
+  }
   return {};
 }
 
@@ -112,6 +124,7 @@ Result<VectorIndex::State::Query> VectorIndex::State::Prepare(const char* functi
                               query.size(), info.dim),
                   {.field = "query"});
   Query out;
+  out.given = query;
   out.values.assign(query.begin(), query.end());
   for (const float value : out.values) {
     if (!std::isfinite(value))
@@ -140,14 +153,23 @@ Result<bool> VectorIndex::State::Walk(const Query& query, std::size_t ef,
                                       std::vector<Scored>* out) const {
   // One a thread, so that a search neither locks nor allocates in proportion to the rows.
   thread_local WalkScratch scratch;
-  graph->Walk(query.values.data(), ef, &scratch);
-  if (scratch.beam.size() < std::min(ef, static_cast<std::size_t>(info.rows))) return false;
+  const bool cosine = settings.metric == Metric::kCosine;
+  graph->Walk(cosine ? query.values.data() : query.given.data(), ef, &scratch);
+  const std::size_t linked = static_cast<std::size_t>(info.rows) - copies.size();
+  if (scratch.beam.size() < std::min(ef, linked)) return false;
   out->reserve(scratch.beam.size());
-  for (const auto& candidate : scratch.beam) {
-    const float score = RowScore(query, candidate.id);
+  const auto add = [&](std::uint32_t row) -> Status {
+    const float score = RowScore(query, row);
     // Sorting must never see one.
-    if (std::isnan(score)) return NotANumber(candidate.id);
-    out->push_back({candidate.id, score});
+    if (std::isnan(score)) return NotANumber(row);
+    out->push_back({row, score});
+    return {};
+  };
+  for (const auto& candidate : scratch.beam) {
+    EQUIPOISE_RETURN_IF_ERROR(add(candidate.id));
+    auto copy = std::lower_bound(copies.begin(), copies.end(), Copy{candidate.id, 0});
+    for (; copy != copies.end() && copy->original == candidate.id; ++copy)
+      EQUIPOISE_RETURN_IF_ERROR(add(copy->copy));
   }
   return true;
 }

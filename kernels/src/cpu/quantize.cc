@@ -8,10 +8,13 @@
 namespace equipoise {
 namespace {
 
-// The value that the share `quantile` of the sample does not exceed.
-float Quantile(std::span<float> sample, double quantile) {
-  const double last = static_cast<double>(sample.size() - 1);
-  const auto at = static_cast<std::ptrdiff_t>(std::clamp(std::ceil(quantile * last), 0.0, last));
+constexpr double kRowsCovered = 0.99;
+
+// The value that about this share of the sample does not exceed; of two or more values never the
+// largest for a share below 1, and never the least for one above 0.
+float Quantile(std::span<float> sample, double share) {
+  const double place = share * static_cast<double>(sample.size() - 1);
+  const auto at = static_cast<std::ptrdiff_t>(share < 0.5 ? std::ceil(place) : std::floor(place));
   std::nth_element(sample.begin(), sample.begin() + at, sample.end());
   return sample[static_cast<std::size_t>(at)];
 }
@@ -42,27 +45,24 @@ void QuantizeI8(const float* from, std::size_t n, CodeScale scale, std::uint8_t*
   }
 }
 
-CodeScale SymmetricCodeScale(std::span<float> sample, double quantile) {
+CodeScale SymmetricCodeScale(std::span<float> largest) {
   CodeScale out;
-  if (sample.empty()) return out;
-  for (float& value : sample) value = std::fabs(value);
-  float scale = ScaleOf(127.0f, Quantile(sample, quantile));
-  // More zeros than the quantile covers: the largest value decides.
-  if (scale == 0.0f) scale = ScaleOf(127.0f, *std::max_element(sample.begin(), sample.end()));
+  if (largest.empty()) return out;
+  float scale = ScaleOf(127.0f, Quantile(largest, kRowsCovered));
+  // Nearly all rows are zero: the others decide.
+  if (scale == 0.0f) scale = ScaleOf(127.0f, *std::max_element(largest.begin(), largest.end()));
   if (scale > 0.0f) out.scale = scale;
   return out;
 }
 
-CodeScale CenteredCodeScale(std::span<float> sample, double quantile) {
+CodeScale CenteredCodeScale(std::span<float> least, std::span<float> largest) {
   CodeScale out;
-  if (sample.empty()) return out;
-  const double tail = (1 - quantile) / 2;
-  float high = Quantile(sample, 1 - tail);
-  float low = Quantile(sample, tail);
+  if (least.empty() || largest.empty()) return out;
+  float low = Quantile(least, 1 - kRowsCovered);
+  float high = Quantile(largest, kRowsCovered);
   if (!(low < high)) {
-    const auto [least, most] = std::minmax_element(sample.begin(), sample.end());
-    low = *least;
-    high = *most;
+    low = *std::min_element(least.begin(), least.end());
+    high = *std::max_element(largest.begin(), largest.end());
   }
   out.center = low + (high - low) / 2;
   const float scale = ScaleOf(255.0f, high - low);

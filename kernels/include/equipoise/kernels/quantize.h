@@ -40,17 +40,18 @@ struct CodeScale {
 EQUIPOISE_API void QuantizeI8(const float* from, std::size_t n, CodeScale scale,
                               std::uint8_t* codes);
 
-/// A scale around zero for a sample of values, symmetric: the quantile of |x| becomes 127, and what
-/// is larger (a few outliers) is clamped, so that one outlier cannot cost all others their bits.
-/// Range    quantile in (0, 1]; an empty sample or one of zeros gives scale 1; NaN is refused by
-///          the callers
-/// Note     reorders `sample`
-EQUIPOISE_API CodeScale SymmetricCodeScale(std::span<float> sample, double quantile);
+/// A scale around zero: the 0.99 quantile of the rows' largest |x| becomes 127, and what is larger
+/// is clamped, so that an outlier among the rows cannot cost all others their bits, while a
+/// dimension that is large in every row keeps its range.
+/// Shapes   largest [rows of a sample]: for each row its max |x|; reordered
+/// Range    an empty sample or one of zeros gives scale 1
+EQUIPOISE_API CodeScale SymmetricCodeScale(std::span<float> largest);
 
-/// A scale for values that need not lie around zero (squared distances do not change with the
-/// center): the middle `quantile` of the sample spans the codes 0 to 255.
-/// Range    as above; a constant sample gives scale 1 and that constant as center
-/// Note     reorders `sample`
-EQUIPOISE_API CodeScale CenteredCodeScale(std::span<float> sample, double quantile);
+/// A scale for values that need not lie around zero (distances do not change with the center): the
+/// codes 0 to 255 span from the 0.01 quantile of the rows' least x to the 0.99 quantile of their
+/// largest x.
+/// Shapes   least, largest [rows of a sample]: for each row its min and max x; reordered
+/// Range    a constant sample gives scale 1 and that constant as center
+EQUIPOISE_API CodeScale CenteredCodeScale(std::span<float> least, std::span<float> largest);
 
 }  // namespace equipoise
