@@ -15,7 +15,7 @@ namespace {
 Status CheckOptions(const CollectionOptions& options) {
   constexpr const char* kWhere = "CollectionBuilder::Begin";
   EQUIPOISE_CHECK_RANGE(kWhere, options.m, 2, 128);
-  EQUIPOISE_CHECK_RANGE(kWhere, options.ef_construction, 1, 4096);
+  EQUIPOISE_CHECK_RANGE(kWhere, options.ef_construction, 8, 4096);
   EQUIPOISE_CHECK_RANGE(kWhere, options.threads, 1, 1024);
   EQUIPOISE_CHECK_RANGE(kWhere, options.weights.alpha, 0.0, 1.0);
   return {};

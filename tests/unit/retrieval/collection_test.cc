@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <csignal>
 #include <filesystem>
 #include <random>
 #include <set>
@@ -202,7 +203,7 @@ TEST(Collection, EverydayInputIsFine) {
   auto all = collection.Search({.embedding = sample.view().row_span(2), .k = 1000});
   ASSERT_EQ(all->hits.size(), 5u) << "k > n: all that match come back";
   for (const Hit& hit : all->hits) {
-    if (hit.doc == 1) EXPECT_EQ(hit.vector, 0.0f);
+    EXPECT_EQ(hit.vector == 0.0f, hit.doc == 1) << hit.id;
   }
   const std::vector<float> zero(kDim);
   auto zeros = collection.Search({.embedding = zero, .k = 5});

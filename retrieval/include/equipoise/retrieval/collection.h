@@ -46,7 +46,7 @@ struct CollectionOptions {
 
   // How fast it is built and searched.
   int m = 32;                 ///< links a node of the graph, [2, 128]: more recall, more memory
-  int ef_construction = 200;  ///< beam while building, [1, 4096]: more recall, slower building
+  int ef_construction = 200;  ///< beam while building, [8, 4096]: more recall, slower building
   int threads = 1;            ///< for building; with 1 the files are the same every time
   std::uint64_t seed = 1;     ///< of the graph's levels
   ProgressCallback progress{};
