@@ -296,6 +296,30 @@ TEST(CollectionBuilder, RefusedInputLeavesNothingAndTheOldIndex) {
   }
 }
 
+TEST(CollectionBuilder, AfterAnErrorNothingCanBePublished) {
+  TempFolder temp;
+  const std::string folder = temp.path("index");
+  auto builder = CollectionBuilder::Begin(folder, {});
+  ASSERT_TRUE(builder->Add({.id = "a", .title = "", .text = "wing"}).ok());
+  const Document twice{.id = "a", .title = "", .text = "", .fields = {{"year", std::int64_t{1}}}};
+  const Status refused = builder->Add(twice);
+  EXPECT_EQ(refused.code(), Code::kInvalidArgument);
+  EXPECT_EQ(builder->Add({.id = "b", .title = "", .text = ""}).message(), refused.message());
+  EXPECT_EQ(builder->Finish().message(), refused.message());
+  EXPECT_EQ(Collection::Open(folder).error().code(), Code::kInvalidArgument);
+}
+
+TEST(CollectionBuilder, IsFinishedOnce) {
+  TempFolder temp;
+  auto builder = CollectionBuilder::Begin(temp.path("index"), {});
+  ASSERT_TRUE(builder->Add({.id = "a", .title = "", .text = "wing"}).ok());
+  ASSERT_TRUE(builder->Finish().ok());
+  EXPECT_EQ(builder->documents(), 1u);
+  EXPECT_EQ(builder->Finish().code(), Code::kInvalidArgument);
+  EXPECT_EQ(builder->Add({.id = "b", .title = "", .text = ""}).code(), Code::kInvalidArgument);
+  EXPECT_EQ(OpenSample(temp.path("index")).documents(), 1u);
+}
+
 TEST(CollectionBuilder, CancelledByItsProgressCallbackLeavesNothing) {
   TempFolder temp;
   CollectionOptions options;
@@ -460,6 +484,28 @@ TEST(Collection, EuclideanMetricRanksByDistance) {
       EXPECT_NEAR(hit.vector, -distance, 0.05 + 0.01 * distance);
       EXPECT_GE(hit.vector_normalized, 0.0f);
       EXPECT_LE(hit.vector_normalized, 1.0f);
+    }
+  }
+}
+
+TEST(Collection, DistancesBeyondFloatGiveNoScoreThatIsNotANumber) {
+  TempFolder temp;
+  Sample sample = MakeSample(200);
+  for (std::size_t i = 0; i < sample.vectors.size(); ++i)
+    sample.vectors[i] *= i / kDim % 2 == 0 ? 1e18f : 1e20f;
+  CollectionOptions options;
+  options.metric = Metric::kL2;
+  ASSERT_TRUE(BuildSample(temp.path("index"), sample, true, options).ok());
+  const Collection collection = OpenSample(temp.path("index"));
+  for (const float length : {0.0f, 4e18f, 1e30f}) {
+    std::vector<float> query(kDim, length);
+    for (FusionMethod method :
+         {FusionMethod::kMinMax, FusionMethod::kMinMaxUnion, FusionMethod::kTheoretical}) {
+      const auto found = collection.Search(
+          {.text = "wing", .embedding = query, .k = 200, .alpha = 0.5, .fusion = method});
+      ASSERT_TRUE(found.ok()) << found.error().ToString();
+      for (const Hit& hit : found->hits)
+        EXPECT_TRUE(hit.score >= 0 && hit.score <= 1) << length << ' ' << hit.score;
     }
   }
 }
