@@ -19,6 +19,7 @@
 #include <equipoise/core/check.h>
 #include <equipoise/core/checked_file.h>
 #include <equipoise/engine/run_file.h>
+#include <equipoise/retrieval/text.h>
 
 #include "text_lines.h"
 
@@ -90,7 +91,8 @@ class SideFile {
   static constexpr std::size_t kBuffer = std::size_t{1} << 18;
 
   Status Error(const char* what) const {
-    return Status(Code::kIo, fmt::format("cannot {}: {}", what, std::generic_category().message(errno)),
+    return Status(Code::kIo,
+                  fmt::format("cannot {}: {}", what, std::generic_category().message(errno)),
                   {.file = path_});
   }
 
@@ -149,7 +151,8 @@ Result<RunFile> RunFile::Read(const std::string& path) {
     TextLines lines(file.bytes());
     while (const auto line = lines.Next()) {
       const std::int64_t number = lines.number();
-      if (!IsUtf8(*line)) return BadLine(path, number, "invalid UTF-8; convert the file to UTF-8");
+      if (!IsValidUtf8(*line))
+        return BadLine(path, number, "invalid UTF-8; convert the file to UTF-8");
       const TextColumns columns = SplitOnBlanks(*line);
       if (columns.count != 6)
         return BadLine(path, number,
