@@ -49,8 +49,8 @@ Result<std::vector<double>> ParseAlphas(const std::string& text) {
     const auto first = ParseNumber<double>(range[0]);
     const auto last = ParseNumber<double>(range[1]);
     const auto step = ParseNumber<double>(range[2]);
-    if (!first || !last || !step || !(*step > 0) || !(*first <= *last) || !(*first >= 0) ||
-        !(*last <= 1) || (*last - *first) / *step > 10'000)
+    if (!first || !last || !step || !(*step > 0) || !std::isfinite(*step) || !(*first <= *last) ||
+        !(*first >= 0) || !(*last <= 1) || (*last - *first) / *step > 10'000)
       return BadAlpha(text);
     // Counted, not added up, so that 0:1:0.1 ends at exactly 1; a step of 0.1 gives 0.3, not
     // 0.30000000000000004.

@@ -139,7 +139,8 @@ int PrintTable(const Collection& collection, const SearchResult& found, const Se
   }
   text += table.Render();
   if (a.explain && found.lexical_searched && !found.hits.empty()) {
-    text += fmt::format("\nBM25 of the first hit, {}, term by term:\n", found.hits[0].id);
+    text +=
+        fmt::format("\nBM25 of the first hit, {}, term by term:\n", Shorten(found.hits[0].id, 120));
     Table terms({"term", "idf", "tf", "df", "score"});
     for (const TermScore& term : collection.ExplainLexical(a.text, found.hits[0].doc))
       terms.Add({term.term, fmt::format("{:.3f}", term.idf), fmt::to_string(term.tf),
