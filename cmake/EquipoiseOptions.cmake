@@ -5,7 +5,10 @@ else()
   set(_equipoise_top OFF)
 endif()
 
-option(BUILD_SHARED_LIBS "Build libequipoise.so instead of libequipoise.a" OFF)
+if(_equipoise_top)
+  # As a subproject the variable belongs to the project around us: read, never set.
+  option(BUILD_SHARED_LIBS "Build libequipoise.so instead of libequipoise.a" OFF)
+endif()
 option(EQUIPOISE_BUILD_CLI "Build the program equipoise" ${_equipoise_top})
 option(EQUIPOISE_BUILD_TESTS "Build the tests" ${_equipoise_top})
 option(EQUIPOISE_BUILD_BENCH "Build the micro-benchmarks" ${_equipoise_top})
@@ -28,6 +31,10 @@ add_library(equipoise_flags INTERFACE)
 target_compile_features(equipoise_flags INTERFACE cxx_std_20)
 target_compile_options(equipoise_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
                        -Wno-sign-conversion -Wnon-virtual-dtor)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  # g++ 12 warns of overlapping copies inside its own std::string (GCC bug 105651).
+  target_compile_options(equipoise_flags INTERFACE -Wno-restrict)
+endif()
 if(EQUIPOISE_WERROR)
   target_compile_options(equipoise_flags INTERFACE -Werror)
 endif()

@@ -1,6 +1,7 @@
 /// A folder of its own for one test, removed when the test ends.
 #pragma once
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -15,10 +16,11 @@ namespace equipoise::testing {
 class TempFolder {
  public:
   TempFolder() {
+    static std::atomic<int> made = 0;  // a test may have several
     const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
     path_ = std::filesystem::temp_directory_path() /
-            fmt::format("equipoise_{}_{}_{}", info ? info->test_suite_name() : "none",
-                        info ? info->name() : "none", ::getpid());
+            fmt::format("equipoise_{}_{}_{}_{}", info ? info->test_suite_name() : "none",
+                        info ? info->name() : "none", ::getpid(), made++);
     std::filesystem::remove_all(path_);
     std::filesystem::create_directories(path_);
   }

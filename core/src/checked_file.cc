@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 
 #define XXH_INLINE_ALL
 #include <fcntl.h>
@@ -43,13 +44,12 @@ std::uint64_t HeaderChecksum(const Header& header) {
 }
 
 Status IoError(const std::string& path, const char* what, int error) {
-  return Status(Code::kIo, fmt::format("cannot {}: {}", what, std::strerror(error)),
+  return Status(Code::kIo, fmt::format("cannot {}: {}", what, std::generic_category().message(error)),
                 {.file = path});
 }
 
 Status Corrupt(const std::string& path, std::string message) {
-  return Status(Code::kCorruption, std::move(message),
-                {.file = path});
+  return Status(Code::kCorruption, std::move(message), {.file = path});
 }
 
 }  // namespace
@@ -260,8 +260,8 @@ Result<CheckedFile> CheckedFile::Open(const std::string& path, std::string_view 
                               header.version, max_version),
                   {.file = path});
   if (header.file_bytes != bytes.size())
-    return Corrupt(path, fmt::format("has {} bytes where {} were written", bytes.size(),
-                                     header.file_bytes));
+    return Corrupt(
+        path, fmt::format("has {} bytes where {} were written", bytes.size(), header.file_bytes));
   const std::uint64_t table_bytes = std::uint64_t{header.sections} * sizeof(TableEntry);
   if (header.table_offset < sizeof(Header) || header.table_offset > bytes.size() ||
       bytes.size() - header.table_offset != table_bytes)
@@ -273,8 +273,8 @@ Result<CheckedFile> CheckedFile::Open(const std::string& path, std::string_view 
   for (std::uint32_t i = 0; i < header.sections; ++i) {
     TableEntry entry;
     std::memcpy(&entry, table.data() + i * sizeof(entry), sizeof(entry));
-    if (entry.offset % kAlignment != 0 || entry.offset < end || entry.offset > header.table_offset ||
-        entry.bytes > header.table_offset - entry.offset)
+    if (entry.offset % kAlignment != 0 || entry.offset < end ||
+        entry.offset > header.table_offset || entry.bytes > header.table_offset - entry.offset)
       return Corrupt(path, "a section is out of place");
     end = entry.offset + entry.bytes;
     out.entries_.push_back({std::string(entry.name, ::strnlen(entry.name, sizeof(entry.name))),
@@ -286,8 +286,8 @@ Result<CheckedFile> CheckedFile::Open(const std::string& path, std::string_view 
 }
 
 const CheckedFile::Entry* CheckedFile::Find(std::string_view name) const {
-  const auto found =
-      std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.name == name; });
+  const auto found = std::find_if(entries_.begin(), entries_.end(),
+                                  [&](const Entry& e) { return e.name == name; });
   return found == entries_.end() ? nullptr : &*found;
 }
 

@@ -3,13 +3,13 @@
 #include <charconv>
 #include <cstring>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <optional>
+#include <system_error>
 
 #include <fcntl.h>
 #include <sys/file.h>
 #include <unistd.h>
-
-#include <nlohmann/json.hpp>
 
 #include <equipoise/core/check.h>
 #include <equipoise/core/checked_file.h>
@@ -48,7 +48,7 @@ std::optional<int> ParseInt(std::string_view text) {
 }
 
 Status IoError(const std::string& path, std::string_view what, int error) {
-  return Status(Code::kIo, fmt::format("cannot {}: {}", what, std::strerror(error)),
+  return Status(Code::kIo, fmt::format("cannot {}: {}", what, std::generic_category().message(error)),
                 {.file = path});
 }
 
@@ -194,8 +194,8 @@ Status CheckFiles(const std::string& folder, const Manifest& manifest) {
     EQUIPOISE_ASSIGN_OR_RETURN(const MappedFile mapped, MappedFile::Open(path));
     const auto bytes = mapped.bytes();
     if (bytes.size() != file.bytes || bytes.size() < 64)
-      return Changed(path, fmt::format("has {} bytes where {} were written", bytes.size(),
-                                       file.bytes));
+      return Changed(path,
+                     fmt::format("has {} bytes where {} were written", bytes.size(), file.bytes));
     std::uint64_t checksum = 0;  // the last field of a checked file's header
     std::memcpy(&checksum, bytes.data() + 56, sizeof(checksum));
     if (checksum != file.checksum)
@@ -311,7 +311,8 @@ Status IndexFolderWriter::Commit(const std::vector<std::string>& names, std::str
   for (const auto& entry : fs::directory_iterator(s.folder, error)) {
     const std::string name = entry.path().filename().string();
     std::error_code ignored;
-    if (name.starts_with(kGeneration) && name != s.generation) fs::remove_all(entry.path(), ignored);
+    if (name.starts_with(kGeneration) && name != s.generation)
+      fs::remove_all(entry.path(), ignored);
   }
   return {};
 }

@@ -18,7 +18,8 @@ int AvailableThreads() {
 void ParallelFor(std::size_t n, int threads,
                  const std::function<void(std::size_t, std::size_t, int)>& body) {
   if (n == 0) return;
-  const std::size_t parts = std::min<std::size_t>(n, static_cast<std::size_t>(std::max(1, threads)));
+  const std::size_t parts =
+      std::min<std::size_t>(n, static_cast<std::size_t>(std::max(1, threads)));
   auto run = [&](std::size_t part) {
     body(n * part / parts, n * (part + 1) / parts, static_cast<int>(part));
   };
@@ -33,7 +34,7 @@ void ParallelFor(std::size_t n, int threads,
   run(0);
   for (std::thread& worker : workers) worker.join();
 #else
-#pragma omp parallel for num_threads(static_cast<int>(parts)) schedule(static, 1)
+#pragma omp parallel for num_threads(static_cast <int>(parts)) schedule(static, 1)
   for (std::size_t part = 0; part < parts; ++part) run(part);
 #endif
 }

@@ -1,24 +1,39 @@
-#include <equipoise/core/status.h>
 #include <fmt/format.h>
+
+#include <equipoise/core/status.h>
 
 namespace equipoise {
 
 std::string_view CodeName(Code code) {
   switch (code) {
-    case Code::kOk: return "ok";
-    case Code::kInvalidArgument: return "invalid_argument";
-    case Code::kNotFound: return "not_found";
-    case Code::kCorruption: return "corruption";
-    case Code::kIo: return "io";
-    case Code::kOutOfMemory: return "out_of_memory";
-    case Code::kUnsupported: return "unsupported";
-    case Code::kDevice: return "device";
-    case Code::kTimeout: return "timeout";
-    case Code::kCancelled: return "cancelled";
-    case Code::kOverloaded: return "overloaded";
-    case Code::kUnavailable: return "unavailable";
-    case Code::kBudgetExceeded: return "budget_exceeded";
-    case Code::kInternal: return "internal";
+    case Code::kOk:
+      return "ok";
+    case Code::kInvalidArgument:
+      return "invalid_argument";
+    case Code::kNotFound:
+      return "not_found";
+    case Code::kCorruption:
+      return "corruption";
+    case Code::kIo:
+      return "io";
+    case Code::kOutOfMemory:
+      return "out_of_memory";
+    case Code::kUnsupported:
+      return "unsupported";
+    case Code::kDevice:
+      return "device";
+    case Code::kTimeout:
+      return "timeout";
+    case Code::kCancelled:
+      return "cancelled";
+    case Code::kOverloaded:
+      return "overloaded";
+    case Code::kUnavailable:
+      return "unavailable";
+    case Code::kBudgetExceeded:
+      return "budget_exceeded";
+    case Code::kInternal:
+      return "internal";
   }
   return "internal";
 }

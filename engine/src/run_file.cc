@@ -3,7 +3,6 @@
 #include <charconv>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 #include <filesystem>
 #include <limits>
 #include <new>
@@ -91,7 +90,7 @@ class SideFile {
   static constexpr std::size_t kBuffer = std::size_t{1} << 18;
 
   Status Error(const char* what) const {
-    return Status(Code::kIo, fmt::format("cannot {}: {}", what, std::strerror(errno)),
+    return Status(Code::kIo, fmt::format("cannot {}: {}", what, std::generic_category().message(errno)),
                   {.file = path_});
   }
 

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-
 #include <nlohmann/json.hpp>
 
 #include <equipoise/core/check.h>
@@ -25,11 +24,16 @@ std::string_view Text(const FieldValue& value) {
 
 std::string_view ColumnTypeName(ColumnType type) {
   switch (type) {
-    case ColumnType::kBool: return "bool";
-    case ColumnType::kInt64: return "int64";
-    case ColumnType::kDouble: return "double";
-    case ColumnType::kString: return "string";
-    case ColumnType::kJson: return "json";
+    case ColumnType::kBool:
+      return "bool";
+    case ColumnType::kInt64:
+      return "int64";
+    case ColumnType::kDouble:
+      return "double";
+    case ColumnType::kString:
+      return "string";
+    case ColumnType::kJson:
+      return "json";
   }
   return "string";
 }
@@ -76,8 +80,8 @@ Status ColumnsWriter::Add(const std::vector<Field>& fields) {
           where);
   }
   for (const auto& [name, value] : fields) {
-    auto& column =
-        s.columns.try_emplace(name, State::Values{TypeOf(value), s.documents, {}, {}}).first->second;
+    auto& column = s.columns.try_emplace(name, State::Values{TypeOf(value), s.documents, {}, {}})
+                       .first->second;
     if (TypeOf(value) == ColumnType::kDouble) column.type = ColumnType::kDouble;
     column.docs.push_back(s.documents);
     column.values.push_back(value);
@@ -110,9 +114,8 @@ Status ColumnsWriter::Write(const std::string& path) {
     };
     switch (column.type) {
       case ColumnType::kBool:
-        EQUIPOISE_RETURN_IF_ERROR(dense(+[](const FieldValue& v) {
-          return static_cast<std::uint8_t>(std::get<bool>(v));
-        }));
+        EQUIPOISE_RETURN_IF_ERROR(dense(
+            +[](const FieldValue& v) { return static_cast<std::uint8_t>(std::get<bool>(v)); }));
         break;
       case ColumnType::kInt64:
         EQUIPOISE_RETURN_IF_ERROR(
@@ -170,17 +173,17 @@ Result<Columns> Columns::Open(const std::string& path, std::uint32_t documents) 
     if (!known) return damaged;
     auto section = [&](const char* part) { return fmt::format("{}.{}", number, part); };
     EQUIPOISE_ASSIGN_OR_RETURN(
-        column.present, out.file_.SectionOf<std::uint64_t>(section("present"),
-                                                           (std::size_t{documents} + 63) / 64));
+        column.present,
+        out.file_.SectionOf<std::uint64_t>(section("present"), (std::size_t{documents} + 63) / 64));
     switch (column.type) {
       case ColumnType::kBool: {
-        EQUIPOISE_ASSIGN_OR_RETURN(
-            column.bools, out.file_.SectionOf<std::uint8_t>(section("values"), documents));
+        EQUIPOISE_ASSIGN_OR_RETURN(column.bools,
+                                   out.file_.SectionOf<std::uint8_t>(section("values"), documents));
         break;
       }
       case ColumnType::kInt64: {
-        EQUIPOISE_ASSIGN_OR_RETURN(
-            column.integers, out.file_.SectionOf<std::int64_t>(section("values"), documents));
+        EQUIPOISE_ASSIGN_OR_RETURN(column.integers,
+                                   out.file_.SectionOf<std::int64_t>(section("values"), documents));
         break;
       }
       case ColumnType::kDouble: {
@@ -190,9 +193,9 @@ Result<Columns> Columns::Open(const std::string& path, std::uint32_t documents) 
       }
       case ColumnType::kString:
       case ColumnType::kJson: {
-        EQUIPOISE_ASSIGN_OR_RETURN(column.offsets,
-                                   out.file_.SectionOf<std::uint64_t>(
-                                       section("offsets"), std::size_t{documents} + 1));
+        EQUIPOISE_ASSIGN_OR_RETURN(
+            column.offsets,
+            out.file_.SectionOf<std::uint64_t>(section("offsets"), std::size_t{documents} + 1));
         EQUIPOISE_ASSIGN_OR_RETURN(column.bytes, out.file_.SectionOf<char>(section("bytes")));
         break;
       }
@@ -212,11 +215,15 @@ const Columns::Column* Columns::Find(std::string_view name) const {
 std::optional<FieldValue> Columns::Value(const Column& column, std::uint32_t doc) const {
   if (doc >= documents_ || !column.Has(doc)) return {};
   switch (column.type) {
-    case ColumnType::kBool: return column.bools[doc] != 0;
-    case ColumnType::kInt64: return column.integers[doc];
-    case ColumnType::kDouble: return column.doubles[doc];
+    case ColumnType::kBool:
+      return column.bools[doc] != 0;
+    case ColumnType::kInt64:
+      return column.integers[doc];
+    case ColumnType::kDouble:
+      return column.doubles[doc];
     case ColumnType::kString:
-    case ColumnType::kJson: break;
+    case ColumnType::kJson:
+      break;
   }
   const std::uint64_t from = column.offsets[doc];
   const std::uint64_t to = column.offsets[doc + 1];

@@ -8,16 +8,21 @@ using nlohmann::json;
 
 FieldValue ToValue(json& value) {
   switch (value.type()) {
-    case json::value_t::boolean: return value.get<bool>();
-    case json::value_t::number_integer: return value.get<std::int64_t>();
+    case json::value_t::boolean:
+      return value.get<bool>();
+    case json::value_t::number_integer:
+      return value.get<std::int64_t>();
     case json::value_t::number_unsigned: {
       const auto number = value.get<std::uint64_t>();
       if (number > static_cast<std::uint64_t>(INT64_MAX)) return static_cast<double>(number);
       return static_cast<std::int64_t>(number);
     }
-    case json::value_t::number_float: return value.get<double>();
-    case json::value_t::string: return std::move(value.get_ref<std::string&>());
-    default: return JsonText{value.dump()};
+    case json::value_t::number_float:
+      return value.get<double>();
+    case json::value_t::string:
+      return std::move(value.get_ref<std::string&>());
+    default:
+      return JsonText{value.dump()};
   }
 }
 

@@ -101,13 +101,11 @@ Result<DocumentStore> DocumentStore::Open(const std::string& path) {
     return Status(Code::kCorruption, "the number of documents is out of range", {.file = path});
   out.documents_ = static_cast<std::uint32_t>(out.id_offsets_.size() - 1);
   EQUIPOISE_ASSIGN_OR_RETURN(out.ids_, out.file_.SectionOf<char>("ids"));
-  EQUIPOISE_ASSIGN_OR_RETURN(
-      out.sorted_, out.file_.SectionOf<std::uint32_t>("sorted_ids", out.documents_));
-  EQUIPOISE_ASSIGN_OR_RETURN(out.text_offsets_,
-                             out.file_.SectionOf<std::uint64_t>("text_offsets"));
+  EQUIPOISE_ASSIGN_OR_RETURN(out.sorted_,
+                             out.file_.SectionOf<std::uint32_t>("sorted_ids", out.documents_));
+  EQUIPOISE_ASSIGN_OR_RETURN(out.text_offsets_, out.file_.SectionOf<std::uint64_t>("text_offsets"));
   EQUIPOISE_ASSIGN_OR_RETURN(out.texts_, out.file_.SectionOf<char>("texts"));
-  if (!out.text_offsets_.empty() &&
-      out.text_offsets_.size() != 2 * std::size_t{out.documents_} + 1)
+  if (!out.text_offsets_.empty() && out.text_offsets_.size() != 2 * std::size_t{out.documents_} + 1)
     return Status(Code::kCorruption, "the number of texts is not that of documents",
                   {.file = path});
   return out;

@@ -36,10 +36,14 @@ float ReciprocalRank(std::uint32_t rank) {
 
 std::string_view FusionName(FusionMethod method) {
   switch (method) {
-    case FusionMethod::kMinMax: return "minmax";
-    case FusionMethod::kMinMaxUnion: return "minmax_union";
-    case FusionMethod::kTheoretical: return "theoretical";
-    case FusionMethod::kRrf: return "rrf";
+    case FusionMethod::kMinMax:
+      return "minmax";
+    case FusionMethod::kMinMaxUnion:
+      return "minmax_union";
+    case FusionMethod::kTheoretical:
+      return "theoretical";
+    case FusionMethod::kRrf:
+      return "rrf";
   }
   return "minmax";
 }
@@ -48,10 +52,10 @@ Result<FusionMethod> ParseFusion(std::string_view name) {
   for (FusionMethod method : {FusionMethod::kMinMax, FusionMethod::kMinMaxUnion,
                               FusionMethod::kTheoretical, FusionMethod::kRrf})
     if (name == FusionName(method)) return method;
-  return Status(Code::kInvalidArgument,
-                fmt::format("unknown fusion \"{}\"; there are minmax, minmax_union, theoretical, rrf",
-                            name),
-                {.field = "fusion"});
+  return Status(
+      Code::kInvalidArgument,
+      fmt::format("unknown fusion \"{}\"; there are minmax, minmax_union, theoretical, rrf", name),
+      {.field = "fusion"});
 }
 
 ScoreFrame LexicalFrame(FusionMethod method, std::span<const Scored> list, std::size_t depth,

@@ -73,8 +73,9 @@ std::string WriteColumns(const TempFolder& folder) {
   ColumnsWriter writer;
   EXPECT_TRUE(writer.Add({{"year", std::int64_t{1963}}, {"domain", std::string("npl")}}).ok());
   EXPECT_TRUE(writer.Add({{"good", true}, {"score", std::int64_t{2}}}).ok());
-  EXPECT_TRUE(writer.Add({{"year", std::int64_t{1970}}, {"score", 2.5},
-                          {"tags", JsonText{R"(["a"])"}}}).ok());
+  EXPECT_TRUE(
+      writer.Add({{"year", std::int64_t{1970}}, {"score", 2.5}, {"tags", JsonText{R"(["a"])"}}})
+          .ok());
   EXPECT_TRUE(writer.Write(folder.path("columns")).ok());
   return folder.path("columns");
 }
@@ -147,15 +148,16 @@ std::vector<std::string> ReadAll(const std::string& path, Status* status) {
 TEST(CorpusReader, ReadsTheBeirLayoutWithMetadata) {
   TempFolder folder;
   auto reader = CorpusReader::Open(folder.Write(
-      "c.jsonl", "\xEF\xBB\xBF{\"_id\": \"1\", \"title\": \"T\", \"text\": \"x\", \"metadata\": {}, "
-                 "\"year\": 1963, \"big\": 18446744073709551615, \"no\": null}\r\n\n{\"_id\": 7}"));
+      "c.jsonl",
+      "\xEF\xBB\xBF{\"_id\": \"1\", \"title\": \"T\", \"text\": \"x\", \"metadata\": {}, "
+      "\"year\": 1963, \"big\": 18446744073709551615, \"no\": null}\r\n\n{\"_id\": 7}"));
   ASSERT_TRUE(reader.ok());
   Document document;
   ASSERT_TRUE(*reader->Next(&document));
   EXPECT_EQ(document.title, "T");
-  EXPECT_EQ(document.fields,
-            (std::vector<Field>{{"big", 18446744073709551615.0}, {"metadata", JsonText{"{}"}},
-                                {"year", std::int64_t{1963}}}));
+  EXPECT_EQ(document.fields, (std::vector<Field>{{"big", 18446744073709551615.0},
+                                                 {"metadata", JsonText{"{}"}},
+                                                 {"year", std::int64_t{1963}}}));
   ASSERT_TRUE(*reader->Next(&document));
   EXPECT_EQ(document.id, "7");
   EXPECT_EQ(document.text, "");

@@ -27,7 +27,7 @@ std::vector<Scored> ListOf(const std::vector<float>& scores, std::size_t depth, 
 }
 
 std::vector<Candidate> FuseAll(const Paths& paths, FusionMethod method, double alpha, std::size_t k,
-                           std::size_t depth = 100, unsigned shuffle = 0) {
+                               std::size_t depth = 100, unsigned shuffle = 0) {
   const auto lexical = ListOf(paths.lexical, std::max(depth, k), true);
   const auto vector = ListOf(paths.vector, std::max(depth, k), false);
   std::vector<Candidate> candidates(paths.lexical.size());
@@ -35,11 +35,12 @@ std::vector<Candidate> FuseAll(const Paths& paths, FusionMethod method, double a
     candidates[d] = {.doc = d, .lexical = paths.lexical[d], .vector = paths.vector[d]};
   for (std::uint32_t r = 0; r < lexical.size(); ++r) candidates[lexical[r].id].lexical_rank = r + 1;
   for (std::uint32_t r = 0; r < vector.size(); ++r) candidates[vector[r].id].vector_rank = r + 1;
-  std::erase_if(candidates, [](const Candidate& c) {
-    return c.lexical_rank == 0 && c.vector_rank == 0;
-  });
+  std::erase_if(candidates,
+                [](const Candidate& c) { return c.lexical_rank == 0 && c.vector_rank == 0; });
   std::shuffle(candidates.begin(), candidates.end(), std::mt19937(shuffle));
-  FusionScale scale{.method = method, .alpha = alpha, .depth = depth,
+  FusionScale scale{.method = method,
+                    .alpha = alpha,
+                    .depth = depth,
                     .lexical = LexicalFrame(method, lexical, depth, paths.lexical.size()),
                     .vector = VectorFrame(method, vector, depth, -1.0f)};
   Fuse(scale, k, &candidates);
@@ -142,7 +143,8 @@ TEST_P(FusionProperty, EmptyListsAreFine) {
   const Paths nothing{{0, 0, 0}, {0.1f, 0.2f, 0.3f}};
   EXPECT_TRUE(FuseAll(nothing, GetParam(), 1.0, 10).empty());
   EXPECT_EQ(Docs(FuseAll(nothing, GetParam(), 0.5, 10)), (std::vector<std::uint32_t>{2, 1, 0}));
-  for (const Candidate& c : FuseAll(nothing, GetParam(), 0.5, 10)) EXPECT_EQ(c.lexical_normalized, 0);
+  for (const Candidate& c : FuseAll(nothing, GetParam(), 0.5, 10))
+    EXPECT_EQ(c.lexical_normalized, 0);
   std::vector<Candidate> none;
   Fuse({.method = GetParam()}, 10, &none);
   EXPECT_TRUE(none.empty());

@@ -9,9 +9,9 @@ namespace equipoise {
 
 /// One report of a long piece of work.
 struct Progress {
-  std::string_view stage;    ///< "documents", "vectors", ...; valid during the call only
-  std::uint64_t done = 0;    ///< units finished
-  std::uint64_t total = 0;   ///< units in all; 0 where that is not known
+  std::string_view stage;   ///< "documents", "vectors", ...; valid during the call only
+  std::uint64_t done = 0;   ///< units finished
+  std::uint64_t total = 0;  ///< units in all; 0 where that is not known
 };
 
 /// Called from the thread that started the work, at most some hundred times. Returning false asks

@@ -7,8 +7,8 @@
 #include <equipoise/core/status.h>
 
 /// Returns from the enclosing function with the Status if it is an error.
-#define EQUIPOISE_RETURN_IF_ERROR(expression)                       \
-  do {                                                              \
+#define EQUIPOISE_RETURN_IF_ERROR(expression)                                      \
+  do {                                                                             \
     if (::equipoise::Status status_ = (expression); !status_.ok()) return status_; \
   } while (false)
 
@@ -31,16 +31,15 @@
       return ::equipoise::Status(                                                                  \
           ::equipoise::Code::kInvalidArgument,                                                     \
           fmt::format("{}: {} = {} is out of range [{}, {}]", function, #value, value, low, high), \
-          {.field = #value});                                    \
+          {.field = #value});                                                                      \
   } while (false)
 
 /// Refuses unless a == b, naming both sides and their values:
 /// "Build: embeddings.rows = 3 must equal documents.size() = 4".
-#define EQUIPOISE_CHECK_EQUAL(function, a, b)                                                     \
-  do {                                                                                            \
-    if (!((a) == (b)))                                                                            \
-      return ::equipoise::Status(                                                                 \
-          ::equipoise::Code::kInvalidArgument,                                                    \
-          fmt::format("{}: {} = {} must equal {} = {}", function, #a, a, #b, b),                  \
-          {.field = #a});                                       \
+#define EQUIPOISE_CHECK_EQUAL(function, a, b)                                                    \
+  do {                                                                                           \
+    if (!((a) == (b)))                                                                           \
+      return ::equipoise::Status(                                                                \
+          ::equipoise::Code::kInvalidArgument,                                                   \
+          fmt::format("{}: {} = {} must equal {} = {}", function, #a, a, #b, b), {.field = #a}); \
   } while (false)

@@ -3,10 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
-
-#include <nlohmann/json.hpp>
 
 #include <equipoise/core/check.h>
 #include <equipoise/core/checked_file.h>
@@ -83,9 +82,11 @@ class JsonLines {
   /// nlohmann's message without its "[json.exception...]" tag, and without the "at line 1" that
   /// counts within the line.
   static std::string Reason(std::string_view what) {
-    if (const auto tag = what.find("] "); tag != std::string_view::npos) what.remove_prefix(tag + 2);
+    if (const auto tag = what.find("] "); tag != std::string_view::npos)
+      what.remove_prefix(tag + 2);
     const bool utf8 = what.find("UTF-8") != std::string_view::npos;
-    std::string text = fmt::format("{}: {}", utf8 ? "is not valid UTF-8" : "is not valid JSON", what);
+    std::string text =
+        fmt::format("{}: {}", utf8 ? "is not valid UTF-8" : "is not valid JSON", what);
     if (const auto at = text.find("at line 1, "); at != std::string::npos) text.erase(at, 11);
     return text;
   }

@@ -26,14 +26,14 @@ enum class Code : std::uint8_t {
   kCorruption,       ///< bytes on disk are not what was written
   kIo,               ///< the operating system refused a read or a write
   kOutOfMemory,
-  kUnsupported,      ///< right, but not something this version or build can do
-  kDevice,           ///< an accelerator failed
+  kUnsupported,  ///< right, but not something this version or build can do
+  kDevice,       ///< an accelerator failed
   kTimeout,
-  kCancelled,        ///< a callback or a token asked to stop
+  kCancelled,  ///< a callback or a token asked to stop
   kOverloaded,
-  kUnavailable,      ///< not now: somebody else holds it
+  kUnavailable,  ///< not now: somebody else holds it
   kBudgetExceeded,
-  kInternal,         ///< our own mistake; please report it
+  kInternal,  ///< our own mistake; please report it
 };
 
 /// The code's name as programs print it: "invalid_argument", "not_found", ...
@@ -83,8 +83,8 @@ class [[nodiscard]] EQUIPOISE_API Status {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::move(value)) {}                // NOLINT: implicit on purpose
-  Result(Status status) : state_(std::move(status)) {          // NOLINT: implicit on purpose
+  Result(T value) : state_(std::move(value)) {}        // NOLINT: implicit on purpose
+  Result(Status status) : state_(std::move(status)) {  // NOLINT: implicit on purpose
     if (std::get<Status>(state_).ok())
       state_ = Status(Code::kInternal, "a Result was made from an ok Status");
   }

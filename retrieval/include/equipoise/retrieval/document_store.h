@@ -55,7 +55,7 @@ class EQUIPOISE_API DocumentStore {
  private:
   CheckedFile file_;
   std::uint32_t documents_ = 0;
-  std::span<const std::uint64_t> id_offsets_;    // n + 1
+  std::span<const std::uint64_t> id_offsets_;  // n + 1
   std::span<const char> ids_;
   std::span<const std::uint32_t> sorted_;        // documents in the order of their ids
   std::span<const std::uint64_t> text_offsets_;  // 2 n + 1: title, text, title, text, ...

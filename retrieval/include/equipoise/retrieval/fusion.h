@@ -65,8 +65,8 @@ inline constexpr float kNoScore = -std::numeric_limits<float>::infinity();
 /// deep as the search made it, does not hold the document.
 struct Candidate {
   std::uint32_t doc = 0;
-  float lexical = 0;   ///< BM25; 0 without a query term
-  float vector = 0;    ///< similarity, higher is better
+  float lexical = 0;  ///< BM25; 0 without a query term
+  float vector = 0;   ///< similarity, higher is better
   std::uint32_t lexical_rank = 0;
   std::uint32_t vector_rank = 0;
   float lexical_normalized = 0;  ///< set by Fuse; 1 / (60 + rank) with kRrf
@@ -89,9 +89,9 @@ EQUIPOISE_API ScoreFrame VectorFrame(FusionMethod method, std::span<const Scored
 /// What Fuse needs besides the candidates.
 struct FusionScale {
   FusionMethod method = FusionMethod::kMinMax;
-  double alpha = 0.5;      ///< in [0, 1]: the weight of the lexical path
-  std::size_t depth = 100; ///< kMinMaxUnion: frames span the candidates within this rank of a path
-  ScoreFrame lexical{};    ///< unused by kMinMaxUnion (found from the candidates) and kRrf
+  double alpha = 0.5;       ///< in [0, 1]: the weight of the lexical path
+  std::size_t depth = 100;  ///< kMinMaxUnion: frames span the candidates within this rank of a path
+  ScoreFrame lexical{};     ///< unused by kMinMaxUnion (found from the candidates) and kRrf
   ScoreFrame vector{};
 };
 
@@ -103,6 +103,7 @@ struct FusionScale {
 /// Threads  no shared state
 /// Source   Bruch, Gai, Ingber 2023, arXiv 2210.11934 (convex combination over the union with both
 ///          scores computed); Cormack, Clarke, Büttcher, SIGIR 2009 (reciprocal rank fusion)
-EQUIPOISE_API void Fuse(const FusionScale& scale, std::size_t k, std::vector<Candidate>* candidates);
+EQUIPOISE_API void Fuse(const FusionScale& scale, std::size_t k,
+                        std::vector<Candidate>* candidates);
 
 }  // namespace equipoise

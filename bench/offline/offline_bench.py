@@ -1,0 +1,203 @@
+"""Quality of BM25, vectors and their fusion on judged collections, and what a hybrid search costs.
+
+Sets are looked for in $EQUIPOISE_DATA (folders in the BEIR layout with corpus.f16.npy and
+queries.f16.npy); README.md beside this file says where the public ones come from and how they are
+converted. The set "demo" is always there: ./dev makes it from Debian's wordnet-base.
+"""
+
+import collections
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import report
+
+ABOUT = "quality over alpha on the judged sets, the fusions compared, recall of the graph, p95"
+MINUTES = 3
+
+# nDCG@10 at alpha = 1, at alpha = 0 and at the best single alpha, from an independent program
+# (bm25s with Lucene's variant, exact vector search in NumPy, min-max over each path's top 100).
+REFERENCE = {
+    "cranfield": (0.349, 0.358, 0.396),
+    "med": (0.699, 0.788, 0.800),
+    "cisi": (0.396, 0.421, 0.455),
+    "cacm": (0.499, 0.409, 0.551),
+    "npl": (0.436, 0.433, 0.490),
+    "cacm-authors": (0.874, 0.226, 0.879),
+    "reverse-dictionary": (0.172, 0.393, 0.393),
+}
+TOLERANCE = 0.010
+FUSIONS = ("minmax", "minmax_union", "theoretical", "rrf")
+DEFAULT_FUSION = "minmax"  # FusionWeights in retrieval/collection.h
+
+
+def find_sets(context):
+    """Name -> folder, the demo first."""
+    found = {}
+    demo = report.ROOT / "build/demo"
+    if context.sets is None or "demo" in context.sets:
+        make = [sys.executable, str(report.ROOT / "data/make_demo.py"), "--out", str(demo)]
+        done = subprocess.run(make, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise report.BenchError(f"the demo set cannot be made: {done.stderr.strip()}")
+        found["demo"] = demo
+    root = os.environ.get("EQUIPOISE_DATA")
+    for name in REFERENCE:
+        if context.sets is not None and name not in context.sets:
+            continue
+        if root and (pathlib.Path(root) / name / "corpus.jsonl").exists():
+            found[name] = pathlib.Path(root) / name
+    return found
+
+
+def query_arguments(folder):
+    return [
+        "--queries", folder / "queries.jsonl",
+        "--query-embeddings", folder / "queries.f16.npy",
+        "--qrels", folder / "qrels/test.tsv",
+    ]  # fmt: skip
+
+
+def top10(path):
+    """Query -> set of its first ten documents in a TREC run."""
+    lists = collections.defaultdict(list)
+    for line in pathlib.Path(path).read_text(encoding="utf-8").splitlines():
+        query, _, doc, *_ = line.split()
+        lists[query].append(doc)
+    return {query: set(docs[:10]) for query, docs in lists.items()}
+
+
+def graph_recall(context, index, folder, scratch):
+    """Share of the exact top 10 that the default vector search finds."""
+    runs = []
+    for name, extra in (("graph", []), ("exact", ["--exact"])):
+        path = f"{scratch}/{name}.trec"
+        context.equipoise(
+            "eval", index, *query_arguments(folder), "--alpha", "0", "-k", "10", "--run", path, *extra
+        )
+        runs.append(top10(path))
+    found = sum(len(runs[0][q] & docs) for q, docs in runs[1].items())
+    return found / sum(len(docs) for docs in runs[1].values())
+
+
+def measure(context, name, folder, result):
+    """Indexes one set and measures it; returns {(fusion, alpha): its results}."""
+    with tempfile.TemporaryDirectory() as scratch:
+        index = f"{scratch}/index"
+        built = context.equipoise(
+            "index", "--corpus", folder / "corpus.jsonl",
+            "--embeddings", folder / "corpus.f16.npy", "--out", index,
+        )  # fmt: skip
+        swept = context.equipoise(
+            "eval", index, *query_arguments(folder),
+            "--alpha", "0:1:0.1", "--fusion", ",".join(FUSIONS),
+        )  # fmt: skip
+        measured = {(r["fusion"], r["alpha"]): r for r in swept["results"]}
+        for (fusion, alpha), r in measured.items():
+            if fusion != DEFAULT_FUSION and alpha in (0, 1):
+                continue  # one path alone is the same in every fusion
+            keys = ("ndcg@10", "recall@10", "recall@100", "mrr@10", "map")
+            result.row(f"{name}/{fusion}/{alpha:g}", quality={k: r[k] for k in keys}, queries=r["queries"])
+        recall = graph_recall(context, index, folder, scratch)
+        result.row(f"{name}/graph", quality={"recall@10 of exact": recall}, documents=built["documents"])
+        result.claim(
+            f"graph-recall/{name}", f"{name}: recall@10 of the vector search against exact search",
+            recall, "", ">= 0.99", recall >= 0.99,
+        )  # fmt: skip
+        times = None
+        if not context.quality_only:
+            timed = context.equipoise("eval", index, *query_arguments(folder), "--alpha", "0.5", "-k", "10")
+            times = timed["results"][0]
+            result.row(f"{name}/time", latency_ms=times["latency_ms"], qps=times["qps"])
+        return built["documents"], measured, times
+
+
+def best(measured, fusion):
+    return max((r for (f, _), r in measured.items() if f == fusion), key=lambda r: r["ndcg@10"])
+
+
+def check_reference(name, measured, result):
+    wanted = REFERENCE.get(name)
+    if wanted is None:
+        return
+    got = (
+        measured[("minmax", 1.0)]["ndcg@10"],
+        measured[("minmax", 0.0)]["ndcg@10"],
+        best(measured, "minmax")["ndcg@10"],
+    )
+    for what, target, value in zip(("alpha = 1", "alpha = 0", "best alpha"), wanted, got):
+        result.claim(
+            f"reference/{name}/{what}", f"{name}: nDCG@10 at {what}",
+            value, "", f"{target:.3f} ± {TOLERANCE}", abs(value - target) <= TOLERANCE + 0.0005,
+        )  # fmt: skip
+
+
+def compare_fusions(all_measured, result):
+    """Which normalization, each at the single alpha that is best for it over all judged sets, and
+    at the alpha chosen without the set it is measured on (leave one set out)."""
+    judged = {n: m for n, (_, m, _) in all_measured.items() if n in REFERENCE}
+    if len(judged) < len(REFERENCE):
+        result.claim("fusion-default", f"{DEFAULT_FUSION} is not worse than minmax", None, "",
+                     "needs the seven judged sets", None)  # fmt: skip
+        return
+    rows = []
+    held_out_means = {}
+    alphas = sorted({a for _, a in next(iter(judged.values()))})
+    for fusion in FUSIONS:
+        score = {n: {a: m[(fusion, a)]["ndcg@10"] for a in alphas} for n, m in judged.items()}
+        pooled = max(alphas, key=lambda a: sum(s[a] for s in score.values()))
+        at_pooled = sum(s[pooled] for s in score.values()) / len(score)
+        held_out = 0.0
+        for left_out in score:
+            chosen = max(alphas, key=lambda a: sum(s[a] for n, s in score.items() if n != left_out))
+            held_out += score[left_out][chosen] / len(score)
+        per_set = sum(max(s.values()) for s in score.values()) / len(score)
+        held_out_means[fusion] = held_out
+        result.row(f"fusion/{fusion}", quality={"best single alpha": at_pooled, "held out": held_out,
+                                                "best alpha of each set": per_set})  # fmt: skip
+        rows.append([fusion, f"{pooled:g}", f"{at_pooled:.4f}", f"{held_out:.4f}", f"{per_set:.4f}"])
+    result.table(
+        "Mean nDCG@10 over the seven judged sets, by fusion",
+        ["fusion", "best single α", "nDCG@10 there", "α chosen without the set", "best α of each set"],
+        rows,
+    )
+    difference = held_out_means[DEFAULT_FUSION] - held_out_means["minmax"]
+    result.claim("fusion-default", f"the default, {DEFAULT_FUSION}, is not worse than minmax (held out)",
+                 difference, "", ">= 0", difference >= 0)  # fmt: skip
+
+
+def run(context):
+    result = report.Report("offline")
+    sets = find_sets(context)
+    if not sets:
+        raise report.BenchError("no judged set was found; set EQUIPOISE_DATA")
+    measured = {}
+    for name, folder in sets.items():
+        if not context.quiet:
+            print(f"{name} ...", file=sys.stderr, flush=True)
+        measured[name] = measure(context, name, folder, result)
+    rows = []
+    for name, (documents, by_setting, times) in measured.items():
+        check_reference(name, by_setting, result)
+        top = best(by_setting, "minmax")
+        cells = [by_setting[("minmax", 1.0)], by_setting[("minmax", 0.0)], by_setting[("minmax", 0.5)], top]
+        row = [name, str(documents), str(top["queries"])]
+        row += [f"{c['ndcg@10']:.3f} / {c['recall@10']:.3f}" for c in cells]
+        row[-1] += f" at {top['alpha']:g}"
+        row.append("" if times is None else f"{times['latency_ms']['p95']:.2f}")
+        rows.append(row)
+    result.table(
+        "nDCG@10 / Recall@10, all-MiniLM-L6-v2 embeddings; p95 of a hybrid search, one thread",
+        ["set", "documents", "queries", "BM25 (α = 1)", "vector (α = 0)", "α = 0.5", "best single α", "p95 ms"],
+        rows,
+    )
+    compare_fusions(measured, result)
+    for name in REFERENCE:
+        if name not in measured and context.sets is None:
+            result.claim(f"reference/{name}", f"{name}: nDCG@10", None, "", "needs $EQUIPOISE_DATA", None)
+    if "npl" in measured and not context.quality_only:
+        p95 = measured["npl"][2]["latency_ms"]["p95"]
+        result.claim("npl-p95", "npl: p95 of a hybrid search, top 10, one thread", p95, "ms", "< 2", p95 < 2)
+    return result

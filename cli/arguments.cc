@@ -1,0 +1,138 @@
+#include "arguments.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <optional>
+#include <string_view>
+
+#include <equipoise/core/check.h>
+#include <equipoise/core/matrix_file.h>
+#include <equipoise/engine/ranking_evaluation.h>
+#include <equipoise/kernels/quantize.h>
+
+namespace equipoise::cli {
+namespace {
+
+template <typename T>
+std::optional<T> ParseNumber(std::string_view text) {
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || text.empty()) return {};
+  return value;
+}
+
+std::vector<std::string_view> Split(std::string_view text, char separator) {
+  std::vector<std::string_view> out;
+  for (;;) {
+    const std::size_t at = text.find(separator);
+    out.push_back(text.substr(0, at));
+    if (at == std::string_view::npos) return out;
+    text.remove_prefix(at + 1);
+  }
+}
+
+Status BadAlpha(std::string_view text) {
+  return Status(Code::kInvalidArgument,
+                fmt::format("\"{}\" is no α; use 0.5, a list 0,0.5,1 or FIRST:LAST:STEP, all in "
+                            "[0, 1]",
+                            text),
+                {.field = "--alpha"});
+}
+
+}  // namespace
+
+Result<std::vector<double>> ParseAlphas(const std::string& text) {
+  std::vector<double> out;
+  const auto range = Split(text, ':');
+  if (range.size() == 3) {
+    const auto first = ParseNumber<double>(range[0]);
+    const auto last = ParseNumber<double>(range[1]);
+    const auto step = ParseNumber<double>(range[2]);
+    if (!first || !last || !step || !(*step > 0) || !(*first <= *last) || !(*first >= 0) ||
+        !(*last <= 1) || (*last - *first) / *step > 10'000)
+      return BadAlpha(text);
+    // Counted, not added up, so that 0:1:0.1 ends at exactly 1; a step of 0.1 gives 0.3, not
+    // 0.30000000000000004.
+    const auto steps = static_cast<int>(std::floor((*last - *first) / *step + 1e-9));
+    for (int i = 0; i <= steps; ++i)
+      out.push_back(std::min(1.0, std::round((*first + i * *step) * 1e9) / 1e9));
+    return out;
+  }
+  for (std::string_view part : Split(text, ',')) {
+    const auto alpha = ParseNumber<double>(part);
+    if (!alpha || !(*alpha >= 0 && *alpha <= 1)) return BadAlpha(part);
+    out.push_back(*alpha);
+  }
+  return out;
+}
+
+Result<std::vector<FusionMethod>> ParseFusions(const std::string& text) {
+  std::vector<FusionMethod> out;
+  for (std::string_view part : Split(text, ',')) {
+    EQUIPOISE_ASSIGN_OR_RETURN(const FusionMethod method, ParseFusion(part));
+    out.push_back(method);
+  }
+  return out;
+}
+
+std::vector<std::string> SplitList(const std::string& text) {
+  std::vector<std::string> out;
+  for (std::string_view part : Split(text, ','))
+    if (!part.empty()) out.emplace_back(part);
+  return out;
+}
+
+Result<std::vector<float>> ReadEmbedding(const std::string& text) {
+  std::string path = text;
+  std::size_t row = 0;
+  if (const std::size_t colon = text.rfind(':'); colon != std::string::npos) {
+    if (const auto number = ParseNumber<std::size_t>(std::string_view(text).substr(colon + 1))) {
+      row = *number;
+      path = text.substr(0, colon);
+    }
+  }
+  EQUIPOISE_ASSIGN_OR_RETURN(const MatrixFile file, MatrixFile::Open(path));
+  if (row >= file.rows())
+    return Status(
+        Code::kInvalidArgument,
+        fmt::format("has {} rows, so there is no row {} (rows count from 0)", file.rows(), row),
+        {.file = path, .field = "--embedding"});
+  std::vector<float> out(file.cols());
+  const EmbeddingsView view = file.view();
+  if (view.is_f16())
+    HalfToFloat(view.f16.row(row), out.data(), out.size());
+  else
+    std::copy_n(view.f32.row(row), out.size(), out.begin());
+  return out;
+}
+
+Result<std::pair<std::string, double>> ParseGate(const std::string& text) {
+  const std::size_t at = text.find('=');
+  const auto& names = EvaluationMeasures::kNames;
+  const std::string name = text.substr(0, at);
+  const auto value = at == std::string::npos
+                         ? std::nullopt
+                         : ParseNumber<double>(std::string_view(text).substr(at + 1));
+  if (!value || std::find(names.begin(), names.end(), name) == names.end())
+    return Status(Code::kInvalidArgument,
+                  fmt::format("\"{}\" is not MEASURE=VALUE with a measure of {}", text,
+                              fmt::join(names, ", ")),
+                  {.field = "--fail-below"});
+  return std::pair(name, *value);
+}
+
+Result<std::vector<std::string>> ReadWords(const std::string& path) {
+  EQUIPOISE_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
+  const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()),
+                              file.bytes().size());
+  std::vector<std::string> out;
+  for (std::string_view line : Split(text, '\n')) {
+    const std::size_t first = line.find_first_not_of(" \t\r");
+    if (first == std::string_view::npos) continue;
+    out.emplace_back(line.substr(first, line.find_last_not_of(" \t\r") - first + 1));
+  }
+  return out;
+}
+
+}  // namespace equipoise::cli

@@ -1,0 +1,32 @@
+// Values of options that are more than one number: "0:1:0.1", "q.npy:3", "ndcg@10=0.39".
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <equipoise/core/status.h>
+#include <equipoise/retrieval/fusion.h>
+
+namespace equipoise::cli {
+
+/// "0.5", "0,0.5,1" or "0:1:0.1" (first, last, step): every value in [0, 1].
+Result<std::vector<double>> ParseAlphas(const std::string& text);
+
+/// "minmax,rrf".
+Result<std::vector<FusionMethod>> ParseFusions(const std::string& text);
+
+/// "a,b,c" without empty parts.
+std::vector<std::string> SplitList(const std::string& text);
+
+/// The row of "FILE" (row 0) or "FILE:ROW" as floats.
+Result<std::vector<float>> ReadEmbedding(const std::string& text);
+
+/// "ndcg@10=0.39" -> the measure's name, which must be one of those that eval prints, and the value.
+Result<std::pair<std::string, double>> ParseGate(const std::string& text);
+
+/// One word a line, blank lines left out.
+Result<std::vector<std::string>> ReadWords(const std::string& path);
+
+}  // namespace equipoise::cli

@@ -1,0 +1,137 @@
+// equipoise index: from files to an index folder.
+#include <fmt/format.h>
+
+#include <equipoise/engine/engine.h>
+
+#include "arguments.h"
+#include "commands.h"
+#include "output.h"
+#include "terminal.h"
+
+namespace equipoise::cli {
+namespace {
+
+struct IndexArguments {
+  IndexSources sources;
+  std::string out;
+  CollectionOptions options;
+  std::string stopwords = "english";
+  std::string metric = "cosine";
+  std::string store = "text";
+  std::string fusion;
+  bool json = false;
+};
+
+int RunIndex(IndexArguments* a) {
+  if (a->stopwords == "english" || a->stopwords == "none") {
+    a->options.analyzer.stopwords = a->stopwords;
+  } else {
+    auto words = ReadWords(a->stopwords);
+    if (!words) return Fail(words.error(), a->json);
+    a->options.analyzer.stopwords = "custom";
+    a->options.analyzer.stopword_list = *std::move(words);
+  }
+  a->options.metric = a->metric == "l2" ? Metric::kL2 : Metric::kCosine;
+  a->options.store_text = a->store == "text";
+  if (!a->fusion.empty()) {
+    auto fusion = ParseFusion(a->fusion);
+    if (!fusion) return FailUsage(fusion.error(), a->json);
+    a->options.weights.method = *fusion;
+  }
+  a->options.progress = MakeProgress();
+
+  auto report = Engine::BuildFromFiles(a->out, a->sources, a->options);
+  EndProgress();
+  if (!report) return Fail(report.error(), a->json);
+  auto engine = Engine::Open(a->out);
+  if (!engine) return Fail(engine.error(), a->json);
+  const CollectionInfo info = engine->collection().Info();
+  if (a->json)
+    return PrintJson(Json{{"index", a->out},
+                          {"documents", report->documents},
+                          {"dimensions", report->dimensions},
+                          {"terms", info.terms},
+                          {"bytes", info.bytes},
+                          {"seconds", report->seconds}});
+  const std::string vectors = report->dimensions > 0
+                                  ? fmt::format("{} dimensions", report->dimensions)
+                                  : std::string("no embeddings (lexical only)");
+  return PrintText(fmt::format("{}: {} documents, {} terms, {}, {:.1f} MiB, in {:.2f} s\n", a->out,
+                               report->documents, info.terms, vectors,
+                               static_cast<double>(info.bytes) / 1048576.0, report->seconds));
+}
+
+}  // namespace
+
+Action AddIndexCommand(CLI::App* app) {
+  auto a = std::make_shared<IndexArguments>();
+  app->footer(
+      "The corpus has one JSON object a line with \"_id\", \"title\" and \"text\" (BEIR layout). "
+      "Every\n"
+      "further field is metadata that comes back with a hit. Row i of the embeddings belongs to\n"
+      "line i. Without embeddings the index is lexical; without text it is vectors alone.\n"
+      "An index that is already at --out is replaced at the end, in one step.\n"
+      "Example: equipoise index --corpus corpus.jsonl --embeddings corpus.npy --out my-index");
+  app->add_option("--corpus", a->sources.corpus, "Documents, corpus.jsonl")
+      ->required()
+      ->group("Files");
+  app->add_option("--embeddings", a->sources.embeddings,
+                  "Their vectors: .npy (float32, float16) or .fvecs")
+      ->group("Files");
+  app->add_option("--out", a->out, "Folder of the index")->required()->group("Files");
+  app->add_option("--language", a->options.analyzer.language,
+                  "Snowball stemmer, or none: english, german, french, ...")
+      ->capture_default_str()
+      ->group("Text");
+  app->add_option("--stopwords", a->stopwords, "english, none, or a FILE with one word a line")
+      ->capture_default_str()
+      ->group("Text");
+  app->add_option("--max-token-length", a->options.analyzer.max_token_length,
+                  "Longer words are cut to this many characters")
+      ->capture_default_str()
+      ->group("Text");
+  app->add_option("--k1", a->options.bm25.k1, "BM25: how much repetition counts, >= 0")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str()
+      ->group("Text");
+  app->add_option("--b", a->options.bm25.b, "BM25: how much length counts, in [0, 1]")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str()
+      ->group("Text");
+  app->add_option("--store", a->store, "text: keep titles and texts for the hits; none: do not")
+      ->check(CLI::IsMember({"text", "none"}))
+      ->capture_default_str()
+      ->group("Text");
+  app->add_option("--metric", a->metric, "cosine or l2")
+      ->check(CLI::IsMember({"cosine", "l2"}))
+      ->capture_default_str()
+      ->group("Vectors");
+  app->add_option("--m", a->options.m, "HNSW links a node, 2 to 128")
+      ->check(CLI::Range(2, 128))
+      ->capture_default_str()
+      ->group("Vectors");
+  app->add_option("--ef-construction", a->options.ef_construction,
+                  "HNSW beam while building, 8 to 4096")
+      ->check(CLI::Range(8, 4096))
+      ->capture_default_str()
+      ->group("Vectors");
+  app->add_option("--threads", a->options.threads,
+                  "Threads for building; 1 makes the same files every time")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str()
+      ->group("Vectors");
+  app->add_option("--seed", a->options.seed, "Seed of the graph")
+      ->capture_default_str()
+      ->group("Vectors");
+  app->add_option("--alpha", a->options.weights.alpha, "Weight of BM25 for searches that name none")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str()
+      ->group("Fusion");
+  app->add_option("--fusion", a->fusion,
+                  "What that α belongs to: minmax, minmax_union, theoretical, rrf")
+      ->group("Fusion");
+  app->add_flag("--json", a->json, "One JSON object on stdout");
+  return [a] { return RunIndex(a.get()); };
+}
+
+}  // namespace equipoise::cli

@@ -1,0 +1,82 @@
+// equipoise inspect: what an index holds, and whether its files are whole.
+#include <fmt/format.h>
+
+#include <equipoise/engine/engine.h>
+
+#include "commands.h"
+#include "output.h"
+#include "terminal.h"
+
+namespace equipoise::cli {
+namespace {
+
+struct InspectArguments {
+  std::string folder;
+  bool verify = false;
+  bool json = false;
+};
+
+int PrintInfo(const CollectionInfo& info, const Columns& columns, const InspectArguments& a) {
+  const Json settings = Json::parse(info.settings);
+  if (a.json) {
+    Json object = {{"index", info.folder},
+                   {"documents", info.documents},
+                   {"dimensions", info.dimensions},
+                   {"terms", info.terms},
+                   {"postings", info.postings},
+                   {"average_length", info.average_length},
+                   {"bytes", info.bytes},
+                   {"format_version", info.format_version},
+                   {"library_version", info.library_version},
+                   {"settings", settings},
+                   {"fields", Json::object()},
+                   {"parts", Json::array()}};
+    for (const auto& column : columns.all())
+      object["fields"][column.name] = ColumnTypeName(column.type);
+    for (const auto& part : info.parts)
+      object["parts"].push_back(
+          {{"file", part.file}, {"section", part.section}, {"bytes", part.bytes}});
+    if (a.verify) object["verified"] = true;
+    return PrintJson(object);
+  }
+  std::string text = fmt::format(
+      "{}\n  documents   {}\n  dimensions  {}\n  terms       {}\n  postings    {} ({:.1f} tokens a "
+      "document)\n  bytes       {}\n  format      {}, written by equipoise {}\n",
+      info.folder, info.documents,
+      info.dimensions > 0 ? fmt::to_string(info.dimensions) : "none (lexical only)", info.terms,
+      info.postings, info.average_length, info.bytes, info.format_version, info.library_version);
+  for (const auto& [name, value] : settings.items())
+    text += fmt::format("  {:<11} {}\n", name, value.dump());
+  std::string fields;
+  for (const auto& column : columns.all())
+    fields += fmt::format("{}{} ({})", fields.empty() ? "" : ", ", column.name,
+                          ColumnTypeName(column.type));
+  text += fmt::format("  fields      {}\n\n", fields.empty() ? "none" : fields);
+  Table table({"file", "section", "bytes"});
+  for (const auto& part : info.parts)
+    table.Add({part.file, part.section, fmt::to_string(part.bytes)});
+  text += table.Render();
+  if (a.verify) text += "\nEvery byte of every file is as it was written.\n";
+  return PrintText(text);
+}
+
+int RunInspect(const InspectArguments& a) {
+  auto engine = Engine::Open(a.folder);
+  if (!engine) return Fail(engine.error(), a.json);
+  if (a.verify)
+    if (Status status = engine->collection().Verify(); !status.ok()) return Fail(status, a.json);
+  return PrintInfo(engine->collection().Info(), engine->collection().columns(), a);
+}
+
+}  // namespace
+
+Action AddInspectCommand(CLI::App* app) {
+  auto a = std::make_shared<InspectArguments>();
+  app->footer("Example: equipoise inspect my-index --verify");
+  app->add_option("index", a->folder, "Folder of the index")->required();
+  app->add_flag("--verify", a->verify, "Read every byte and compare all checksums");
+  app->add_flag("--json", a->json, "One JSON object on stdout");
+  return [a] { return RunInspect(*a); };
+}
+
+}  // namespace equipoise::cli

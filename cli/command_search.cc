@@ -1,0 +1,218 @@
+// equipoise search: one query against an index.
+#include <fmt/format.h>
+
+#include <equipoise/engine/engine.h>
+
+#include "arguments.h"
+#include "commands.h"
+#include "output.h"
+#include "terminal.h"
+
+namespace equipoise::cli {
+namespace {
+
+struct SearchArguments {
+  std::string folder;
+  std::string text;
+  std::string embedding;
+  double alpha = 0.5;
+  std::string fusion;
+  std::string fields;
+  std::size_t k = 10;
+  std::size_t depth = 100;
+  std::size_t ef_search = 0;
+  bool alpha_given = false;
+  bool exact = false;
+  bool explain = false;
+  bool json = false;
+};
+
+double Microseconds(std::uint64_t ns) { return static_cast<double>(ns) / 1000.0; }
+
+/// A number of one path, null where the path was not asked.
+template <typename T>
+Json OrNull(bool asked, T value) {
+  return asked ? Json(value) : Json(nullptr);
+}
+
+Json Rank(std::uint32_t rank) { return rank > 0 ? Json(rank) : Json(nullptr); }
+
+Json TermsOf(const Collection& collection, const SearchArguments& a, std::uint32_t doc) {
+  Json terms = Json::array();
+  for (const TermScore& term : collection.ExplainLexical(a.text, doc))
+    terms.push_back({{"term", term.term},
+                     {"query_count", term.query_count},
+                     {"df", term.df},
+                     {"idf", term.idf},
+                     {"tf", term.tf},
+                     {"score", term.contribution}});
+  return terms;
+}
+
+Json HitObject(const Collection& collection, const SearchResult& found, const SearchArguments& a,
+               std::size_t i) {
+  const Hit& hit = found.hits[i];
+  const StoredDocument document = collection.Get(hit.doc);
+  Json object = {{"rank", i + 1}, {"id", hit.id}, {"score", hit.score}};
+  if (collection.stores_text()) {
+    object["title"] = document.title;
+    object["text"] = document.text;
+  }
+  if (!a.fields.empty()) {
+    object["fields"] = Json::object();
+    for (const std::string& name : SplitList(a.fields)) {
+      const auto value = collection.Value(hit.doc, name);
+      object["fields"][name] = value ? ToJson(*value) : Json(nullptr);
+    }
+  }
+  if (a.explain) {
+    const bool lexical = found.lexical_searched;
+    const bool vector = found.vector_searched;
+    object["explain"] = {{"lexical",
+                          {{"score", OrNull(lexical, hit.lexical)},
+                           {"normalized", OrNull(lexical, hit.lexical_normalized)},
+                           {"rank", Rank(hit.lexical_rank)},
+                           {"terms", lexical ? TermsOf(collection, a, hit.doc) : Json(nullptr)}}},
+                         {"vector",
+                          {{"score", OrNull(vector, hit.vector)},
+                           {"normalized", OrNull(vector, hit.vector_normalized)},
+                           {"rank", Rank(hit.vector_rank)}}}};
+  }
+  return object;
+}
+
+int PrintObject(const Collection& collection, const SearchResult& found, const SearchArguments& a) {
+  Json object = {{"text", a.text},
+                 {"k", a.k},
+                 {"alpha", found.weights.alpha},
+                 {"alpha_source", AlphaSourceName(found.alpha_source)},
+                 {"fusion", FusionName(found.weights.method)},
+                 {"note", found.note.empty() ? Json(nullptr) : Json(found.note)},
+                 {"time_us",
+                  {{"analysis", Microseconds(found.times.analysis_ns)},
+                   {"lexical", Microseconds(found.times.lexical_ns)},
+                   {"vector", Microseconds(found.times.vector_ns)},
+                   {"fusion", Microseconds(found.times.fusion_ns)},
+                   {"total", Microseconds(found.times.total_ns)}}},
+                 {"hits", Json::array()}};
+  for (std::size_t i = 0; i < found.hits.size(); ++i)
+    object["hits"].push_back(HitObject(collection, found, a, i));
+  return PrintJson(object);
+}
+
+int PrintTable(const Collection& collection, const SearchResult& found, const SearchArguments& a) {
+  std::string text = fmt::format(
+      "α = {:g} ({}), {}, {} hits in {:.0f} µs{}{}\n\n", found.weights.alpha,
+      AlphaSourceName(found.alpha_source), FusionName(found.weights.method), found.hits.size(),
+      Microseconds(found.times.total_ns), found.note.empty() ? "" : "; ", found.note);
+  const auto fields = SplitList(a.fields);
+  std::vector<std::string> header = {"#", "score"};
+  if (a.explain) header.insert(header.end(), {"bm25", "norm", "rank", "vector", "norm", "rank"});
+  header.push_back("id");
+  const std::size_t left = header.size() - 1;
+  header.insert(header.end(), fields.begin(), fields.end());
+  header.push_back("document");
+  Table table(std::move(header));
+  table.LeftFrom(left);
+  for (std::size_t i = 0; i < found.hits.size(); ++i) {
+    const Hit& hit = found.hits[i];
+    std::vector<std::string> row = {fmt::to_string(i + 1), fmt::format("{:.4f}", hit.score)};
+    auto path = [&](bool asked, float raw, float normalized, std::uint32_t rank) {
+      row.push_back(asked ? fmt::format("{:.4f}", raw) : "-");
+      row.push_back(asked ? fmt::format("{:.3f}", normalized) : "-");
+      row.push_back(rank > 0 ? fmt::to_string(rank) : "-");
+    };
+    if (a.explain) {
+      path(found.lexical_searched, hit.lexical, hit.lexical_normalized, hit.lexical_rank);
+      path(found.vector_searched, hit.vector, hit.vector_normalized, hit.vector_rank);
+    }
+    row.push_back(hit.id);
+    for (const std::string& name : fields) {
+      const auto value = collection.Value(hit.doc, name);
+      row.push_back(value ? ToText(*value) : "");
+    }
+    const StoredDocument document = collection.Get(hit.doc);
+    std::string shown(document.title);
+    if (!document.title.empty() && !document.text.empty()) shown += ": ";
+    row.push_back(Shorten(shown + std::string(document.text), 120));
+    table.Add(std::move(row));
+  }
+  text += table.Render();
+  if (a.explain && found.lexical_searched && !found.hits.empty()) {
+    text += fmt::format("\nBM25 of the first hit, {}, term by term:\n", found.hits[0].id);
+    Table terms({"term", "idf", "tf", "df", "score"});
+    for (const TermScore& term : collection.ExplainLexical(a.text, found.hits[0].doc))
+      terms.Add({term.term, fmt::format("{:.3f}", term.idf), fmt::to_string(term.tf),
+                 fmt::to_string(term.df), fmt::format("{:.4f}", term.contribution)});
+    text += terms.Render();
+  }
+  return PrintText(text);
+}
+
+int RunSearch(const SearchArguments& a) {
+  SearchRequest request{
+      .text = a.text, .k = a.k, .depth = a.depth, .ef_search = a.ef_search, .exact = a.exact};
+  if (a.alpha_given) request.alpha = a.alpha;
+  if (!a.fusion.empty()) {
+    auto fusion = ParseFusion(a.fusion);
+    if (!fusion) return FailUsage(fusion.error(), a.json);
+    request.fusion = *fusion;
+  }
+  std::vector<float> embedding;
+  if (!a.embedding.empty()) {
+    auto read = ReadEmbedding(a.embedding);
+    if (!read) return Fail(read.error(), a.json);
+    embedding = *std::move(read);
+    request.embedding = embedding;
+  }
+  auto engine = Engine::Open(a.folder);
+  if (!engine) return Fail(engine.error(), a.json);
+  const Collection& collection = engine->collection();
+  for (const std::string& name : SplitList(a.fields))
+    if (collection.columns().Find(name) == nullptr)
+      return FailUsage(Status(Code::kNotFound,
+                              fmt::format("no document has a field \"{}\"; `equipoise inspect {}` "
+                                          "lists the fields",
+                                          name, a.folder),
+                              {.field = "--fields"}),
+                       a.json);
+  auto found = engine->Search(request);
+  if (!found) return Fail(found.error(), a.json);
+  return a.json ? PrintObject(collection, *found, a) : PrintTable(collection, *found, a);
+}
+
+}  // namespace
+
+Action AddSearchCommand(CLI::App* app) {
+  auto a = std::make_shared<SearchArguments>();
+  app->footer(
+      "Give a text, an embedding, or both. Without an embedding the result is BM25's alone.\n"
+      "Example: equipoise search my-index --text \"wing in a slipstream\" --embedding q.npy:3 "
+      "--alpha 0.4 --explain");
+  app->add_option("index", a->folder, "Folder of the index")->required();
+  app->add_option("--text", a->text, "The query's words");
+  app->add_option("--embedding", a->embedding,
+                  "The query's vector: FILE, or FILE:ROW (rows count from 0)");
+  auto* alpha = app->add_option("--alpha", a->alpha,
+                                "Weight of BM25, in [0, 1]; 0.5 unless the index says otherwise")
+                    ->check(CLI::Range(0.0, 1.0));
+  app->add_option("--fusion", a->fusion, "minmax, minmax_union, theoretical or rrf");
+  app->add_option("-k", a->k, "Results")->check(CLI::Range(1, 1'000'000))->capture_default_str();
+  app->add_option("--fields", a->fields, "Metadata to show, as in year,domain");
+  app->add_option("--depth", a->depth, "Results taken from each path before they are fused")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  app->add_option("--ef-search", a->ef_search, "Beam of the vector search; 0: the index's default")
+      ->check(CLI::Range(0, 1'000'000))
+      ->capture_default_str();
+  app->add_flag("--exact", a->exact, "Compare with every vector instead of walking the graph");
+  app->add_flag("--explain", a->explain,
+                "Show both paths' scores and ranks, and BM25 term by term");
+  app->add_flag("--json", a->json, "One JSON object on stdout");
+  return [a, alpha] {
+    a->alpha_given = alpha->count() > 0;
+    return RunSearch(*a);
+  };
+}
+
+}  // namespace equipoise::cli

@@ -1,0 +1,17 @@
+// The program's subcommands. Each registers its options and returns what to run once they are read.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+namespace equipoise::cli {
+
+/// Runs a subcommand; returns the exit code.
+using Action = std::function<int()>;
+
+Action AddIndexCommand(CLI::App* app);
+Action AddSearchCommand(CLI::App* app);
+Action AddEvalCommand(CLI::App* app);
+Action AddInspectCommand(CLI::App* app);
+
+}  // namespace equipoise::cli

@@ -1,0 +1,67 @@
+#include <chrono>
+
+#include <equipoise/core/check.h>
+#include <equipoise/core/matrix_file.h>
+#include <equipoise/engine/engine.h>
+#include <equipoise/retrieval/corpus_reader.h>
+
+namespace equipoise {
+namespace {
+
+constexpr std::uint64_t kReports = 200;  // progress callbacks over a whole corpus
+
+/// Adds every document of the corpus.
+Status AddCorpus(CorpusReader* reader, const ProgressCallback& progress,
+                 CollectionBuilder* builder) {
+  const std::uint64_t step = std::max<std::uint64_t>(1, reader->bytes_total() / kReports);
+  std::uint64_t next = 0;
+  Document document;
+  for (;;) {
+    EQUIPOISE_ASSIGN_OR_RETURN(const bool more, reader->Next(&document));
+    if (Status status = more ? builder->Add(document) : Status(); !status.ok())
+      return status.At(reader->Place());
+    const std::uint64_t done = reader->bytes_read();
+    if (progress && (done >= next || !more)) {
+      next = done + step;
+      if (!progress({.stage = "documents", .done = done, .total = reader->bytes_total()}))
+        return Status(Code::kCancelled, "stopped while reading documents");
+    }
+    if (!more) return {};
+  }
+}
+
+}  // namespace
+
+Status Engine::Build(const std::string& folder, std::span<const Document> documents,
+                     EmbeddingsView embeddings, const CollectionOptions& options) {
+  EQUIPOISE_ASSIGN_OR_RETURN(CollectionBuilder builder, CollectionBuilder::Begin(folder, options));
+  for (const Document& document : documents) EQUIPOISE_RETURN_IF_ERROR(builder.Add(document));
+  return builder.Finish(embeddings);
+}
+
+Result<IndexReport> Engine::BuildFromFiles(const std::string& folder, const IndexSources& sources,
+                                           const CollectionOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  // The embeddings first: a wrong file should not cost the time of reading the corpus.
+  MatrixFile embeddings;
+  if (!sources.embeddings.empty()) {
+    EQUIPOISE_ASSIGN_OR_RETURN(embeddings, MatrixFile::Open(sources.embeddings));
+    EQUIPOISE_RETURN_IF_ERROR(CheckFinite(embeddings.view(), sources.embeddings));
+  }
+  EQUIPOISE_ASSIGN_OR_RETURN(CorpusReader reader, CorpusReader::Open(sources.corpus));
+  EQUIPOISE_ASSIGN_OR_RETURN(CollectionBuilder builder, CollectionBuilder::Begin(folder, options));
+  EQUIPOISE_RETURN_IF_ERROR(AddCorpus(&reader, options.progress, &builder));
+  if (Status status = builder.Finish(embeddings.view()); !status.ok())
+    return status.At({.file = sources.embeddings});
+  return IndexReport{
+      .documents = builder.documents(),
+      .dimensions = embeddings.cols(),
+      .seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count()};
+}
+
+Result<Engine> Engine::Open(const std::string& folder) {
+  EQUIPOISE_ASSIGN_OR_RETURN(Collection collection, Collection::Open(folder));
+  return Engine(std::move(collection));
+}
+
+}  // namespace equipoise

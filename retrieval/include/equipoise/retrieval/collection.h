@@ -1,0 +1,215 @@
+/// A collection: documents, a lexical and a vector index over them, and hybrid search.
+///
+/// Most programs open <equipoise/engine/engine.h> instead, which is this and what learns on top.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <equipoise/core/callbacks.h>
+#include <equipoise/core/export.h>
+#include <equipoise/core/matrix_view.h>
+#include <equipoise/core/status.h>
+#include <equipoise/core/telemetry.h>
+#include <equipoise/retrieval/analyzer.h>
+#include <equipoise/retrieval/columns.h>
+#include <equipoise/retrieval/document.h>
+#include <equipoise/retrieval/fusion.h>
+#include <equipoise/retrieval/lexical_index.h>
+#include <equipoise/retrieval/vector_index.h>
+
+namespace equipoise {
+
+/// The weight of the lexical path and the normalization it was found with; one means nothing
+/// without the other.
+struct FusionWeights {
+  double alpha = 0.5;  ///< in [0, 1]; the vector path has 1 − alpha
+  FusionMethod method = FusionMethod::kMinMax;
+
+  friend bool operator==(const FusionWeights&, const FusionWeights&) = default;
+};
+
+/// How a collection is built.
+struct CollectionOptions {
+  // What is found.
+  AnalyzerOptions analyzer{};
+  Bm25Params bm25{};
+  Metric metric = Metric::kCosine;
+  FusionWeights weights{};  ///< used by searches that name no α; stored with the index
+  bool store_text = true;   ///< keep titles and texts, so that they come back with a hit
+
+  // How fast it is built and searched.
+  int m = 32;                 ///< links a node of the graph, [2, 128]: more recall, more memory
+  int ef_construction = 200;  ///< beam while building, [1, 4096]: more recall, slower building
+  int threads = 1;            ///< for building; with 1 the files are the same every time
+  std::uint64_t seed = 1;     ///< of the graph's levels
+  ProgressCallback progress{};
+};
+
+/// Adds documents one by one and writes the index as one new generation of its folder.
+/// Nothing of a collection that is already there changes until Finish returns ok; a builder that is
+/// destroyed before leaves nothing behind.
+/// Threads  one thread at a time
+class EQUIPOISE_API CollectionBuilder {
+ public:
+  /// Errors   kInvalidArgument: an option out of range, or a folder that holds something else;
+  ///          kUnavailable: another process is writing this index; kIo
+  static Result<CollectionBuilder> Begin(const std::string& folder,
+                                         const CollectionOptions& options);
+  CollectionBuilder(CollectionBuilder&&) noexcept;
+  CollectionBuilder& operator=(CollectionBuilder&&) noexcept;
+  ~CollectionBuilder();
+
+  /// Adds the next document; its title and text are indexed as one field, joined by a blank.
+  /// Errors   kInvalidArgument: an empty or repeated id, text that is not UTF-8, a field of another
+  ///          type than before; after any error the builder can only be destroyed
+  Status Add(const Document& document);
+  std::uint32_t documents() const;
+
+  /// Builds the vector index, if there are embeddings, and publishes the generation.
+  /// Shapes   embeddings [documents, d] in the order of Add, or empty for a lexical collection
+  /// Errors   kInvalidArgument: another number of rows, NaN or infinity (row named); kCancelled by
+  ///          the progress callback; kIo, kOutOfMemory
+  Status Finish(EmbeddingsView embeddings = {});
+
+ private:
+  struct State;
+  explicit CollectionBuilder(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+/// What is asked.
+struct SearchRequest {
+  std::string_view text{};             ///< may be empty: the vector path alone
+  std::span<const float> embedding{};  ///< [d]; may be empty: the lexical path alone
+  std::size_t k = 10;                  ///< >= 1; more than match gives all that match
+  std::optional<double> alpha{};       ///< [0, 1]; the index's own α where absent
+  std::optional<FusionMethod> fusion{};
+  std::size_t depth = 100;    ///< >= 1: length of each path's list, at least k; scores are
+                              ///< normalized over the first `depth` whatever k is
+  std::size_t ef_search = 0;  ///< beam of the vector search; 0: the index's default
+  bool exact = false;         ///< compare with every vector instead of walking the graph
+};
+
+/// Who decided α.
+enum class AlphaSource : std::uint8_t {
+  kRequest,     ///< the request
+  kIndex,       ///< stored with the index
+  kDefault,     ///< 0.5: the request names a fusion that the index's α does not belong to
+  kSinglePath,  ///< only one path could be asked: 1 or 0
+};
+
+/// "request", "index", "default", "single_path".
+EQUIPOISE_API std::string_view AlphaSourceName(AlphaSource source);
+
+/// One result, with everything that explains it.
+struct Hit {
+  std::string id;
+  std::uint32_t doc = 0;  ///< number of the document, for Collection::Get and Explain
+  float score = 0;        ///< α · lexical_normalized + (1 − α) · vector_normalized, in [0, 1]
+  float lexical = 0;      ///< BM25; meaningless where the path was not asked
+  float vector = 0;       ///< inner product of unit vectors, or minus the squared distance
+  float lexical_normalized = 0;
+  float vector_normalized = 0;
+  std::uint32_t lexical_rank = 0;  ///< 1-based; 0: not in the path's list
+  std::uint32_t vector_rank = 0;
+};
+
+/// Time of each layer of one search, in nanoseconds.
+struct LayerTimes {
+  std::uint64_t analysis_ns = 0;
+  std::uint64_t lexical_ns = 0;
+  std::uint64_t vector_ns = 0;
+  std::uint64_t fusion_ns = 0;  ///< missing scores, normalization, order
+  std::uint64_t total_ns = 0;
+};
+
+struct SearchResult {
+  std::vector<Hit> hits;  ///< score descending, ties by document order
+  FusionWeights weights;  ///< what was used
+  AlphaSource alpha_source = AlphaSource::kIndex;
+  bool lexical_searched = false;  ///< false: the lexical numbers of the hits mean nothing
+  bool vector_searched = false;
+  std::string_view note;  ///< why only one path was asked, where that was not the caller's wish
+  LayerTimes times;
+};
+
+/// Sizes and settings, for `inspect`.
+struct CollectionInfo {
+  std::string folder;
+  std::string library_version;  ///< that wrote the index
+  int format_version = 0;
+  std::uint32_t documents = 0;
+  std::size_t dimensions = 0;  ///< 0: a lexical collection
+  std::uint64_t terms = 0;
+  std::uint64_t postings = 0;
+  double average_length = 0;  ///< tokens a document
+  std::string settings;       ///< JSON object: analyzer, bm25, vector, weights, ...
+  struct Part {
+    std::string file;
+    std::string section;
+    std::uint64_t bytes = 0;
+  };
+  std::vector<Part> parts;
+  std::uint64_t bytes = 0;  ///< of all files
+};
+
+/// An open collection.
+/// Threads  everything is const and safe from many threads, with no lock held during a search; one
+///          search runs in its caller's thread
+class EQUIPOISE_API Collection {
+ public:
+  /// Maps the files. What searches rely on is checked now, the rest is only mapped (see Verify); a
+  /// search never crashes on a damaged file.
+  /// Errors   kNotFound, kInvalidArgument (not an index), kCorruption, kUnsupported (newer format)
+  static Result<Collection> Open(const std::string& folder);
+  Collection(Collection&&) noexcept;
+  Collection& operator=(Collection&&) noexcept;
+  ~Collection();
+
+  /// Hybrid search: both paths' best `depth`, both true scores for every candidate, fused.
+  /// With α = 1 or 0 the other path is not asked at all.
+  /// Errors   kInvalidArgument: k or depth 0, α outside [0, 1], an embedding of another dimension,
+  ///          with NaN, or for a collection without embeddings; α = 0 without an embedding
+  Result<SearchResult> Search(const SearchRequest& request) const;
+
+  /// Many searches over `threads` threads; results in the order of the requests, the same as from
+  /// Search.
+  std::vector<Result<SearchResult>> SearchBatch(std::span<const SearchRequest> requests,
+                                                int threads) const;
+
+  /// Id, title and text of a document; the views live as long as the collection.
+  StoredDocument Get(std::uint32_t doc) const;
+  std::optional<std::uint32_t> Find(std::string_view id) const;
+  /// A metadata value, absent where the document has none.
+  std::optional<FieldValue> Value(std::uint32_t doc, std::string_view field) const;
+  const Columns& columns() const;
+  /// BM25 of a document term by term.
+  std::vector<TermScore> ExplainLexical(std::string_view text, std::uint32_t doc) const;
+
+  std::uint32_t documents() const;
+  std::size_t dimensions() const;  ///< 0: no embeddings
+  bool has_text() const;           ///< some document has a term
+  bool stores_text() const;        ///< titles and texts come back with hits
+  FusionWeights weights() const;
+  CollectionInfo Info() const;
+  /// Latency histograms by layer over all searches so far.
+  const Telemetry& telemetry() const;
+
+  /// Reads every byte of every file and compares checksums.
+  /// Errors   kCorruption naming file and part
+  Status Verify() const;
+
+ private:
+  struct State;
+  explicit Collection(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace equipoise

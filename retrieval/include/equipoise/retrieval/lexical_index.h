@@ -1,0 +1,141 @@
+/// BM25 over terms: an inverted index in one checked, memory-mapped file.
+///
+///   score(q, d) = sum over the query's terms t of  idf(t) * tf / (tf + k1 (1 - b + b dl / avgdl))
+///   idf(t)      = ln(1 + (N - df + 0.5) / (df + 0.5))
+///
+/// with tf the occurrences of t in d, dl the exact number of d's tokens, df the documents with t.
+/// A term that is n times in the query counts n times. This is Lucene's form, without its constant
+/// factor k1 + 1 and without its rounding of lengths to a byte.
+/// Source: Robertson & Zaragoza 2009, doi:10.1561/1500000019; Kamphuis et al. 2020,
+/// doi:10.1007/978-3-030-45442-5_4 ("Lucene (accurate)").
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <equipoise/core/checked_file.h>
+#include <equipoise/core/export.h>
+#include <equipoise/core/status.h>
+#include <equipoise/kernels/topk.h>
+
+namespace equipoise {
+
+/// Range    k1 >= 0 and finite: 0 counts presence alone, more lets repetitions count more;
+///          b in [0, 1]: 0 ignores document lengths, 1 divides by them fully
+/// Source   the defaults are Lucene's
+struct Bm25Params {
+  float k1 = 1.2f;
+  float b = 0.75f;
+
+  friend bool operator==(const Bm25Params&, const Bm25Params&) = default;
+};
+
+/// Collects documents and writes the index.
+/// Threads  one thread at a time; memory O(distinct terms + postings), 8 bytes a posting while
+///          collecting and 16 while writing
+class EQUIPOISE_API LexicalIndexBuilder {
+ public:
+  /// Errors   kInvalidArgument: k1 or b out of range
+  static Result<LexicalIndexBuilder> Create(Bm25Params params = {});
+  LexicalIndexBuilder(LexicalIndexBuilder&&) noexcept;
+  LexicalIndexBuilder& operator=(LexicalIndexBuilder&&) noexcept;
+  ~LexicalIndexBuilder();
+
+  /// Adds the next document: the first is document 0. No tokens is fine.
+  /// Shapes   tokens [dl], any bytes; copied
+  /// Errors   kInvalidArgument: more than 2^32 - 2 documents or tokens in one; kOutOfMemory, after
+  ///          which every later call returns the same error
+  Status Add(std::span<const std::string> tokens);
+
+  /// Documents added so far.
+  std::uint32_t documents() const;
+
+  /// Writes the index as one file, whole or not at all; more may be added and written afterwards.
+  /// Exact    the bytes depend on the documents and parameters alone
+  /// Errors   kIo; kOutOfMemory
+  Status Write(const std::string& path) const;
+
+ private:
+  struct State;
+  explicit LexicalIndexBuilder(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+/// One term's part in a document's score.
+struct TermScore {
+  std::string term;
+  std::uint32_t query_count = 0;  ///< times in the query
+  std::uint32_t df = 0;           ///< documents with the term
+  std::uint32_t tf = 0;           ///< times in the document
+  float idf = 0;                  ///< 0 where no document has the term
+  float contribution = 0;         ///< query_count * idf * tf / (tf + k1 (...)); 0 where tf is 0
+};
+
+/// The index, searched where it lies on disk.
+/// Threads  const after Open; safe from many threads, which wait for nothing
+/// Exact    scores are float32, added in the order in which terms first occur in the query: Search,
+///          Score and Explain agree bit for bit, on every thread
+/// Errors   searches have none: a file that was damaged after Open gives wrong scores at worst,
+///          never a crash or a NaN. std::bad_alloc is not caught here.
+/// Note     one that was default-constructed or moved from has no documents
+class EQUIPOISE_API LexicalIndex {
+ public:
+  /// Maps the file. Checks in full what searches rely on (dictionary, offsets); postings and
+  /// lengths are only checked by Verify, so that opening does not read them.
+  /// Errors   kNotFound, kIo, kCorruption; kUnsupported: of a newer version
+  static Result<LexicalIndex> Open(const std::string& path);
+  LexicalIndex();
+  LexicalIndex(LexicalIndex&&) noexcept;
+  LexicalIndex& operator=(LexicalIndex&&) noexcept;
+  ~LexicalIndex();
+
+  /// The best k of the documents that contain at least one of the terms.
+  /// Shapes   query_tokens any number, repetitions count; result at most k
+  /// Range    k any; 0 and an empty query give an empty result
+  /// Order    score descending, ties by ascending document
+  /// Threads  const, safe from many threads; scratch 4 bytes a document for each search at a time,
+  ///          kept for the next
+  /// Note     O(postings of the query's terms), exhaustive
+  std::vector<Scored> Search(std::span<const std::string> query_tokens, std::size_t k) const;
+
+  /// The scores of given documents, in their order; 0 where no term occurs.
+  /// Shapes   docs [m], any order, repetitions fine; scores [m]
+  /// Range    a document >= documents() scores 0; of spans of different lengths the shorter counts
+  /// Exact    the score that Search gives the document, bit for bit
+  /// Note     O(terms * m * log(postings of the term / m))
+  void Score(std::span<const std::string> query_tokens, std::span<const std::uint32_t> docs,
+             std::span<float> scores) const;
+
+  /// Every distinct term of the query with its part in the score of `doc`, in the order of first
+  /// occurrence; those that do not occur have contribution 0. The float32 sum of the contributions
+  /// in this order is the score.
+  std::vector<TermScore> Explain(std::span<const std::string> query_tokens,
+                                 std::uint32_t doc) const;
+
+  std::uint32_t documents() const;
+  std::uint64_t terms() const;
+  std::uint64_t postings() const;
+  double average_length() const;  ///< in tokens; 0 where there are no documents
+  Bm25Params params() const;
+  /// Documents with the term; 0 where there is none.
+  std::uint32_t DocumentFrequency(const std::string& term) const;
+
+  std::uint64_t bytes() const;                          ///< of the file
+  std::vector<CheckedFile::SectionInfo> parts() const;  ///< bytes by part, in file order
+
+  /// Reads everything: checksums, then that postings are ascending, in range and add up to the
+  /// documents' lengths.
+  /// Errors   kCorruption naming file and part
+  Status Verify() const;
+
+ private:
+  struct State;
+  explicit LexicalIndex(std::unique_ptr<const State> state);
+  std::unique_ptr<const State> state_;
+};
+
+}  // namespace equipoise

@@ -1,0 +1,417 @@
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <new>
+#include <nlohmann/json.hpp>
+
+#include <equipoise/core/check.h>
+#include <equipoise/core/index_folder.h>
+#include <equipoise/core/parallel.h>
+#include <equipoise/retrieval/collection.h>
+#include <equipoise/retrieval/document_store.h>
+
+#include "collection_files.h"
+
+namespace equipoise {
+namespace {
+
+/// Splits the time of a search into its layers.
+class Stopwatch {
+ public:
+  std::uint64_t Lap() {
+    const auto now = std::chrono::steady_clock::now();
+    const auto lap = now - last_;
+    last_ = now;
+    return Nanoseconds(lap);
+  }
+  std::uint64_t Total() const { return Nanoseconds(last_ - start_); }
+
+ private:
+  static std::uint64_t Nanoseconds(std::chrono::steady_clock::duration d) {
+    return static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::nanoseconds>(d).count());
+  }
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point last_ = start_;
+};
+
+/// The documents of both lists with their ranks, scores still missing where a list lacks them.
+std::vector<Candidate> Union(std::span<const Scored> lexical, std::span<const Scored> vector) {
+  std::vector<Candidate> out;
+  out.reserve(lexical.size() + vector.size());
+  for (std::uint32_t r = 0; r < lexical.size(); ++r)
+    out.push_back({.doc = lexical[r].id, .lexical = lexical[r].score, .lexical_rank = r + 1});
+  std::sort(out.begin(), out.end(),
+            [](const Candidate& a, const Candidate& b) { return a.doc < b.doc; });
+  const std::size_t from_lexical = out.size();
+  for (std::uint32_t r = 0; r < vector.size(); ++r) {
+    const auto end = out.begin() + static_cast<std::ptrdiff_t>(from_lexical);
+    const auto found =
+        std::lower_bound(out.begin(), end, vector[r].id,
+                         [](const Candidate& c, std::uint32_t doc) { return c.doc < doc; });
+    if (found != end && found->doc == vector[r].id) {
+      found->vector = vector[r].score;
+      found->vector_rank = r + 1;
+    } else {
+      out.push_back({.doc = vector[r].id, .vector = vector[r].score, .vector_rank = r + 1});
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string_view AlphaSourceName(AlphaSource source) {
+  switch (source) {
+    case AlphaSource::kRequest:
+      return "request";
+    case AlphaSource::kIndex:
+      return "index";
+    case AlphaSource::kDefault:
+      return "default";
+    case AlphaSource::kSinglePath:
+      return "single_path";
+  }
+  return "index";
+}
+
+struct Collection::State {
+  std::string folder;
+  Manifest manifest;
+  FusionWeights weights;
+  Analyzer analyzer;
+  DocumentStore documents;
+  Columns columns;
+  LexicalIndex lexical;
+  std::optional<VectorIndex> vectors;
+  Telemetry telemetry;
+  LatencyHistogram* analysis_time = &telemetry.Histogram("analysis");
+  LatencyHistogram* lexical_time = &telemetry.Histogram("lexical");
+  LatencyHistogram* vector_time = &telemetry.Histogram("vector");
+  LatencyHistogram* fusion_time = &telemetry.Histogram("fusion");
+  LatencyHistogram* total_time = &telemetry.Histogram("total");
+
+  Status ReadSettings();
+  Status Load();
+  Status Check(const SearchRequest& request) const;
+  void Decide(const SearchRequest& request, SearchResult* result) const;
+  Status FillMissing(const SearchRequest& request, std::span<const std::string> tokens,
+                     std::vector<Candidate>* candidates) const;
+  float LowestVectorScore(std::span<const float> query) const;
+  Status Run(const SearchRequest& request, SearchResult* result) const;
+};
+
+Collection::Collection(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Collection::Collection(Collection&&) noexcept = default;
+Collection& Collection::operator=(Collection&&) noexcept = default;
+Collection::~Collection() = default;
+
+// Opening
+
+Status Collection::State::ReadSettings() {
+  const Status damaged(Code::kCorruption, "the settings cannot be read; build the index again",
+                       {.file = folder});
+  try {
+    const auto settings = nlohmann::json::parse(manifest.settings);
+    EQUIPOISE_ASSIGN_OR_RETURN(analyzer, Analyzer::FromJson(settings.at("analyzer").dump()));
+    const auto& stored = settings.at("weights");
+    weights.alpha = stored.at("alpha").get<double>();
+    if (!(weights.alpha >= 0 && weights.alpha <= 1)) return damaged;
+    EQUIPOISE_ASSIGN_OR_RETURN(weights.method, ParseFusion(stored.at("fusion").get<std::string>()));
+  } catch (const nlohmann::json::exception&) {
+    return damaged;
+  }
+  return {};
+}
+
+Status Collection::State::Load() {
+  EQUIPOISE_ASSIGN_OR_RETURN(manifest, ReadManifest(folder));
+  EQUIPOISE_RETURN_IF_ERROR(CheckFiles(folder, manifest));
+  EQUIPOISE_RETURN_IF_ERROR(ReadSettings());
+  auto path = [&](const char* name) { return manifest.PathOf(folder, name); };
+  EQUIPOISE_ASSIGN_OR_RETURN(documents, DocumentStore::Open(path(files::kDocuments)));
+  EQUIPOISE_ASSIGN_OR_RETURN(columns, Columns::Open(path(files::kColumns), documents.size()));
+  EQUIPOISE_ASSIGN_OR_RETURN(lexical, LexicalIndex::Open(path(files::kLexical)));
+  if (lexical.documents() != documents.size())
+    return Status(Code::kCorruption, "the lexical index is of another number of documents",
+                  {.file = path(files::kLexical)});
+  vectors.reset();
+  const bool has_vectors =
+      std::any_of(manifest.files.begin(), manifest.files.end(),
+                  [](const Manifest::File& f) { return f.name == files::kVectors; });
+  if (!has_vectors) return {};
+  EQUIPOISE_ASSIGN_OR_RETURN(vectors,
+                             VectorIndex::Open(path(files::kVectors), path(files::kGraph)));
+  if (vectors->rows() != documents.size())
+    return Status(Code::kCorruption, "the vector index is of another number of documents",
+                  {.file = path(files::kVectors)});
+  return {};
+}
+
+Result<Collection> Collection::Open(const std::string& folder) {
+  try {
+    auto state = std::make_unique<State>();
+    state->folder = folder;
+    // A writer may replace the generation between reading the manifest and opening its files; the
+    // next reading then names the new one.
+    Status status;
+    for (int attempt = 0; attempt < 5; ++attempt) {
+      status = state->Load();
+      if (status.code() != Code::kNotFound || state->manifest.generation.empty()) break;
+      auto now = ReadManifest(folder);
+      if (!now || now->generation == state->manifest.generation) break;
+    }
+    if (status.code() == Code::kNotFound && !state->manifest.generation.empty())
+      return Status(Code::kCorruption, "a file of the index is missing; build the index again",
+                    status.where());
+    EQUIPOISE_RETURN_IF_ERROR(status);
+    return Collection(std::move(state));
+  } catch (const std::bad_alloc&) {
+    return Status(Code::kOutOfMemory, "no memory to open the index", {.file = folder});
+  }
+}
+
+// Searching
+
+Status Collection::State::Check(const SearchRequest& request) const {
+  constexpr const char* kWhere = "Search";
+  const std::size_t k = request.k;
+  const std::size_t depth = request.depth;
+  constexpr std::size_t kMost = std::numeric_limits<std::uint32_t>::max();
+  EQUIPOISE_CHECK_RANGE(kWhere, k, std::size_t{1}, kMost);
+  EQUIPOISE_CHECK_RANGE(kWhere, depth, std::size_t{1}, kMost);
+  if (request.alpha) {
+    const double alpha = *request.alpha;
+    EQUIPOISE_CHECK_RANGE(kWhere, alpha, 0.0, 1.0);
+    if (alpha == 0 && request.embedding.empty())
+      return Status(Code::kInvalidArgument,
+                    "alpha = 0 asks the vectors alone, but the query has no embedding",
+                    {.field = "embedding"});
+  }
+  if (request.embedding.empty()) return {};
+  if (!vectors)
+    return Status(Code::kInvalidArgument,
+                  "the query has an embedding, but the collection has none; leave it out, or index "
+                  "with embeddings",
+                  {.field = "embedding"});
+  if (request.embedding.size() != vectors->dim())
+    return Status(Code::kInvalidArgument,
+                  fmt::format("the embedding has {} dimensions, those of the collection have {}",
+                              request.embedding.size(), vectors->dim()),
+                  {.field = "embedding"});
+  for (std::size_t i = 0; i < request.embedding.size(); ++i)
+    if (!std::isfinite(request.embedding[i]))
+      return Status(Code::kInvalidArgument,
+                    fmt::format("value {} of the embedding is not a finite number", i),
+                    {.field = "embedding"});
+  return {};
+}
+
+/// Chooses α and the paths.
+void Collection::State::Decide(const SearchRequest& request, SearchResult* result) const {
+  FusionWeights& used = result->weights;
+  used = weights;
+  result->alpha_source = AlphaSource::kIndex;
+  if (request.fusion && *request.fusion != weights.method) {
+    // The stored α was found with another normalization: it says nothing here.
+    used = {.alpha = FusionWeights{}.alpha, .method = *request.fusion};
+    result->alpha_source = AlphaSource::kDefault;
+  }
+  if (request.alpha) {
+    used.alpha = *request.alpha;
+    result->alpha_source = AlphaSource::kRequest;
+  }
+  const bool no_lexical = request.text.empty() || lexical.terms() == 0;
+  if (request.embedding.empty()) {
+    if (used.alpha < 1) {
+      result->note = vectors ? "no embedding: BM25 alone" : "no embeddings indexed: BM25 alone";
+      result->alpha_source = AlphaSource::kSinglePath;
+    }
+    used.alpha = 1;
+  } else if (no_lexical && used.alpha > 0 && !(used.alpha >= 1 && lexical.terms() > 0)) {
+    result->note =
+        request.text.empty() ? "no text: vectors alone" : "no text indexed: vectors alone";
+    result->alpha_source = AlphaSource::kSinglePath;
+    used.alpha = 0;
+  }
+  result->lexical_searched = used.alpha > 0;
+  result->vector_searched = used.alpha < 1;
+}
+
+/// Gives every candidate of one path its true score on the other.
+Status Collection::State::FillMissing(const SearchRequest& request,
+                                      std::span<const std::string> tokens,
+                                      std::vector<Candidate>* candidates) const {
+  std::vector<std::uint32_t> docs;
+  std::vector<float> scores;
+  auto collect = [&](std::uint32_t Candidate::*rank) {
+    docs.clear();
+    for (const Candidate& c : *candidates)
+      if (c.*rank == 0) docs.push_back(c.doc);
+    scores.assign(docs.size(), 0.0f);
+  };
+  auto give = [&](std::uint32_t Candidate::*rank, float Candidate::*score) {
+    std::size_t next = 0;
+    for (Candidate& c : *candidates)
+      if (c.*rank == 0) c.*score = scores[next++];
+  };
+  collect(&Candidate::lexical_rank);
+  lexical.Score(tokens, docs, scores);
+  give(&Candidate::lexical_rank, &Candidate::lexical);
+  collect(&Candidate::vector_rank);
+  EQUIPOISE_RETURN_IF_ERROR(vectors->Score(request.embedding, docs, scores));
+  give(&Candidate::vector_rank, &Candidate::vector);
+  return {};
+}
+
+/// −1 for a cosine; for minus the squared distance, the farthest that any row can be.
+float Collection::State::LowestVectorScore(std::span<const float> query) const {
+  if (vectors->metric() == Metric::kCosine) return -1.0f;
+  double norm = 0;
+  for (float x : query) norm += double{x} * x;
+  const double farthest = std::sqrt(norm) + double{vectors->max_norm()};
+  return static_cast<float>(-farthest * farthest);
+}
+
+Status Collection::State::Run(const SearchRequest& request, SearchResult* result) const {
+  EQUIPOISE_RETURN_IF_ERROR(Check(request));
+  Decide(request, result);
+  const std::size_t depth = std::max(request.depth, request.k);
+  LayerTimes& times = result->times;
+  Stopwatch watch;
+
+  std::vector<std::string> tokens;
+  std::vector<Scored> lexical_list;
+  if (result->lexical_searched) {
+    analyzer.Analyze(request.text, &tokens);
+    times.analysis_ns = watch.Lap();
+    lexical_list = lexical.Search(tokens, depth);
+    times.lexical_ns = watch.Lap();
+    analysis_time->Record(times.analysis_ns);
+    lexical_time->Record(times.lexical_ns);
+  }
+  std::vector<Scored> vector_list;
+  if (result->vector_searched) {
+    EQUIPOISE_ASSIGN_OR_RETURN(
+        vector_list,
+        vectors->Search(request.embedding,
+                        {.k = depth, .ef_search = request.ef_search, .exact = request.exact}));
+    times.vector_ns = watch.Lap();
+    vector_time->Record(times.vector_ns);
+  }
+
+  std::vector<Candidate> candidates = Union(lexical_list, vector_list);
+  if (result->lexical_searched && result->vector_searched)
+    EQUIPOISE_RETURN_IF_ERROR(FillMissing(request, tokens, &candidates));
+  const FusionMethod method = result->weights.method;
+  FusionScale scale{.method = method, .alpha = result->weights.alpha, .depth = request.depth};
+  if (result->lexical_searched)
+    scale.lexical = LexicalFrame(method, lexical_list, request.depth, documents.size());
+  if (result->vector_searched)
+    scale.vector =
+        VectorFrame(method, vector_list, request.depth, LowestVectorScore(request.embedding));
+  Fuse(scale, request.k, &candidates);
+
+  result->hits.reserve(candidates.size());
+  for (const Candidate& c : candidates)
+    result->hits.push_back({.id = std::string(documents.Id(c.doc)),
+                            .doc = c.doc,
+                            .score = c.score,
+                            .lexical = c.lexical,
+                            .vector = c.vector,
+                            .lexical_normalized = c.lexical_normalized,
+                            .vector_normalized = c.vector_normalized,
+                            .lexical_rank = c.lexical_rank,
+                            .vector_rank = c.vector_rank});
+  times.fusion_ns = watch.Lap();
+  times.total_ns = watch.Total();
+  fusion_time->Record(times.fusion_ns);
+  total_time->Record(times.total_ns);
+  return {};
+}
+
+Result<SearchResult> Collection::Search(const SearchRequest& request) const {
+  try {
+    SearchResult result;
+    EQUIPOISE_RETURN_IF_ERROR(state_->Run(request, &result));
+    return result;
+  } catch (const std::bad_alloc&) {
+    return Status(Code::kOutOfMemory, "no memory for this search; ask for a smaller k or depth");
+  } catch (const std::length_error&) {
+    return Status(Code::kOutOfMemory, "no memory for this search; ask for a smaller k or depth");
+  }
+}
+
+std::vector<Result<SearchResult>> Collection::SearchBatch(std::span<const SearchRequest> requests,
+                                                          int threads) const {
+  std::vector<Result<SearchResult>> results(requests.size(), Status(Code::kInternal, "not run"));
+  ParallelFor(requests.size(), threads, [&](std::size_t begin, std::size_t end, int) {
+    for (std::size_t i = begin; i < end; ++i) results[i] = Search(requests[i]);
+  });
+  return results;
+}
+
+// Looking at documents and at the index
+
+StoredDocument Collection::Get(std::uint32_t doc) const { return state_->documents.Get(doc); }
+
+std::optional<std::uint32_t> Collection::Find(std::string_view id) const {
+  return state_->documents.Find(id);
+}
+
+std::optional<FieldValue> Collection::Value(std::uint32_t doc, std::string_view field) const {
+  const Columns::Column* column = state_->columns.Find(field);
+  if (column == nullptr) return {};
+  return state_->columns.Value(*column, doc);
+}
+
+const Columns& Collection::columns() const { return state_->columns; }
+
+std::vector<TermScore> Collection::ExplainLexical(std::string_view text, std::uint32_t doc) const {
+  return state_->lexical.Explain(state_->analyzer.Analyze(text), doc);
+}
+
+std::uint32_t Collection::documents() const { return state_->documents.size(); }
+std::size_t Collection::dimensions() const { return state_->vectors ? state_->vectors->dim() : 0; }
+bool Collection::has_text() const { return state_->lexical.terms() > 0; }
+bool Collection::stores_text() const { return state_->documents.has_text(); }
+FusionWeights Collection::weights() const { return state_->weights; }
+const Telemetry& Collection::telemetry() const { return state_->telemetry; }
+
+CollectionInfo Collection::Info() const {
+  const State& s = *state_;
+  CollectionInfo info;
+  info.folder = s.folder;
+  info.library_version = s.manifest.library_version;
+  info.format_version = s.manifest.format_version;
+  info.documents = documents();
+  info.dimensions = dimensions();
+  info.terms = s.lexical.terms();
+  info.postings = s.lexical.postings();
+  info.average_length = s.lexical.average_length();
+  info.settings = s.manifest.settings;
+  for (const Manifest::File& file : s.manifest.files) info.bytes += file.bytes;
+  auto add = [&](const char* name, const std::vector<CheckedFile::SectionInfo>& sections) {
+    for (const auto& section : sections) info.parts.push_back({name, section.name, section.bytes});
+  };
+  add(files::kDocuments, s.documents.file().Sections());
+  add(files::kColumns, s.columns.file().Sections());
+  add(files::kLexical, s.lexical.parts());
+  if (s.vectors) {
+    const VectorIndexBytes bytes = s.vectors->bytes();
+    info.parts.push_back({files::kVectors, "rows", bytes.rows});
+    info.parts.push_back({files::kGraph, "codes", bytes.codes});
+    info.parts.push_back({files::kGraph, "links", bytes.links});
+  }
+  return info;
+}
+
+Status Collection::Verify() const {
+  const State& s = *state_;
+  EQUIPOISE_RETURN_IF_ERROR(s.documents.file().Verify());
+  EQUIPOISE_RETURN_IF_ERROR(s.columns.file().Verify());
+  EQUIPOISE_RETURN_IF_ERROR(s.lexical.Verify());
+  return s.vectors ? s.vectors->Verify() : Status();
+}
+
+}  // namespace equipoise

@@ -1,0 +1,143 @@
+#include <new>
+#include <nlohmann/json.hpp>
+
+#include <equipoise/core/check.h>
+#include <equipoise/core/index_folder.h>
+#include <equipoise/retrieval/collection.h>
+#include <equipoise/retrieval/document_store.h>
+#include <equipoise/retrieval/text.h>
+
+#include "collection_files.h"
+
+namespace equipoise {
+namespace {
+
+Status CheckOptions(const CollectionOptions& options) {
+  constexpr const char* kWhere = "CollectionBuilder::Begin";
+  EQUIPOISE_CHECK_RANGE(kWhere, options.m, 2, 128);
+  EQUIPOISE_CHECK_RANGE(kWhere, options.ef_construction, 1, 4096);
+  EQUIPOISE_CHECK_RANGE(kWhere, options.threads, 1, 1024);
+  EQUIPOISE_CHECK_RANGE(kWhere, options.weights.alpha, 0.0, 1.0);
+  return {};
+}
+
+Status CheckUtf8(std::string_view text, std::uint32_t row, const char* field) {
+  if (IsValidUtf8(text)) return {};
+  return Status(Code::kInvalidArgument, "is not valid UTF-8", {.row = row, .field = field});
+}
+
+}  // namespace
+
+struct CollectionBuilder::State {
+  CollectionOptions options;
+  IndexFolderWriter folder;
+  Analyzer analyzer;
+  DocumentStoreWriter documents;
+  LexicalIndexBuilder lexical;
+  ColumnsWriter columns;
+  std::vector<std::string> tokens;
+  std::string joined;
+};
+
+CollectionBuilder::CollectionBuilder(std::unique_ptr<State> state) : state_(std::move(state)) {}
+CollectionBuilder::CollectionBuilder(CollectionBuilder&&) noexcept = default;
+CollectionBuilder& CollectionBuilder::operator=(CollectionBuilder&&) noexcept = default;
+CollectionBuilder::~CollectionBuilder() = default;
+
+Result<CollectionBuilder> CollectionBuilder::Begin(const std::string& folder,
+                                                   const CollectionOptions& options) {
+  EQUIPOISE_RETURN_IF_ERROR(CheckOptions(options));
+  EQUIPOISE_ASSIGN_OR_RETURN(Analyzer analyzer, Analyzer::Create(options.analyzer));
+  EQUIPOISE_ASSIGN_OR_RETURN(LexicalIndexBuilder lexical,
+                             LexicalIndexBuilder::Create(options.bm25));
+  EQUIPOISE_ASSIGN_OR_RETURN(IndexFolderWriter writer, IndexFolderWriter::Begin(folder));
+  EQUIPOISE_ASSIGN_OR_RETURN(
+      DocumentStoreWriter documents,
+      DocumentStoreWriter::Create(writer.PathOf(files::kDocuments), options.store_text));
+  return CollectionBuilder(std::make_unique<State>(State{options,
+                                                         std::move(writer),
+                                                         std::move(analyzer),
+                                                         std::move(documents),
+                                                         std::move(lexical),
+                                                         {},
+                                                         {},
+                                                         {}}));
+}
+
+std::uint32_t CollectionBuilder::documents() const { return state_->documents.size(); }
+
+Status CollectionBuilder::Add(const Document& document) {
+  State& s = *state_;
+  try {
+    const std::uint32_t row = s.documents.size();
+    EQUIPOISE_RETURN_IF_ERROR(CheckUtf8(document.id, row, "_id"));
+    EQUIPOISE_RETURN_IF_ERROR(CheckUtf8(document.title, row, "title"));
+    EQUIPOISE_RETURN_IF_ERROR(CheckUtf8(document.text, row, "text"));
+    for (const auto& [name, value] : document.fields) {
+      EQUIPOISE_RETURN_IF_ERROR(CheckUtf8(name, row, "a field's name"));
+      if (const auto* text = std::get_if<std::string>(&value))
+        EQUIPOISE_RETURN_IF_ERROR(CheckUtf8(*text, row, name.c_str()));
+    }
+    EQUIPOISE_RETURN_IF_ERROR(s.columns.Add(document.fields));
+    EQUIPOISE_RETURN_IF_ERROR(s.documents.Add(document));
+    s.joined.assign(document.title);
+    s.joined += ' ';
+    s.joined += document.text;
+    s.analyzer.Analyze(s.joined, &s.tokens);
+    return s.lexical.Add(s.tokens);
+  } catch (const std::bad_alloc&) {
+    return Status(Code::kOutOfMemory, "no memory for another document",
+                  {.row = s.documents.size()});
+  }
+}
+
+Status CollectionBuilder::Finish(EmbeddingsView embeddings) {
+  State& s = *state_;
+  try {
+    const std::size_t documents = s.documents.size();
+    // An array of shape 0 × d is as good as none for a collection without documents.
+    const bool has_vectors = embeddings.cols() > 0 && (documents > 0 || embeddings.rows() > 0);
+    if (has_vectors && embeddings.rows() != documents)
+      return Status(Code::kInvalidArgument,
+                    fmt::format("there are {} rows of embeddings for {} documents; row i belongs "
+                                "to document i",
+                                embeddings.rows(), documents),
+                    {.field = "embeddings"});
+
+    std::vector<std::string> names = {files::kDocuments, files::kColumns, files::kLexical};
+    nlohmann::json settings;
+    if (has_vectors) {
+      const VectorIndexOptions options{.metric = s.options.metric,
+                                       .m = s.options.m,
+                                       .ef_construction = s.options.ef_construction,
+                                       .threads = s.options.threads,
+                                       .seed = s.options.seed,
+                                       .progress = s.options.progress};
+      EQUIPOISE_RETURN_IF_ERROR(BuildVectorIndex(
+          embeddings, options, s.folder.PathOf(files::kVectors), s.folder.PathOf(files::kGraph)));
+      names.insert(names.end(), {files::kVectors, files::kGraph});
+      settings["vector"] = {{"metric", MetricName(s.options.metric)},
+                            {"m", s.options.m},
+                            {"ef_construction", s.options.ef_construction},
+                            {"seed", s.options.seed}};
+    }
+    EQUIPOISE_RETURN_IF_ERROR(s.documents.Finish());
+    EQUIPOISE_RETURN_IF_ERROR(s.columns.Write(s.folder.PathOf(files::kColumns)));
+    EQUIPOISE_RETURN_IF_ERROR(s.lexical.Write(s.folder.PathOf(files::kLexical)));
+
+    settings["analyzer"] = nlohmann::json::parse(s.analyzer.ToJson());
+    // The shortest decimals that name these floats: 1.2, not 1.2000000476837158.
+    settings["bm25"] = {{"k1", std::stod(fmt::format("{}", s.options.bm25.k1))},
+                        {"b", std::stod(fmt::format("{}", s.options.bm25.b))}};
+    settings["store"] = s.options.store_text ? "text" : "none";
+    settings["weights"] = {{"alpha", s.options.weights.alpha},
+                           {"fusion", FusionName(s.options.weights.method)}};
+    return s.folder.Commit(names, settings.dump());
+  } catch (const std::bad_alloc&) {
+    return Status(Code::kOutOfMemory, "no memory to finish the index");
+  } catch (const nlohmann::json::exception& error) {
+    return Status(Code::kInternal, error.what());
+  }
+}
+
+}  // namespace equipoise
