@@ -90,7 +90,8 @@ class SideFile {
   static constexpr std::size_t kBuffer = std::size_t{1} << 18;
 
   Status Error(const char* what) const {
-    return Status(Code::kIo, fmt::format("cannot {}: {}", what, std::generic_category().message(errno)),
+    return Status(Code::kIo,
+                  fmt::format("cannot {}: {}", what, std::generic_category().message(errno)),
                   {.file = path_});
   }
 
