@@ -84,7 +84,7 @@ std::vector<std::string> SplitList(const std::string& text) {
   return out;
 }
 
-Result<std::vector<float>> ReadEmbedding(const std::string& text) {
+Result<Embedding> ReadEmbedding(const std::string& text) {
   std::string path = text;
   std::size_t row = 0;
   if (const std::size_t colon = text.rfind(':'); colon != std::string::npos) {
@@ -99,12 +99,13 @@ Result<std::vector<float>> ReadEmbedding(const std::string& text) {
         Code::kInvalidArgument,
         fmt::format("has {} rows, so there is no row {} (rows count from 0)", file.rows(), row),
         {.file = path, .field = "--embedding"});
-  std::vector<float> out(file.cols());
+  Embedding out{.values = std::vector<float>(file.cols()),
+                .where = {.file = path, .row = static_cast<std::int64_t>(row)}};
   const EmbeddingsView view = file.view();
   if (view.is_f16())
-    HalfToFloat(view.f16.row(row), out.data(), out.size());
+    HalfToFloat(view.f16.row(row), out.values.data(), out.values.size());
   else
-    std::copy_n(view.f32.row(row), out.size(), out.begin());
+    std::copy_n(view.f32.row(row), out.values.size(), out.values.begin());
   return out;
 }
 

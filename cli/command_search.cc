@@ -185,12 +185,12 @@ int RunSearch(const SearchArguments& a) {
     if (!fusion) return FailUsage(fusion.error(), a.json);
     request.fusion = *fusion;
   }
-  std::vector<float> embedding;
+  Embedding embedding;
   if (!a.embedding.empty()) {
     auto read = ReadEmbedding(a.embedding);
     if (!read) return Fail(read.error(), a.json);
     embedding = *std::move(read);
-    request.embedding = embedding;
+    request.embedding = embedding.values;
   }
   auto engine = Engine::Open(a.folder);
   if (!engine) return Fail(engine.error(), a.json);
@@ -206,8 +206,8 @@ int RunSearch(const SearchArguments& a) {
   auto found = engine->Search(request);
   if (!found) {
     const Status& error = found.error();
-    return Fail(error.where().field == "embedding" ? error.At({.file = a.embedding}) : error,
-                a.json);
+    const bool in_row = error.where().field == "embedding" && !a.embedding.empty();
+    return Fail(in_row ? error.At(embedding.where) : error, a.json);
   }
   return a.json ? PrintObject(collection, *found, a) : PrintTable(collection, *found, a);
 }
