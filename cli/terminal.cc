@@ -38,9 +38,14 @@ std::string Shorten(std::string_view utf8, std::size_t width) {
       if (!fits && columns + 1 >= width) break;
       ++columns;
     }
-    // Control characters of a document must not steer the reader's terminal.
-    const bool control = static_cast<unsigned char>(utf8[i]) < 0x20 || utf8[i] == 0x7f;
+    // Control characters of a document must not steer the reader's terminal: the 7-bit ones, and
+    // U+0080 to U+009F.
+    const auto byte = static_cast<unsigned char>(utf8[i]);
+    const bool wide =
+        byte == 0xC2 && i + 1 < utf8.size() && static_cast<unsigned char>(utf8[i + 1]) < 0xA0;
+    const bool control = byte < 0x20 || byte == 0x7F || wide;
     out += control ? ' ' : utf8[i];
+    i += wide;
   }
   if (!fits && width > 0) out += "…";
   return out;
@@ -69,7 +74,7 @@ std::string Table::Render() const {
       const std::string cell = Shorten(row[c], widths[c]);
       const std::string fill(widths[c] - std::min(widths[c], Width(cell)), ' ');
       if (c > 0) text += "  ";
-      text += c >= left_from_ ? cell + fill : fill + cell;
+      text += c < left_ || c >= left_from_ ? cell + fill : fill + cell;
     }
     text.erase(text.find_last_not_of(' ') + 1);
     out += text + "\n";
@@ -79,7 +84,11 @@ std::string Table::Render() const {
   return out;
 }
 
-void CatchInterrupt() { std::signal(SIGINT, OnInterrupt); }
+void CatchSignals() {
+  std::signal(SIGINT, OnInterrupt);
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
 bool Interrupted() { return interrupted; }
 
 ProgressCallback MakeProgress() {

@@ -3,11 +3,11 @@
 #include <charconv>
 #include <cstring>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <system_error>
 
 #include <fcntl.h>
+#include <nlohmann/json.hpp>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -48,7 +48,8 @@ std::optional<int> ParseInt(std::string_view text) {
 }
 
 Status IoError(const std::string& path, std::string_view what, int error) {
-  return Status(Code::kIo, fmt::format("cannot {}: {}", what, std::generic_category().message(error)),
+  return Status(Code::kIo,
+                fmt::format("cannot {}: {}", what, std::generic_category().message(error)),
                 {.file = path});
 }
 
@@ -211,15 +212,15 @@ struct IndexFolderWriter::State {
   std::string generation;  // final name
   std::string aside;       // path of the folder being written
   int lock = -1;
-  bool made_folder = false;
+  std::vector<fs::path> made;  // the folder and its parents that were made for it, deepest first
   bool committed = false;
 
   ~State() {
     std::error_code ignored;
     if (!committed && !aside.empty()) fs::remove_all(aside, ignored);
-    if (!committed && made_folder) {
+    if (!committed && !made.empty()) {
       fs::remove(Join(folder, "LOCK"), ignored);
-      fs::remove(folder, ignored);
+      for (const fs::path& path : made) fs::remove(path, ignored);  // only if empty
     }
     if (lock >= 0) ::close(lock);
   }
@@ -237,7 +238,13 @@ Result<IndexFolderWriter> IndexFolderWriter::Begin(const std::string& folder) {
   state->folder = folder;
   std::error_code error;
   if (!fs::exists(folder, error)) {
-    state->made_folder = fs::create_directories(folder, error);
+    std::error_code ignored;
+    for (fs::path path = fs::absolute(folder, ignored).lexically_normal(); !path.empty();
+         path = path.parent_path()) {
+      if (path.has_filename() && !fs::exists(path, ignored)) state->made.push_back(path);
+      if (path == path.parent_path()) break;
+    }
+    fs::create_directories(folder, error);
     if (error) return IoError(folder, "create the folder", error.value());
   } else if (!fs::is_directory(folder, error)) {
     return Status(Code::kInvalidArgument, "is a file; an index is a folder", {.file = folder});
@@ -252,7 +259,7 @@ Result<IndexFolderWriter> IndexFolderWriter::Begin(const std::string& folder) {
   state->lock = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (state->lock < 0) return IoError(lock, "create", errno);
   if (::flock(state->lock, LOCK_EX | LOCK_NB) != 0) {
-    state->made_folder = false;  // its maker is the other process
+    state->made.clear();  // the other process wants the folder
     return Status(Code::kUnavailable, "another process is writing this index; wait for it",
                   {.file = folder});
   }
