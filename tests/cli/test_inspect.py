@@ -32,6 +32,9 @@ class Shown(InspectTest):
         self.assertEqual(info["bytes"], sum(path.stat().st_size for path in files))
         self.assertEqual({part["file"] for part in info["parts"]}, {path.name for path in files})
         self.assertNotIn("verified", info)
+        sections = {part["section"]: part["bytes"] for part in info["parts"]}
+        self.assertEqual(sections["year.values"], 3 * 8)
+        self.assertEqual(sections["open.values"], 3)
         self.assertIs(self.run_ok("inspect", "idx", "--verify", "--json").json()["verified"], True)
 
     def test_the_text_says_the_same(self):
