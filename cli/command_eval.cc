@@ -87,8 +87,8 @@ bool Passes(const Gate& gate, const std::vector<EvaluationMeasures>& results, do
 int Close(const Gate& gate, const std::vector<EvaluationMeasures>& results, int printed) {
   double best = 0;
   if (Passes(gate, results, &best)) return printed;
-  fmt::print(stderr, "equipoise: gate failed: {} = {:.4f} is below {}\n", gate->first, best,
-             gate->second);
+  Say(fmt::format("equipoise: gate failed: {} = {:.4f} is below {}", gate->first, best,
+                  gate->second));
   return kFailed;
 }
 

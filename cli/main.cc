@@ -46,11 +46,12 @@ int RefuseUsage(const CLI::App& app, const CLI::ParseError& error, int argc, cha
       argv, argv + argc, [](const char* word) { return std::string_view(word) == "--json"; });
   const int code = equipoise::cli::FailUsage(
       equipoise::Status(equipoise::Code::kInvalidArgument, message), json);
-  fmt::print(stderr, "`{}` shows what there is.\n", help);
+  equipoise::cli::Say(fmt::format("`{}` shows what there is.", help));
   return code;
 }
 
 int Run(int argc, char** argv) {
+  equipoise::cli::HoldStandardFiles();
   equipoise::cli::CatchSignals();
   CLI::App app(kAbout, "equipoise");
   app.set_version_flag("--version", fmt::format("equipoise {}", equipoise::Version()));
@@ -88,7 +89,7 @@ int main(int argc, char** argv) {
   try {
     return Run(argc, argv);
   } catch (const std::exception& error) {
-    fmt::print(stderr, "equipoise: internal: {}\n", error.what());
+    equipoise::cli::Say(fmt::format("equipoise: internal: {}", error.what()));
     return equipoise::cli::kFailed;
   }
 }

@@ -42,7 +42,9 @@ std::string Describe(const Status& status) {
 void Report(const Status& status, bool json) {
   EndProgress();
   // Ids and field names come from the user's files: no control characters of theirs.
-  fmt::print(stderr, "equipoise: {}\n", Shorten(Describe(status), 4096));
+  const bool stopped = status.code() == Code::kCancelled && Interrupted();
+  const std::string text = stopped ? "interrupted; nothing was changed" : Describe(status);
+  Say("equipoise: " + Shorten(text, 4096));
   if (json) PrintJson(ErrorObject(status));
 }
 
@@ -65,6 +67,12 @@ int Fail(const Status& status, bool json) {
 int FailUsage(const Status& status, bool json) {
   Report(status, json);
   return kUsage;
+}
+
+void Say(std::string_view line) {
+  // Not fmt::print, which throws where stderr is closed or its disk full.
+  static_cast<void>(std::fwrite(line.data(), 1, line.size(), stderr));
+  std::fputc('\n', stderr);
 }
 
 std::string Counted(std::uint64_t n, std::string_view one, std::string_view many) {

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -18,6 +19,12 @@ bool bar_shown = false;
 
 void OnInterrupt(int) {
   if (interrupted.exchange(true)) ::_exit(130);
+}
+
+/// Not fmt::print, which throws where the terminal is gone.
+void Draw(const std::string& text) {
+  std::fputs(text.c_str(), stderr);
+  std::fflush(stderr);
 }
 
 bool IsContinuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
@@ -84,6 +91,11 @@ std::string Table::Render() const {
   return out;
 }
 
+void HoldStandardFiles() {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd)
+    if (::fcntl(fd, F_GETFD) < 0) static_cast<void>(::open("/dev/null", O_RDONLY));
+}
+
 void CatchSignals() {
   std::signal(SIGINT, OnInterrupt);
   std::signal(SIGPIPE, SIG_IGN);
@@ -99,9 +111,8 @@ ProgressCallback MakeProgress() {
       const double share =
           std::min(1.0, static_cast<double>(progress.done) / static_cast<double>(progress.total));
       const auto full = static_cast<std::size_t>(share * kCells);
-      fmt::print(stderr, "\r\033[K{:<10} [{}{}] {:3.0f} %", progress.stage, std::string(full, '#'),
-                 std::string(kCells - full, '.'), 100 * share);
-      std::fflush(stderr);
+      Draw(fmt::format("\r\033[K{:<10} [{}{}] {:3.0f} %", progress.stage, std::string(full, '#'),
+                       std::string(kCells - full, '.'), 100 * share));
       bar_shown = true;
     }
     return !Interrupted();
@@ -109,7 +120,7 @@ ProgressCallback MakeProgress() {
 }
 
 void EndProgress() {
-  if (bar_shown) fmt::print(stderr, "\r\033[K");
+  if (bar_shown) Draw("\r\033[K");
   bar_shown = false;
 }
 

@@ -39,6 +39,10 @@ std::string Shorten(std::string_view utf8, std::size_t width);
 /// Columns of the terminal on stdout; 0 where it is none.
 std::size_t TerminalColumns();
 
+/// Where stdin, stdout or stderr is closed, takes its number, so that no file of an index gets it and
+/// is written into; writing to it stays an error. To be called before any file is opened.
+void HoldStandardFiles();
+
 /// Makes Ctrl-C ask the work to stop (a second one ends the program at once), and a reader that
 /// closes our output an error of the write instead of a signal.
 void CatchSignals();

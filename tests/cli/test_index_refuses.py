@@ -86,6 +86,17 @@ class Corpus(Refused):
         # A lone surrogate written as an escape is no Unicode text either.
         self.refuse_corpus('{"_id": "a", "text": "\\ud800"}\n', 1)
 
+    def test_json_that_is_nested_without_end_is_named_and_no_crash(self):
+        for n in (201, 1_000_000):
+            for inner in ("[" * n + "]" * n, "[" * n, '{"a":' * n + "1" + "}" * n):
+                error = self.refuse_corpus('{"_id": "a"}\n{"_id": "b", "m": ' + inner + "}\n", 2)
+                self.assertIn("nested", error["message"])
+        # Brackets within a string are text, and 199 levels below the document are fine.
+        self.write("fine.jsonl", [{"_id": "a", "text": '\\"' + "[" * 1000, "m": "{" * 1000}])
+        self.run_ok("index", "--corpus", "fine.jsonl", "--out", "fine")
+        self.write("fine.jsonl", '{"_id": "a", "m": ' + "[" * 199 + "]" * 199 + "}\n")
+        self.run_ok("index", "--corpus", "fine.jsonl", "--out", "fine")
+
     def test_a_corpus_that_cannot_be_read_is_named(self):
         self.assertEqual(self.refuse(1, "--corpus", "absent.jsonl")["file"], "absent.jsonl")
         (self.folder / "a_folder").mkdir()

@@ -3,9 +3,10 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+
+#include <nlohmann/json.hpp>
 
 #include <equipoise/core/check.h>
 #include <equipoise/core/checked_file.h>
@@ -26,7 +27,8 @@ class JsonLines {
   }
 
   /// Reads the next object; false at the end of the file.
-  /// Errors   kInvalidArgument with file and line: not JSON, invalid UTF-8, not an object
+  /// Errors   kInvalidArgument with file and line: not JSON, invalid UTF-8, not an object, nested
+  ///          deeper than 200 levels
   Result<bool> Next(nlohmann::json* object) {
     while (!rest_.empty()) {
       const std::size_t end = rest_.find('\n');
@@ -34,6 +36,9 @@ class JsonLines {
       rest_.remove_prefix(end == std::string_view::npos ? rest_.size() : end + 1);
       ++line_;
       if (text.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+      if (IsTooDeep(text))
+        return Status(Code::kInvalidArgument,
+                      fmt::format("is nested deeper than {} levels", kMaxDepth), Place());
       try {
         *object = nlohmann::json::parse(text);
       } catch (const nlohmann::json::exception& error) {
@@ -79,6 +84,28 @@ class JsonLines {
   }
 
  private:
+  /// Copying and writing a value recurse, so that a line of a million brackets would end the stack.
+  static constexpr int kMaxDepth = 200;
+
+  static bool IsTooDeep(std::string_view text) {
+    int depth = 0;
+    bool in_string = false;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      const char c = text[i];
+      if (in_string) {
+        if (c == '\\') ++i;
+        in_string = c != '"';
+      } else if (c == '"') {
+        in_string = true;
+      } else if (c == '[' || c == '{') {
+        if (++depth > kMaxDepth) return true;
+      } else if (c == ']' || c == '}') {
+        --depth;
+      }
+    }
+    return false;
+  }
+
   /// nlohmann's message without its "[json.exception...]" tag, and without the "at line 1" that
   /// counts within the line.
   static std::string Reason(std::string_view what) {
