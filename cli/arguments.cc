@@ -10,6 +10,7 @@
 #include <equipoise/core/matrix_file.h>
 #include <equipoise/engine/ranking_evaluation.h>
 #include <equipoise/kernels/quantize.h>
+#include <equipoise/retrieval/text.h>
 
 namespace equipoise::cli {
 namespace {
@@ -49,7 +50,7 @@ Result<std::vector<double>> ParseAlphas(const std::string& text) {
     const auto first = ParseNumber<double>(range[0]);
     const auto last = ParseNumber<double>(range[1]);
     const auto step = ParseNumber<double>(range[2]);
-    if (!first || !last || !step || !(*step > 0) || !std::isfinite(*step) || !(*first <= *last) ||
+    if (!first || !last || !step || !(*step > 0 && *step <= 1) || !(*first <= *last) ||
         !(*first >= 0) || !(*last <= 1) || (*last - *first) / *step > 10'000)
       return BadAlpha(text);
     // Counted, not added up, so that 0:1:0.1 ends at exactly 1; a step of 0.1 gives 0.3, not
@@ -83,7 +84,7 @@ std::vector<std::string> SplitList(const std::string& text) {
   return out;
 }
 
-Result<std::vector<float>> ReadEmbedding(const std::string& text) {
+Result<Embedding> ReadEmbedding(const std::string& text) {
   std::string path = text;
   std::size_t row = 0;
   if (const std::size_t colon = text.rfind(':'); colon != std::string::npos) {
@@ -98,12 +99,13 @@ Result<std::vector<float>> ReadEmbedding(const std::string& text) {
         Code::kInvalidArgument,
         fmt::format("has {} rows, so there is no row {} (rows count from 0)", file.rows(), row),
         {.file = path, .field = "--embedding"});
-  std::vector<float> out(file.cols());
+  Embedding out{.values = std::vector<float>(file.cols()),
+                .where = {.file = path, .row = static_cast<std::int64_t>(row)}};
   const EmbeddingsView view = file.view();
   if (view.is_f16())
-    HalfToFloat(view.f16.row(row), out.data(), out.size());
+    HalfToFloat(view.f16.row(row), out.values.data(), out.values.size());
   else
-    std::copy_n(view.f32.row(row), out.size(), out.begin());
+    std::copy_n(view.f32.row(row), out.values.size(), out.values.begin());
   return out;
 }
 
@@ -114,7 +116,8 @@ Result<std::pair<std::string, double>> ParseGate(const std::string& text) {
   const auto value = at == std::string::npos
                          ? std::nullopt
                          : ParseNumber<double>(std::string_view(text).substr(at + 1));
-  if (!value || std::find(names.begin(), names.end(), name) == names.end())
+  if (!value || !std::isfinite(*value) ||
+      std::find(names.begin(), names.end(), name) == names.end())
     return Status(Code::kInvalidArgument,
                   fmt::format("\"{}\" is not MEASURE=VALUE with a measure of {}", text,
                               fmt::join(names, ", ")),
@@ -124,10 +127,14 @@ Result<std::pair<std::string, double>> ParseGate(const std::string& text) {
 
 Result<std::vector<std::string>> ReadWords(const std::string& path) {
   EQUIPOISE_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
-  const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()),
-                              file.bytes().size());
+  std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
   std::vector<std::string> out;
+  std::int64_t number = 0;
   for (std::string_view line : Split(text, '\n')) {
+    ++number;
+    if (!IsValidUtf8(line))
+      return Status(Code::kInvalidArgument, "is not valid UTF-8", {.file = path, .line = number});
     const std::size_t first = line.find_first_not_of(" \t\r");
     if (first == std::string_view::npos) continue;
     out.emplace_back(line.substr(first, line.find_last_not_of(" \t\r") - first + 1));

@@ -20,8 +20,14 @@ Result<std::vector<FusionMethod>> ParseFusions(const std::string& text);
 /// "a,b,c" without empty parts.
 std::vector<std::string> SplitList(const std::string& text);
 
-/// The row of "FILE" (row 0) or "FILE:ROW" as floats.
-Result<std::vector<float>> ReadEmbedding(const std::string& text);
+/// A row of a matrix file, and where it stands.
+struct Embedding {
+  std::vector<float> values;
+  Where where;
+};
+
+/// The row of "FILE" (row 0) or "FILE:ROW".
+Result<Embedding> ReadEmbedding(const std::string& text);
 
 /// "ndcg@10=0.39" -> the measure's name, which must be one of those that eval prints, and the value.
 Result<std::pair<std::string, double>> ParseGate(const std::string& text);

@@ -1,5 +1,6 @@
 // equipoise eval: settings of an index side by side, or rankings made elsewhere, against judgments.
 #include <algorithm>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -9,6 +10,7 @@
 
 #include "arguments.h"
 #include "commands.h"
+#include "options.h"
 #include "output.h"
 #include "terminal.h"
 
@@ -60,6 +62,7 @@ std::string PerQueryTable(const RunEvaluation& quality) {
   std::vector<std::string> header = {"query"};
   header.insert(header.end(), EvaluationMeasures::kNames.begin(), EvaluationMeasures::kNames.end());
   Table table(std::move(header));
+  table.Words(1);
   for (const auto& query : quality.queries) {
     std::vector<std::string> row = {query.query};
     const auto cells = MeasureCells(query.measures);
@@ -84,8 +87,8 @@ bool Passes(const Gate& gate, const std::vector<EvaluationMeasures>& results, do
 int Close(const Gate& gate, const std::vector<EvaluationMeasures>& results, int printed) {
   double best = 0;
   if (Passes(gate, results, &best)) return printed;
-  fmt::print(stderr, "equipoise: gate failed: {} = {:.4f} is below {}\n", gate->first, best,
-             gate->second);
+  Say(fmt::format("equipoise: gate failed: {} = {:.4f} is below {}", gate->first, best,
+                  gate->second));
   return kFailed;
 }
 
@@ -97,15 +100,24 @@ Json GateObject(const Gate& gate, const std::vector<EvaluationMeasures>& results
 }
 
 std::string CoverageText(const JudgmentCoverage& c, std::size_t evaluated) {
-  std::string text = fmt::format("\n{} queries with a relevant document", evaluated);
-  auto count = [&](std::size_t n, const char* what) {
-    if (n > 0) text += fmt::format("; {} {}", n, what);
+  std::string text =
+      fmt::format("\n{} with a relevant document.\n", Counted(evaluated, "query", "queries"));
+  auto count = [&](std::size_t n, const char* one, const char* many, const char* what) {
+    if (n > 0) text += fmt::format("{} {}\n", Counted(n, one, many), what);
   };
-  count(c.queries_without_relevant, "judged without one, left out");
-  count(c.queries_without_judgments, "not judged, left out");
-  count(c.unknown_queries, "judged queries that were not asked");
-  count(c.unknown_documents, "judged documents that the index lacks (they count as not found)");
-  return text + "\n";
+  count(c.queries_without_relevant, "query", "queries", "judged without one: left out.");
+  count(c.queries_without_judgments, "query", "queries", "not judged: left out.");
+  count(c.unknown_queries, "judged query", "judged queries", "not asked: left out.");
+  count(c.unknown_documents, "judged document", "judged documents",
+        "not in the index: counted as not found where relevant.");
+  return text;
+}
+
+/// What a setting is, for people: one path alone is the same in every fusion.
+std::string Paths(const FusionWeights& weights) {
+  if (weights.alpha >= 1) return "BM25 alone";
+  if (weights.alpha <= 0) return "vectors alone";
+  return std::string(FusionName(weights.method));
 }
 
 // Settings of an index
@@ -146,8 +158,7 @@ int PrintReport(const EvaluationReport& report, const EvalArguments& a, const Ga
   std::string text;
   std::string notes;
   for (const auto& result : report.results) {
-    std::vector<std::string> row = {fmt::format("{:g}", result.used.alpha),
-                                    std::string(FusionName(result.used.method))};
+    std::vector<std::string> row = {fmt::format("{:g}", result.used.alpha), Paths(result.used)};
     const auto cells = MeasureCells(result.quality.mean);
     row.insert(row.end(), cells.begin(), cells.end());
     for (std::uint64_t ns : {result.latency.p50_ns, result.latency.p95_ns, result.latency.p99_ns})
@@ -156,12 +167,12 @@ int PrintReport(const EvaluationReport& report, const EvalArguments& a, const Ga
     table.Add(std::move(row));
     if (!result.note.empty()) notes = fmt::format("\n{}\n", result.note);
     if (a.per_query)
-      text += fmt::format("alpha = {:g}, {}\n{}\n", result.used.alpha,
-                          FusionName(result.used.method), PerQueryTable(result.quality));
+      text += fmt::format("α = {:g}, {}\n{}\n", result.used.alpha, FusionName(result.used.method),
+                          PerQueryTable(result.quality));
   }
   text += table.Render() + notes +
           CoverageText(report.coverage, report.results.front().quality.queries.size());
-  text += fmt::format("Each query retrieves {}; times are of one thread.\n", a.options.k);
+  text += fmt::format("Up to {} retrieved for each query; times are of one thread.\n", a.options.k);
   return Close(gate, measures, PrintText(text));
 }
 
@@ -204,7 +215,14 @@ int RunIndexEvaluation(EvalArguments* a, const Gate& gate) {
   a->options.progress = MakeProgress();
   auto report = Evaluate(*engine, *queries, embeddings.view(), *judgments, a->options);
   EndProgress();
-  if (!report) return fail(report.error());
+  if (!report) {
+    // Rows and dimensions are those of the file of query embeddings, qrels those of theirs.
+    const std::string& field = report.error().where().field;
+    const bool rows = field == "embedding" || field == "query-embeddings";
+    return fail(report.error().At({.file = rows               ? a->query_embeddings
+                                           : field == "qrels" ? a->qrels
+                                                              : std::string()}));
+  }
   if (!a->run.empty())
     if (Status status = report->results.front().run.Write(a->run); !status.ok())
       return fail(status);
@@ -212,6 +230,23 @@ int RunIndexEvaluation(EvalArguments* a, const Gate& gate) {
 }
 
 // Rankings made elsewhere
+
+/// What was counted besides the measures of a run.
+std::string RunsText(const std::vector<RunEvaluation>& evaluations, const EvalArguments& a) {
+  std::string text;
+  for (std::size_t i = 0; i < evaluations.size(); ++i) {
+    const RunEvaluation& e = evaluations[i];
+    auto count = [&](std::size_t n, const char* what) {
+      if (n > 0)
+        text += fmt::format("{}: {} {}\n", a.runs[i], Counted(n, "query", "queries"), what);
+    };
+    count(e.without_results, "without a ranking: measured as 0.");
+    count(e.without_relevant, "judged without a relevant document: left out.");
+    count(e.without_judgments, "not judged: left out.");
+    count(e.unknown_queries, "judged but not asked: left out.");
+  }
+  return text.empty() ? text : "\n" + text;
+}
 
 int PrintRuns(const std::vector<RunEvaluation>& evaluations,
               const std::vector<RunComparison>& comparisons, const EvalArguments& a,
@@ -227,6 +262,7 @@ int PrintRuns(const std::vector<RunEvaluation>& evaluations,
       entry["without_results"] = evaluations[i].without_results;
       entry["without_relevant"] = evaluations[i].without_relevant;
       entry["without_judgments"] = evaluations[i].without_judgments;
+      entry["unknown_queries"] = evaluations[i].unknown_queries;
       if (a.per_query) entry["per_query"] = PerQuery(evaluations[i]);
       object["results"].push_back(std::move(entry));
     }
@@ -250,6 +286,7 @@ int PrintRuns(const std::vector<RunEvaluation>& evaluations,
   header.insert(header.end(), EvaluationMeasures::kNames.begin(), EvaluationMeasures::kNames.end());
   header.push_back("queries");
   Table table(std::move(header));
+  table.Words(1);
   std::string text;
   for (std::size_t i = 0; i < evaluations.size(); ++i) {
     std::vector<std::string> row = {a.runs[i]};
@@ -259,12 +296,12 @@ int PrintRuns(const std::vector<RunEvaluation>& evaluations,
     table.Add(std::move(row));
     if (a.per_query) text += fmt::format("{}\n{}\n", a.runs[i], PerQueryTable(evaluations[i]));
   }
-  text += table.Render();
+  text += table.Render() + RunsText(evaluations, a);
   if (!comparisons.empty()) {
     text += "\nDifferences (b − a), 95 % intervals of a paired bootstrap over queries:\n";
     Table differences(
         {"measure", "b − a", "low", "high", "p", "adjusted", "wins", "losses", "runs"});
-    differences.LeftFrom(8);
+    differences.Words(1, 8);
     for (const RunComparison& c : comparisons)
       differences.Add({std::string(c.measure), fmt::format("{:+.4f}", c.paired.difference),
                        fmt::format("{:+.4f}", c.paired.low), fmt::format("{:+.4f}", c.paired.high),
@@ -283,11 +320,17 @@ int PrintRuns(const std::vector<RunEvaluation>& evaluations,
 int RunRunsEvaluation(const EvalArguments& a, const Gate& gate) {
   auto judgments = Judgments::Read(a.qrels);
   if (!judgments) return Fail(judgments.error(), a.json);
+  std::optional<Queries> asked;
+  if (!a.queries.empty()) {
+    auto queries = Queries::Read(a.queries);
+    if (!queries) return Fail(queries.error(), a.json);
+    asked = *std::move(queries);
+  }
   std::vector<RunEvaluation> evaluations;
   for (const std::string& path : a.runs) {
     auto run = RunFile::Read(path);
     if (!run) return Fail(run.error(), a.json);
-    evaluations.push_back(EvaluateRun(*run, *judgments));
+    evaluations.push_back(EvaluateRun(*run, *judgments, asked ? &*asked : nullptr));
   }
   std::vector<RunComparison> comparisons;
   if (evaluations.size() > 1) {
@@ -305,10 +348,13 @@ int RunEval(EvalArguments* a) {
     if (!parsed) return FailUsage(parsed.error(), a->json);
     gate = *std::move(parsed);
   }
-  if (!a->runs.empty() && a->folder.empty()) return RunRunsEvaluation(*a, gate);
+  const bool of_index =
+      !a->alpha.empty() || !a->fusion.empty() || !a->run.empty() || !a->query_embeddings.empty();
+  if (!a->runs.empty() && a->folder.empty() && !of_index) return RunRunsEvaluation(*a, gate);
   if (!a->runs.empty() || a->folder.empty() || a->queries.empty())
     return FailUsage(Status(Code::kInvalidArgument,
-                            "give an index with --queries and --qrels, or --runs with --qrels"),
+                            "give an index with --queries and --qrels, or --runs with --qrels (and "
+                            "then none of --alpha, --fusion, --run, --query-embeddings)"),
                      a->json);
   return RunIndexEvaluation(a, gate);
 }
@@ -324,7 +370,9 @@ Action AddEvalCommand(CLI::App* app) {
       "      --qrels qrels/test.tsv --alpha 0:1:0.1\n"
       "  equipoise eval --runs a.trec b.trec --qrels qrels/test.tsv");
   app->add_option("index", a->folder, "Folder of the index");
-  app->add_option("--queries", a->queries, "queries.jsonl: _id and text")->group("Input");
+  app->add_option("--queries", a->queries,
+                  "queries.jsonl: _id and text; with --runs, measures these queries alone")
+      ->group("Input");
   app->add_option("--query-embeddings", a->query_embeddings,
                   "Their vectors, .npy or .fvecs; without them BM25 alone")
       ->group("Input");
@@ -338,15 +386,15 @@ Action AddEvalCommand(CLI::App* app) {
   app->add_option("--fusion", a->fusion, "minmax, minmax_union, theoretical, rrf, or a list")
       ->group("Settings");
   app->add_option("-k", a->options.k, "Results retrieved for each query")
-      ->check(CLI::Range(1, 1'000'000))
+      ->check(WholeNumber(1, 1'000'000))
       ->capture_default_str()
       ->group("Settings");
   app->add_option("--depth", a->options.depth, "Results of each path that set the normalization")
-      ->check(CLI::Range(1, 1'000'000))
+      ->check(WholeNumber(1, 1'000'000))
       ->capture_default_str()
       ->group("Settings");
   app->add_option("--ef-search", a->options.ef_search, "Beam of the vector search; 0: default")
-      ->check(CLI::Range(0, 1'000'000))
+      ->check(WholeNumber(0, 1'000'000))
       ->capture_default_str()
       ->group("Settings");
   app->add_flag("--exact", a->options.exact, "Compare with every vector")->group("Settings");

@@ -1,10 +1,13 @@
 // equipoise index: from files to an index folder.
+#include <limits>
+
 #include <fmt/format.h>
 
 #include <equipoise/engine/engine.h>
 
 #include "arguments.h"
 #include "commands.h"
+#include "options.h"
 #include "output.h"
 #include "terminal.h"
 
@@ -15,19 +18,27 @@ struct IndexArguments {
   IndexSources sources;
   std::string out;
   CollectionOptions options;
-  std::string stopwords = "english";
+  std::string stopwords;  // empty: those of the language, where there are any
   std::string metric = "cosine";
   std::string store = "text";
   std::string fusion;
   bool json = false;
 };
 
+std::vector<std::string> Languages() {
+  std::vector<std::string> out = {"none"};
+  for (const auto& language : Analyzer::Languages()) out.emplace_back(language);
+  return out;
+}
+
 int RunIndex(IndexArguments* a) {
+  if (a->stopwords.empty())
+    a->stopwords = a->options.analyzer.language == "english" ? "english" : "none";
   if (a->stopwords == "english" || a->stopwords == "none") {
     a->options.analyzer.stopwords = a->stopwords;
   } else {
     auto words = ReadWords(a->stopwords);
-    if (!words) return Fail(words.error(), a->json);
+    if (!words) return Fail(words.error().At({.field = "--stopwords"}), a->json);
     a->options.analyzer.stopwords = "custom";
     a->options.analyzer.stopword_list = *std::move(words);
   }
@@ -53,12 +64,13 @@ int RunIndex(IndexArguments* a) {
                           {"terms", info.terms},
                           {"bytes", info.bytes},
                           {"seconds", report->seconds}});
-  const std::string vectors = report->dimensions > 0
-                                  ? fmt::format("{} dimensions", report->dimensions)
-                                  : std::string("no embeddings (lexical only)");
-  return PrintText(fmt::format("{}: {} documents, {} terms, {}, {:.1f} MiB, in {:.2f} s\n", a->out,
-                               report->documents, info.terms, vectors,
-                               static_cast<double>(info.bytes) / 1048576.0, report->seconds));
+  const std::string terms =
+      info.terms > 0 ? Counted(info.terms, "term") : std::string("no text (vectors only)");
+  const std::string vectors = report->dimensions > 0 ? Counted(report->dimensions, "dimension")
+                                                     : std::string("no embeddings (lexical only)");
+  return PrintText(fmt::format("{}: {}, {}, {}, {}, in {:.2f} s\n", a->out,
+                               Counted(report->documents, "document"), terms, vectors,
+                               Bytes(info.bytes), report->seconds));
 }
 
 }  // namespace
@@ -81,54 +93,58 @@ Action AddIndexCommand(CLI::App* app) {
   app->add_option("--out", a->out, "Folder of the index")->required()->group("Files");
   app->add_option("--language", a->options.analyzer.language,
                   "Snowball stemmer, or none: english, german, french, ...")
+      ->check(OneOf(Languages()))
       ->capture_default_str()
       ->group("Text");
-  app->add_option("--stopwords", a->stopwords, "english, none, or a FILE with one word a line")
-      ->capture_default_str()
+  app->add_option("--stopwords", a->stopwords,
+                  "english, none, or a FILE with one word a line; english only if the language is")
       ->group("Text");
   app->add_option("--max-token-length", a->options.analyzer.max_token_length,
-                  "Longer words are cut to this many characters")
+                  "Longer words are cut to this many characters, 2 to 1024")
+      ->check(WholeNumber(2, 1024))
       ->capture_default_str()
       ->group("Text");
   app->add_option("--k1", a->options.bm25.k1, "BM25: how much repetition counts, >= 0")
-      ->check(CLI::NonNegativeNumber)
+      ->check(InRange(0.0, 1e9))
       ->capture_default_str()
       ->group("Text");
   app->add_option("--b", a->options.bm25.b, "BM25: how much length counts, in [0, 1]")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(InRange(0.0, 1.0))
       ->capture_default_str()
       ->group("Text");
   app->add_option("--store", a->store, "text: keep titles and texts for the hits; none: do not")
-      ->check(CLI::IsMember({"text", "none"}))
+      ->check(OneOf({"text", "none"}))
       ->capture_default_str()
       ->group("Text");
   app->add_option("--metric", a->metric, "cosine or l2")
-      ->check(CLI::IsMember({"cosine", "l2"}))
+      ->check(OneOf({"cosine", "l2"}))
       ->capture_default_str()
       ->group("Vectors");
   app->add_option("--m", a->options.m, "HNSW links a node, 2 to 128")
-      ->check(CLI::Range(2, 128))
+      ->check(WholeNumber(2, 128))
       ->capture_default_str()
       ->group("Vectors");
   app->add_option("--ef-construction", a->options.ef_construction,
                   "HNSW beam while building, 8 to 4096")
-      ->check(CLI::Range(8, 4096))
+      ->check(WholeNumber(8, 4096))
       ->capture_default_str()
       ->group("Vectors");
   app->add_option("--threads", a->options.threads,
-                  "Threads for building; 1 makes the same files every time")
-      ->check(CLI::Range(1, 1024))
+                  "Threads for building, 1 to 1024; 1 makes the same files every time")
+      ->check(WholeNumber(1, 1024))
       ->capture_default_str()
       ->group("Vectors");
   app->add_option("--seed", a->options.seed, "Seed of the graph")
+      ->check(WholeNumber(0, std::numeric_limits<std::uint64_t>::max()))
       ->capture_default_str()
       ->group("Vectors");
-  app->add_option("--alpha", a->options.weights.alpha, "Weight of BM25 for searches that name none")
-      ->check(CLI::Range(0.0, 1.0))
+  app->add_option("--alpha", a->options.weights.alpha,
+                  "Weight of BM25, in [0, 1], for searches that name none")
+      ->check(InRange(0.0, 1.0))
       ->capture_default_str()
       ->group("Fusion");
   app->add_option("--fusion", a->fusion,
-                  "What that α belongs to: minmax, minmax_union, theoretical, rrf")
+                  "What that α belongs to: minmax, minmax_union (the default), theoretical, rrf")
       ->group("Fusion");
   app->add_flag("--json", a->json, "One JSON object on stdout");
   return [a] { return RunIndex(a.get()); };

@@ -16,6 +16,20 @@ struct InspectArguments {
   bool json = false;
 };
 
+/// Settings for a person: "english", or "k1 1.2, b 0.75".
+std::string Plain(const Json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_array()) return fmt::format("({})", value.size());
+  if (!value.is_object()) return value.dump();
+  std::string text;
+  for (const auto& [name, inner] : value.items()) {
+    if (inner.is_array() && inner.empty()) continue;
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name,
+                        inner.is_object() ? "(" + Plain(inner) + ")" : Plain(inner));
+  }
+  return text;
+}
+
 int PrintInfo(const CollectionInfo& info, const Columns& columns, const InspectArguments& a) {
   const Json settings = Json::parse(info.settings);
   if (a.json) {
@@ -41,18 +55,20 @@ int PrintInfo(const CollectionInfo& info, const Columns& columns, const InspectA
   }
   std::string text = fmt::format(
       "{}\n  documents   {}\n  dimensions  {}\n  terms       {}\n  postings    {} ({:.1f} tokens a "
-      "document)\n  bytes       {}\n  format      {}, written by equipoise {}\n",
+      "document)\n  size        {}\n  format      {}, written by equipoise {}\n",
       info.folder, info.documents,
-      info.dimensions > 0 ? fmt::to_string(info.dimensions) : "none (lexical only)", info.terms,
-      info.postings, info.average_length, info.bytes, info.format_version, info.library_version);
+      info.dimensions > 0 ? fmt::to_string(info.dimensions) : "none (lexical only)",
+      info.terms > 0 ? fmt::to_string(info.terms) : "none (vectors only)", info.postings,
+      info.average_length, Bytes(info.bytes), info.format_version, info.library_version);
   for (const auto& [name, value] : settings.items())
-    text += fmt::format("  {:<11} {}\n", name, value.dump());
+    text += fmt::format("  {:<11} {}\n", name, Plain(value));
   std::string fields;
   for (const auto& column : columns.all())
     fields += fmt::format("{}{} ({})", fields.empty() ? "" : ", ", Shorten(column.name, 120),
                           ColumnTypeName(column.type));
   text += fmt::format("  fields      {}\n\n", fields.empty() ? "none" : fields);
   Table table({"file", "section", "bytes"});
+  table.Words(2);
   for (const auto& part : info.parts)
     table.Add({part.file, part.section, fmt::to_string(part.bytes)});
   text += table.Render();

@@ -5,6 +5,7 @@
 
 #include "arguments.h"
 #include "commands.h"
+#include "options.h"
 #include "output.h"
 #include "terminal.h"
 
@@ -22,6 +23,7 @@ struct SearchArguments {
   std::size_t depth = 100;
   std::size_t ef_search = 0;
   bool alpha_given = false;
+  bool query_given = false;
   bool exact = false;
   bool explain = false;
   bool json = false;
@@ -100,11 +102,31 @@ int PrintObject(const Collection& collection, const SearchResult& found, const S
   return PrintJson(object);
 }
 
+/// Who decided α, for a person.
+std::string_view Decider(AlphaSource source) {
+  switch (source) {
+    case AlphaSource::kRequest:
+      return "as asked";
+    case AlphaSource::kIndex:
+      return "set by the index";
+    case AlphaSource::kDefault:
+      return "the default with this fusion";
+    case AlphaSource::kSinglePath:
+      return "one path only";
+  }
+  return "set by the index";
+}
+
 int PrintTable(const Collection& collection, const SearchResult& found, const SearchArguments& a) {
-  std::string text = fmt::format(
-      "α = {:g} ({}), {}, {} hits in {:.0f} µs{}{}\n\n", found.weights.alpha,
-      AlphaSourceName(found.alpha_source), FusionName(found.weights.method), found.hits.size(),
-      Microseconds(found.times.total_ns), found.note.empty() ? "" : "; ", found.note);
+  std::string text = fmt::format("{} in {:.0f} µs; ", Counted(found.hits.size(), "hit"),
+                                 Microseconds(found.times.total_ns));
+  text += found.note.empty()
+              ? fmt::format("α = {:g} ({}), {}", found.weights.alpha, Decider(found.alpha_source),
+                            FusionName(found.weights.method))
+              : found.note;
+  text += '\n';
+  if (found.hits.empty()) return PrintText(text);
+  text += '\n';
   const auto fields = SplitList(a.fields);
   std::vector<std::string> header = {"#", "score"};
   if (a.explain) header.insert(header.end(), {"bm25", "norm", "rank", "vector", "norm", "rank"});
@@ -113,7 +135,7 @@ int PrintTable(const Collection& collection, const SearchResult& found, const Se
   header.insert(header.end(), fields.begin(), fields.end());
   header.push_back("document");
   Table table(std::move(header));
-  table.LeftFrom(left);
+  table.Words(0, left);
   for (std::size_t i = 0; i < found.hits.size(); ++i) {
     const Hit& hit = found.hits[i];
     std::vector<std::string> row = {fmt::to_string(i + 1), fmt::format("{:.4f}", hit.score)};
@@ -142,6 +164,7 @@ int PrintTable(const Collection& collection, const SearchResult& found, const Se
     text +=
         fmt::format("\nBM25 of the first hit, {}, term by term:\n", Shorten(found.hits[0].id, 120));
     Table terms({"term", "idf", "tf", "df", "score"});
+    terms.Words(1);
     for (const TermScore& term : collection.ExplainLexical(a.text, found.hits[0].doc))
       terms.Add({term.term, fmt::format("{:.3f}", term.idf), fmt::to_string(term.tf),
                  fmt::to_string(term.df), fmt::format("{:.4f}", term.contribution)});
@@ -151,6 +174,10 @@ int PrintTable(const Collection& collection, const SearchResult& found, const Se
 }
 
 int RunSearch(const SearchArguments& a) {
+  if (!a.query_given)
+    return FailUsage(
+        Status(Code::kInvalidArgument, "there is no query; give --text, --embedding or both"),
+        a.json);
   SearchRequest request{
       .text = a.text, .k = a.k, .depth = a.depth, .ef_search = a.ef_search, .exact = a.exact};
   if (a.alpha_given) request.alpha = a.alpha;
@@ -159,12 +186,12 @@ int RunSearch(const SearchArguments& a) {
     if (!fusion) return FailUsage(fusion.error(), a.json);
     request.fusion = *fusion;
   }
-  std::vector<float> embedding;
+  Embedding embedding;
   if (!a.embedding.empty()) {
     auto read = ReadEmbedding(a.embedding);
     if (!read) return Fail(read.error(), a.json);
     embedding = *std::move(read);
-    request.embedding = embedding;
+    request.embedding = embedding.values;
   }
   auto engine = Engine::Open(a.folder);
   if (!engine) return Fail(engine.error(), a.json);
@@ -178,7 +205,11 @@ int RunSearch(const SearchArguments& a) {
                               {.field = "--fields"}),
                        a.json);
   auto found = engine->Search(request);
-  if (!found) return Fail(found.error(), a.json);
+  if (!found) {
+    const Status& error = found.error();
+    const bool in_row = error.where().field == "embedding" && !a.embedding.empty();
+    return Fail(in_row ? error.At(embedding.where) : error, a.json);
+  }
   return a.json ? PrintObject(collection, *found, a) : PrintTable(collection, *found, a);
 }
 
@@ -191,27 +222,28 @@ Action AddSearchCommand(CLI::App* app) {
       "Example: equipoise search my-index --text \"wing in a slipstream\" --embedding q.npy:3 "
       "--alpha 0.4 --explain");
   app->add_option("index", a->folder, "Folder of the index")->required();
-  app->add_option("--text", a->text, "The query's words");
-  app->add_option("--embedding", a->embedding,
-                  "The query's vector: FILE, or FILE:ROW (rows count from 0)");
+  auto* text = app->add_option("--text", a->text, "The query's words");
+  auto* embedding = app->add_option("--embedding", a->embedding,
+                                    "The query's vector: FILE, or FILE:ROW (rows count from 0)");
   auto* alpha = app->add_option("--alpha", a->alpha,
                                 "Weight of BM25, in [0, 1]; 0.5 unless the index says otherwise")
-                    ->check(CLI::Range(0.0, 1.0));
+                    ->check(InRange(0.0, 1.0));
   app->add_option("--fusion", a->fusion, "minmax, minmax_union, theoretical or rrf");
-  app->add_option("-k", a->k, "Results")->check(CLI::Range(1, 1'000'000))->capture_default_str();
+  app->add_option("-k", a->k, "Results")->check(WholeNumber(1, 1'000'000))->capture_default_str();
   app->add_option("--fields", a->fields, "Metadata to show, as in year,domain");
   app->add_option("--depth", a->depth, "Results taken from each path before they are fused")
-      ->check(CLI::Range(1, 1'000'000))
+      ->check(WholeNumber(1, 1'000'000))
       ->capture_default_str();
   app->add_option("--ef-search", a->ef_search, "Beam of the vector search; 0: the index's default")
-      ->check(CLI::Range(0, 1'000'000))
+      ->check(WholeNumber(0, 1'000'000))
       ->capture_default_str();
   app->add_flag("--exact", a->exact, "Compare with every vector instead of walking the graph");
   app->add_flag("--explain", a->explain,
                 "Show both paths' scores and ranks, and BM25 term by term");
   app->add_flag("--json", a->json, "One JSON object on stdout");
-  return [a, alpha] {
+  return [=] {
     a->alpha_given = alpha->count() > 0;
+    a->query_given = text->count() + embedding->count() > 0;
     return RunSearch(*a);
   };
 }

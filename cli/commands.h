@@ -1,8 +1,9 @@
 // The program's subcommands. Each registers its options and returns what to run once they are read.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <functional>
+
+#include <CLI/CLI.hpp>
 
 namespace equipoise::cli {
 

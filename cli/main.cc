@@ -1,14 +1,18 @@
 // equipoise: hybrid retrieval on the command line. No logic of its own; see engine/.
-#include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <sstream>
+#include <string_view>
 #include <vector>
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include <equipoise/core/version.h>
 
 #include "commands.h"
+#include "options.h"
 #include "output.h"
 #include "terminal.h"
 
@@ -24,14 +28,35 @@ A first session:
       --qrels qrels/test.tsv --alpha 0:1:0.1
 
 Every command has --help and --json (one object on stdout).
-Exit codes: 0 done, 1 failed or a gate failed, 2 usage, 130 interrupted.
-)";
+Exit codes: 0 done, 1 failed or a gate failed, 2 usage, 130 interrupted.)";
+
+/// What the parser found wrong, said as every other error is; with --json as an object too.
+int RefuseUsage(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
+  std::string help = "equipoise --help";
+  std::string message = error.what();
+  bool known = false;
+  for (const CLI::App* command : app.get_subcommands({})) {
+    known |= argc > 1 && command->get_name() == argv[1];
+    if (command->parsed()) help = fmt::format("equipoise {} --help", command->get_name());
+  }
+  // The parser only misses a command where an unknown one was given.
+  if (argc > 1 && argv[1][0] != '-' && !known)
+    message = fmt::format("there is no command \"{}\"", argv[1]);
+  const bool json = std::any_of(
+      argv, argv + argc, [](const char* word) { return std::string_view(word) == "--json"; });
+  const int code = equipoise::cli::FailUsage(
+      equipoise::Status(equipoise::Code::kInvalidArgument, message), json);
+  equipoise::cli::Say(fmt::format("`{}` shows what there is.", help));
+  return code;
+}
 
 int Run(int argc, char** argv) {
+  equipoise::cli::HoldStandardFiles();
+  equipoise::cli::CatchSignals();
   CLI::App app(kAbout, "equipoise");
   app.set_version_flag("--version", fmt::format("equipoise {}", equipoise::Version()));
   app.require_subcommand(1);
-  app.get_formatter()->column_width(34);
+  app.formatter(equipoise::cli::HelpFormatter());
   std::vector<std::pair<CLI::App*, equipoise::cli::Action>> commands;
   auto add = [&](const char* name, const char* about, auto register_options) {
     CLI::App* command = app.add_subcommand(name, about);
@@ -48,9 +73,11 @@ int Run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     // CLI11 has its own exit codes; help and version are the only successes.
-    return app.exit(error) == 0 ? equipoise::cli::kDone : equipoise::cli::kUsage;
+    if (error.get_exit_code() != 0) return RefuseUsage(app, error, argc, argv);
+    std::ostringstream text;
+    app.exit(error, text, text);
+    return equipoise::cli::PrintText(text.str());
   }
-  equipoise::cli::CatchInterrupt();
   for (const auto& [command, action] : commands)
     if (command->parsed()) return action();
   return equipoise::cli::kUsage;
@@ -62,7 +89,7 @@ int main(int argc, char** argv) {
   try {
     return Run(argc, argv);
   } catch (const std::exception& error) {
-    fmt::print(stderr, "equipoise: internal: {}\n", error.what());
+    equipoise::cli::Say(fmt::format("equipoise: internal: {}", error.what()));
     return equipoise::cli::kFailed;
   }
 }

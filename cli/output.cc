@@ -21,9 +21,30 @@ Json ErrorObject(const Status& status) {
   return Json{{"error", error}};
 }
 
+/// The status for a person: place, what is wrong, where within the place. Its code is left to
+/// --json: the message says the same in words.
+std::string Describe(const Status& status) {
+  const Where& where = status.where();
+  const bool option = where.field.starts_with("--");
+  std::string text = option ? where.field + ": " : std::string();
+  if (!where.file.empty()) text += where.file;
+  if (where.line > 0) text += fmt::format("{}{}", where.file.empty() ? "line " : ":", where.line);
+  if (!where.file.empty() || where.line > 0) text += ": ";
+  text += status.message();
+  std::string rest;
+  if (where.row >= 0) rest = fmt::format("row {}", where.row);
+  if (!where.field.empty() && !option)
+    rest += fmt::format("{}field {}", rest.empty() ? "" : ", ", where.field);
+  if (!rest.empty()) text += fmt::format(" ({})", rest);
+  return text;
+}
+
 void Report(const Status& status, bool json) {
   EndProgress();
-  fmt::print(stderr, "equipoise: {}\n", status.ToString());
+  // Ids and field names come from the user's files: no control characters of theirs.
+  const bool stopped = status.code() == Code::kCancelled && Interrupted();
+  const std::string text = stopped ? "interrupted; nothing was changed" : Describe(status);
+  Say("equipoise: " + Shorten(text, 4096));
   if (json) PrintJson(ErrorObject(status));
 }
 
@@ -46,6 +67,24 @@ int Fail(const Status& status, bool json) {
 int FailUsage(const Status& status, bool json) {
   Report(status, json);
   return kUsage;
+}
+
+void Say(std::string_view line) {
+  // Not fmt::print, which throws where stderr is closed or its disk full.
+  static_cast<void>(std::fwrite(line.data(), 1, line.size(), stderr));
+  std::fputc('\n', stderr);
+}
+
+std::string Counted(std::uint64_t n, std::string_view one, std::string_view many) {
+  if (n == 1) return fmt::format("1 {}", one);
+  return many.empty() ? fmt::format("{} {}s", n, one) : fmt::format("{} {}", n, many);
+}
+
+std::string Bytes(std::uint64_t bytes) {
+  const auto value = static_cast<double>(bytes);
+  if (bytes < 1024) return Counted(bytes, "byte");
+  if (bytes < 1024 * 1024) return fmt::format("{:.1f} KiB", value / 1024);
+  return fmt::format("{:.1f} MiB", value / (1024 * 1024));
 }
 
 Json ToJson(const FieldValue& value) {

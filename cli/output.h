@@ -27,6 +27,14 @@ int Fail(const Status& status, bool json);
 /// The same with exit code 2: the value of an option is wrong.
 int FailUsage(const Status& status, bool json);
 
+/// Writes a line for a person to stderr. Where stderr cannot be written there is nobody to tell.
+void Say(std::string_view line);
+
+/// "1 query", "2 queries"; without `many`, the word and an s.
+std::string Counted(std::uint64_t n, std::string_view one, std::string_view many = {});
+/// "812 bytes", "3.4 KiB", "1.2 MiB".
+std::string Bytes(std::uint64_t bytes);
+
 /// A metadata value as JSON.
 Json ToJson(const FieldValue& value);
 /// The same as a table cell.

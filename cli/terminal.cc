@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -18,6 +19,12 @@ bool bar_shown = false;
 
 void OnInterrupt(int) {
   if (interrupted.exchange(true)) ::_exit(130);
+}
+
+/// Not fmt::print, which throws where the terminal is gone.
+void Draw(const std::string& text) {
+  std::fputs(text.c_str(), stderr);
+  std::fflush(stderr);
 }
 
 bool IsContinuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
@@ -38,9 +45,14 @@ std::string Shorten(std::string_view utf8, std::size_t width) {
       if (!fits && columns + 1 >= width) break;
       ++columns;
     }
-    // Control characters of a document must not steer the reader's terminal.
-    const bool control = static_cast<unsigned char>(utf8[i]) < 0x20 || utf8[i] == 0x7f;
+    // Control characters of a document must not steer the reader's terminal: the 7-bit ones, and
+    // U+0080 to U+009F.
+    const auto byte = static_cast<unsigned char>(utf8[i]);
+    const bool wide =
+        byte == 0xC2 && i + 1 < utf8.size() && static_cast<unsigned char>(utf8[i + 1]) < 0xA0;
+    const bool control = byte < 0x20 || byte == 0x7F || wide;
     out += control ? ' ' : utf8[i];
+    i += wide;
   }
   if (!fits && width > 0) out += "…";
   return out;
@@ -69,7 +81,7 @@ std::string Table::Render() const {
       const std::string cell = Shorten(row[c], widths[c]);
       const std::string fill(widths[c] - std::min(widths[c], Width(cell)), ' ');
       if (c > 0) text += "  ";
-      text += c >= left_from_ ? cell + fill : fill + cell;
+      text += c < left_ || c >= left_from_ ? cell + fill : fill + cell;
     }
     text.erase(text.find_last_not_of(' ') + 1);
     out += text + "\n";
@@ -79,7 +91,16 @@ std::string Table::Render() const {
   return out;
 }
 
-void CatchInterrupt() { std::signal(SIGINT, OnInterrupt); }
+void HoldStandardFiles() {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd)
+    if (::fcntl(fd, F_GETFD) < 0) static_cast<void>(::open("/dev/null", O_RDONLY));
+}
+
+void CatchSignals() {
+  std::signal(SIGINT, OnInterrupt);
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
 bool Interrupted() { return interrupted; }
 
 ProgressCallback MakeProgress() {
@@ -90,9 +111,8 @@ ProgressCallback MakeProgress() {
       const double share =
           std::min(1.0, static_cast<double>(progress.done) / static_cast<double>(progress.total));
       const auto full = static_cast<std::size_t>(share * kCells);
-      fmt::print(stderr, "\r\033[K{:<10} [{}{}] {:3.0f} %", progress.stage, std::string(full, '#'),
-                 std::string(kCells - full, '.'), 100 * share);
-      std::fflush(stderr);
+      Draw(fmt::format("\r\033[K{:<10} [{}{}] {:3.0f} %", progress.stage, std::string(full, '#'),
+                       std::string(kCells - full, '.'), 100 * share));
       bar_shown = true;
     }
     return !Interrupted();
@@ -100,7 +120,7 @@ ProgressCallback MakeProgress() {
 }
 
 void EndProgress() {
-  if (bar_shown) fmt::print(stderr, "\r\033[K");
+  if (bar_shown) Draw("\r\033[K");
   bar_shown = false;
 }
 

@@ -204,7 +204,8 @@ Result<Manifest> ReadManifest(const std::string& folder) {
                               *version, folder),
                   {.file = folder});
 
-  if (NestsTooDeeply(body.substr(first + 1))) return Changed(path, "nests its values too deeply");
+  if (JsonLines::IsTooDeep(body.substr(first + 1)))
+    return Changed(path, "nests its values too deeply");
   try {
     const json object = json::parse(body.substr(first + 1));
     Manifest manifest;

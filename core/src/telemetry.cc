@@ -2,8 +2,9 @@
 #include <bit>
 #include <cmath>
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <thread>
+
+#include <nlohmann/json.hpp>
 
 #include <equipoise/core/telemetry.h>
 

@@ -203,6 +203,7 @@ Result<std::vector<RunComparison>> CompareRuns(std::span<const RunEvaluation> ru
     }
   }
   std::vector<double> p;
+  p.reserve(out.size());
   for (const RunComparison& comparison : out) p.push_back(comparison.paired.p_randomization);
   const std::vector<double> adjusted = HolmAdjust(p);
   for (std::size_t i = 0; i < out.size(); ++i) out[i].p_adjusted = adjusted[i];

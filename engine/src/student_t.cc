@@ -2,8 +2,6 @@
 
 #include <cmath>
 
-#include <math.h>  // lgamma_r is POSIX, not in <cmath>
-
 namespace equipoise {
 namespace {
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -404,7 +405,16 @@ CollectionInfo Collection::Info() const {
     for (const auto& section : sections) info.parts.push_back({name, section.name, section.bytes});
   };
   add(files::kDocuments, s.documents.file().Sections());
-  add(files::kColumns, s.columns.file().Sections());
+  for (auto section : s.columns.file().Sections()) {
+    // "2.values" is a part of the third column: its name says more.
+    std::size_t number = 0;
+    const char* end = section.name.data() + section.name.size();
+    const auto [dot, error] = std::from_chars(section.name.data(), end, number);
+    std::string name = section.name;
+    if (error == std::errc() && number < s.columns.all().size())
+      name = s.columns.all()[number].name + std::string(dot, end);
+    info.parts.push_back({files::kColumns, std::move(name), section.bytes});
+  }
   add(files::kLexical, s.lexical.parts());
   if (s.vectors) {
     const VectorIndexBytes bytes = s.vectors->bytes();

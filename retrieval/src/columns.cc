@@ -108,7 +108,7 @@ Status ColumnsWriter::Write(const std::string& path) {
     std::vector<std::uint64_t> present((std::size_t{s.documents} + 63) / 64);
     for (std::uint32_t doc : column.docs) present[doc / 64] |= std::uint64_t{1} << (doc % 64);
     EQUIPOISE_RETURN_IF_ERROR(file.Section<std::uint64_t>(section("present"), present));
-    auto dense = [&]<typename T>(T (*get)(const FieldValue&)) {
+    auto dense = [&, &column = column]<typename T>(T (*get)(const FieldValue&)) {
       std::vector<T> values(s.documents);
       for (std::size_t i = 0; i < column.docs.size(); ++i)
         values[column.docs[i]] = get(column.values[i]);

@@ -69,7 +69,7 @@ class Pool {
       T* empty = nullptr;
       if (slots_[(home + i) % kSlots].compare_exchange_strong(
               empty, object.get(), std::memory_order_release, std::memory_order_relaxed)) {
-        object.release();
+        static_cast<void>(object.release());  // the slot owns it now
         return;
       }
     }

@@ -94,6 +94,28 @@ class CliTest(unittest.TestCase):
     def run_ok(self, *arguments, **options):
         return self.run_fails(0, *arguments, **options)
 
+    def refused(self, code, *arguments, **options):
+        """Runs as a person and with --json: the same exit code, nothing but the error on either
+        side, one object with --json. Returns the error of the object with the text on stderr."""
+        text = self.run_fails(code, *arguments, **options)
+        self.assertEqual(text.stdout, "", f"\n{text}")
+        self.assertTrue(text.stderr.startswith("equipoise: "), f"\n{text}")
+        self.assertLess(text.stderr.count("\n"), 3, f"\n{text}")
+        result = self.run_fails(code, *arguments, "--json", **options)
+        self.assertEqual(result.stderr, text.stderr)
+        error = result.json()
+        self.assertEqual(list(error), ["error"], f"\n{result}")
+        self.assertLessEqual({"code", "message"}, set(error["error"]), f"\n{result}")
+        return {**error["error"], "stderr": text.stderr}
+
+    def tree(self, folder):
+        """Every file below the folder with its bytes; None where there is no folder."""
+        top = self.folder / folder
+        if not top.exists():
+            return None
+        return {str(path.relative_to(top)): path.read_bytes() if path.is_file() else None
+                for path in sorted(top.rglob("*"))}
+
     def run_fails(self, code, *arguments, **options):
         """Runs in the test's folder and checks the exit code: 1 failed, 2 usage."""
         options.setdefault("cwd", self.folder)

@@ -149,9 +149,13 @@ endif()
 add_executable(app main.cc)
 target_link_libraries(app PRIVATE equipoise::equipoise)
 """, encoding="utf-8")
-        # This compiles the whole library once more, without optimization to be quick; the build
-        # folder stays for the next run.
-        self.check_output(self.build("-DCMAKE_BUILD_TYPE=None", "-DCMAKE_CXX_FLAGS=-O0"))
+        # This compiles the whole library once more: with a compiler cache from the cache, by the
+        # same flags as the build around us; else without optimization to be quick.
+        options = ["-DCMAKE_BUILD_TYPE=None", "-DCMAKE_CXX_FLAGS=-O0"]
+        if launcher := os.environ.get("EQUIPOISE_LAUNCHER"):
+            options = [f"-DCMAKE_CXX_COMPILER_LAUNCHER={launcher}", "-DCMAKE_CXX_FLAGS=",
+                       *os.environ["EQUIPOISE_SAME"].split("|")]
+        self.check_output(self.build(*options))
 
 
 if __name__ == "__main__":

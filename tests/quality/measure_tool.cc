@@ -3,9 +3,10 @@
 ///   measure_tool evaluate QRELS RUN    per query and mean as one JSON object on stdout
 ///   measure_tool rewrite RUN OUT       reads a run and writes it as the library does
 #include <cstdio>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+
+#include <nlohmann/json.hpp>
 
 #include <equipoise/engine/judgments.h>
 #include <equipoise/engine/ranking_evaluation.h>

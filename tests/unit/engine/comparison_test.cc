@@ -2,12 +2,12 @@
 #include <cmath>
 #include <fstream>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include <equipoise/core/random.h>
 #include <equipoise/engine/comparison.h>
@@ -37,7 +37,7 @@ TEST(Comparison, AgreesWithScipy) {
     const Values a = golden["a"];
     const Values b = golden["b"];
     ComparisonOptions options;
-    options.resamples = options.permutations = 200'000;
+    options.resamples = options.permutations = 50'000;
     auto out = ComparePaired(a, b, options);
     ASSERT_TRUE(out.ok()) << out.error().ToString();
     EXPECT_EQ(out->n, a.size());
@@ -46,14 +46,16 @@ TEST(Comparison, AgreesWithScipy) {
     const double p_t = golden["p_t"];
     EXPECT_NEAR(out->p_t, p_t, 1e-9 * p_t);
     const double p = golden["p_randomization"];
-    // Both sides sampled: five standard errors of the difference of two proportions of 200,000.
-    const double sampled = 5 * std::sqrt(2 * p * (1 - p) / 200'000);
+    // Both sides sampled, scipy's 200,000 times: five standard errors of the difference.
+    const double sampled = 5 * std::sqrt(p * (1 - p) * (1.0 / 50'000 + 1.0 / 200'000));
     EXPECT_NEAR(out->p_randomization, p, golden["exact"].get<bool>() ? 1e-12 : sampled);
-    // The end of a 95 % interval of 200,000 resamples has a standard error of 0.6 % of that of the
-    // mean; five times that for the difference of two, and a step of the lattice of small samples.
-    const double step = a.size() < 30 ? 0.06 : 0.042;
-    EXPECT_NEAR(out->low, golden["low"], step * golden["standard_error"].get<double>());
-    EXPECT_NEAR(out->high, golden["high"], step * golden["standard_error"].get<double>());
+    // The end of a 95 % interval has a standard error of 1.2 % of the mean's from 50,000 resamples
+    // and of 0.6 % from scipy's 200,000, more where few queries make tails that are not normal:
+    // five times 1.3 or 1.8 %. Where a mean can take few values, the neighbouring one is as good.
+    const double step = (a.size() < 30 ? 0.09 : 0.067) * golden["standard_error"].get<double>() +
+                        golden["lattice"].get<double>() * (1 + 1e-9);
+    EXPECT_NEAR(out->low, golden["low"], step);
+    EXPECT_NEAR(out->high, golden["high"], step);
     ++compared;
   }
   EXPECT_EQ(compared, 9u);

@@ -14,28 +14,6 @@
 
 namespace equipoise {
 
-/// Whether arrays and objects lie in each other more than 100 deep. Their writer, and with it every
-/// copy and comparison, calls itself for each level: a line of brackets would exhaust the stack.
-inline bool NestsTooDeeply(std::string_view json) {
-  constexpr int kDeepest = 100;
-  int depth = 0;
-  bool in_string = false;
-  for (std::size_t i = 0; i < json.size(); ++i) {
-    const char c = json[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      if (c == '"') in_string = false;
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '[' || c == '{') {
-      if (++depth > kDeepest) return true;
-    } else if (c == ']' || c == '}') {
-      --depth;
-    }
-  }
-  return false;
-}
-
 /// One JSON object a line; blank lines and a byte-order mark are passed over, "\r\n" is fine.
 class JsonLines {
  public:
@@ -49,8 +27,8 @@ class JsonLines {
   }
 
   /// Reads the next object; false at the end of the file.
-  /// Errors   kInvalidArgument with file and line: not JSON, invalid UTF-8, not an object, values
-  ///          nested more than 100 deep
+  /// Errors   kInvalidArgument with file and line: not JSON, invalid UTF-8, not an object, nested
+  ///          deeper than 200 levels
   Result<bool> Next(nlohmann::json* object) {
     while (!rest_.empty()) {
       const std::size_t end = rest_.find('\n');
@@ -58,9 +36,9 @@ class JsonLines {
       rest_.remove_prefix(end == std::string_view::npos ? rest_.size() : end + 1);
       ++line_;
       if (text.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-      if (NestsTooDeeply(text))
-        return Status(Code::kInvalidArgument, "nests arrays or objects more than 100 deep",
-                      Place());
+      if (IsTooDeep(text))
+        return Status(Code::kInvalidArgument,
+                      fmt::format("is nested deeper than {} levels", kMaxDepth), Place());
       try {
         *object = nlohmann::json::parse(text);
       } catch (const nlohmann::json::exception& error) {
@@ -103,6 +81,28 @@ class JsonLines {
       return Status(Code::kInvalidArgument, "\"_id\" must be a string that is not empty",
                     Place("_id"));
     return found->get<std::string>();
+  }
+
+  /// Copying and writing a value recurse, so that a line of a million brackets would end the stack.
+  static constexpr int kMaxDepth = 200;
+
+  static bool IsTooDeep(std::string_view text) {
+    int depth = 0;
+    bool in_string = false;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      const char c = text[i];
+      if (in_string) {
+        if (c == '\\') ++i;
+        in_string = c != '"';
+      } else if (c == '"') {
+        in_string = true;
+      } else if (c == '[' || c == '{') {
+        if (++depth > kMaxDepth) return true;
+      } else if (c == ']' || c == '}') {
+        --depth;
+      }
+    }
+    return false;
   }
 
  private:

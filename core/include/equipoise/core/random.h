@@ -29,7 +29,7 @@ constexpr std::uint64_t SplitMix64(std::uint64_t& state) {
 /// Source   Blackman & Vigna 2021, doi:10.1145/3460772; random_test.cc has the reference values
 class Random {
  public:
-  using result_type = std::uint64_t;
+  using result_type = std::uint64_t;  // NOLINT(readability-identifier-naming): the standard's name
 
   /// The state is four numbers of SplitMix64 from `seed`, as the authors advise. Any seed is good.
   explicit constexpr Random(std::uint64_t seed) {
@@ -100,7 +100,8 @@ class Random {
   constexpr result_type operator()() { return Next(); }
 
  private:
-  __extension__ typedef unsigned __int128 Wide;
+  // A typedef, because __extension__ cannot stand before a using.
+  __extension__ typedef unsigned __int128 Wide;  // NOLINT(modernize-use-using)
 
   std::array<std::uint64_t, 4> state_{};
 };

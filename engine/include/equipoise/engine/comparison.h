@@ -44,8 +44,8 @@ struct PairedComparison {
 /// - low, high: percentile bootstrap of the mean difference over queries (Efron 1979; Sakai 2006,
 ///   doi:10.1145/1148170.1148261), quantiles interpolated linearly.
 /// - p_randomization: the share of sign assignments of the differences whose mean is at least as
-///   far from 0 (Fisher; Smucker et al. 2007, doi:10.1145/1321440.1321528). Sampled, not exact, it is
-///   (hits + 1) / (permutations + 1), never 0 (Phipson & Smyth 2010, doi:10.2202/1544-6115.1585).
+///   far from 0 (Fisher; Smucker et al. 2007, doi:10.1145/1321440.1321528). Sampled, not exact, it
+///   is (hits + 1) / (permutations + 1), never 0 (Phipson & Smyth 2010, doi:10.2202/1544-6115.1585).
 /// - p_t: paired t-test, n - 1 degrees of freedom; 0 where all differences are equal and not 0.
 /// All differences 0, or n = 1: both p are 1.
 /// Shapes   a, b [n]

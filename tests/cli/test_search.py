@@ -1,0 +1,255 @@
+"""`equipoise search`: what it refuses, what it prints, and the properties of the fused list."""
+
+import math
+import unittest
+
+from harness import CliTest
+from samples import CORPUS, QUERY_VECTORS, VECTORS, fvecs, npy
+
+# XXH3-64 of the line before it, as `xxhsum -H3` prints it.
+NEWER = "equipoise-index 999999\nxxh3 4214835497c6da01\n"
+OLDER = "equipoise-index 0\nxxh3 1ce2568a10f0096f\n"
+
+
+class SearchTest(CliTest):
+    def setUp(self):
+        super().setUp()
+        self.write("c.jsonl", CORPUS)
+        self.write("c.npy", npy(VECTORS))
+        self.write("q.npy", npy(QUERY_VECTORS))
+        self.run_ok("index", "--corpus", "c.jsonl", "--embeddings", "c.npy", "--out", "idx")
+
+    def lexical_index(self):
+        self.run_ok("index", "--corpus", "c.jsonl", "--out", "lex")
+        return "lex"
+
+    def search(self, *options, index="idx"):
+        return self.run_ok("search", index, "--json", *options).json()
+
+
+class IndexFolder(SearchTest):
+    """Each is the same for every command that opens an index."""
+
+    def opened(self, folder, code="invalid_argument"):
+        self.write("queries.jsonl", [{"_id": "q", "text": "wing"}])
+        self.write("qrels.tsv", "q\td1\t1\n")
+        for command in (("search", folder, "--text", "wing"), ("inspect", folder, "--verify"),
+                        ("eval", folder, "--queries", "queries.jsonl", "--qrels", "qrels.tsv")):
+            error = self.refused(1, *command)
+            self.assertEqual(error["code"], code)
+            self.assertIn(folder, error["stderr"])
+        return error
+
+    def test_a_missing_folder_is_named_with_the_command_that_makes_one(self):
+        self.assertIn("equipoise index", self.opened("absent", "not_found")["message"])
+
+    def test_a_folder_or_file_that_is_no_index_is_named(self):
+        self.write("mine/notes.txt", "mine")
+        self.assertIn("not an index", self.opened("mine")["message"])
+        (self.folder / "empty").mkdir()
+        self.opened("empty")
+        self.opened("c.jsonl")
+
+    def test_a_newer_format_asks_for_a_newer_program(self):
+        self.write("idx/MANIFEST", NEWER)
+        self.assertIn("newer equipoise", self.opened("idx", "unsupported")["message"])
+
+    def test_an_older_format_names_the_command_that_rebuilds_it(self):
+        self.write("idx/MANIFEST", OLDER)
+        message = self.opened("idx", "unsupported")["message"]
+        self.assertIn("equipoise index --corpus CORPUS --out idx", message)
+
+    def test_a_version_that_was_changed_by_hand_is_damage(self):
+        path = self.folder / "idx/MANIFEST"
+        path.write_bytes(path.read_bytes().replace(b"equipoise-index 1", b"equipoise-index 2", 1))
+        self.opened("idx", "corruption")
+
+    def test_a_manifest_that_is_no_manifest_is_damage(self):
+        for content in (b"", b"\n", b"equipoise-index", b"equipoise-index 1\n", b"\0" * 100,
+                        b"equipoise-index 99999999999999999999\nxxh3 0000000000000000\n"):
+            with self.subTest(content):
+                self.write("idx/MANIFEST", content)
+                self.opened("idx", "corruption")
+
+
+class Refused(SearchTest):
+    def refuse(self, code, *options, index="idx"):
+        return self.refused(code, "search", index, *options)
+
+    def test_options_out_of_range_are_usage_errors(self):
+        for option, *values in (("-k", "0", "-1", "1.5", "many", "nan"),
+                                ("--alpha", "1.01", "-0.01", "nan", "inf", "half"),
+                                ("--depth", "0", "-5"), ("--ef-search", "-1", "x"),
+                                ("--fusion", "sum", "MINMAX", "minmax,rrf")):
+            for value in values:
+                with self.subTest(option=option, value=value):
+                    error = self.refuse(2, "--text", "wing", option, value)
+                    self.assertIn(option.lstrip("-"), error["stderr"])
+
+    def test_without_a_query_it_asks_for_one(self):
+        self.assertIn("--text", self.refuse(2)["message"])
+
+    def test_an_unknown_field_is_named(self):
+        error = self.refuse(2, "--text", "wing", "--fields", "year,yaer")
+        self.assertIn('"yaer"', error["message"])
+        self.assertIn("equipoise inspect idx", error["message"])
+
+    def test_alpha_0_without_an_embedding_is_refused(self):
+        self.assertIn("embedding", self.refuse(1, "--text", "wing", "--alpha", "0")["message"])
+
+    def test_a_row_that_the_file_lacks_is_refused(self):
+        for row in ("2", "99999999999"):
+            error = self.refuse(1, "--embedding", f"q.npy:{row}")
+            self.assertEqual(error["file"], "q.npy")
+            self.assertIn("2 rows", error["message"])
+        self.write("none.npy", npy([], shape=(0, 4)))
+        self.refuse(1, "--embedding", "none.npy")
+
+    def test_an_embedding_of_another_dimension_is_refused_with_both(self):
+        self.write("short.npy", npy([[1, 0, 0]]))
+        error = self.refuse(1, "--text", "wing", "--embedding", "short.npy")
+        self.assertEqual(error["file"], "short.npy")
+        self.assertIn("3 dimensions", error["message"])
+        self.assertIn("4", error["message"])
+
+    def test_an_embedding_that_is_not_finite_is_refused(self):
+        for bad in (math.nan, math.inf):
+            self.write("bad.npy", npy([QUERY_VECTORS[0], [0, bad, 0, 0]]))
+            error = self.refuse(1, "--embedding", "bad.npy:1")
+            self.assertEqual((error["file"], error["row"]), ("bad.npy", 1))
+            # Another row of the same file is fine.
+            self.search("--embedding", "bad.npy:0")
+
+    def test_an_embedding_for_a_lexical_index_is_refused(self):
+        error = self.refuse(1, "--text", "wing", "--embedding", "q.npy",
+                            index=self.lexical_index())
+        self.assertIn("embedding", error["message"])
+
+    def test_a_file_that_cannot_be_read_is_named(self):
+        self.write("cut.npy", npy(QUERY_VECTORS)[:-1])
+        for name in ("absent.npy", "cut.npy", "c.jsonl", "idx"):
+            self.assertEqual(self.refuse(1, "--embedding", name)["file"], name)
+
+    def test_invalid_utf8_in_the_text_is_no_crash(self):
+        for text in (b"wing \xff", b"\xff", b"\xf0\x9f\x9b"):
+            found = self.search("--text", text)
+            self.assertEqual(len(found["hits"]), 2 if b"wing" in text else 0)
+
+
+class Output(SearchTest):
+    def test_the_object_has_the_documented_keys(self):
+        found = self.search("--text", "wing", "--embedding", "q.npy", "--alpha", "0.4", "-k", "2")
+        self.assertEqual((found["alpha"], found["alpha_source"], found["k"], found["text"]),
+                         (0.4, "request", 2, "wing"))
+        self.assertIsNone(found["note"])
+        self.assertEqual(set(found["time_us"]),
+                         {"analysis", "lexical", "vector", "fusion", "total"})
+        self.assertEqual([(h["rank"], h["id"]) for h in found["hits"]], [(1, "d1"), (2, "d3")])
+        self.assertEqual(found["hits"][0]["title"], "Wing flow")
+        self.assertEqual(found["hits"][0]["text"], "the wing in a slipstream")
+        self.assertNotIn("explain", found["hits"][0])
+        self.assertNotIn("fields", found["hits"][0])
+
+    def test_alpha_is_one_half_unless_set(self):
+        self.assertEqual(self.search("--text", "wing", "--embedding", "q.npy")["alpha"], 0.5)
+
+    def test_without_an_embedding_it_is_bm25_alone_and_says_so(self):
+        for index in ("idx", self.lexical_index()):
+            found = self.search("--text", "wing", index=index)
+            self.assertEqual((found["alpha"], found["alpha_source"]), (1, "single_path"))
+            self.assertIn("BM25 alone", found["note"])
+            self.assertIn("BM25 alone",
+                          self.run_ok("search", index, "--text", "wing").stdout)
+
+    def test_explain_has_both_paths(self):
+        hits = self.search("--text", "wing wing", "--embedding", "q.npy", "--explain")["hits"]
+        first, last = hits[0]["explain"], hits[-1]["explain"]
+        self.assertEqual(hits[-1]["id"], "d2")
+        self.assertEqual((first["lexical"]["rank"], first["vector"]["rank"]), (1, 1))
+        term = first["lexical"]["terms"][0]
+        self.assertEqual((term["term"], term["df"], term["tf"], term["query_count"]),
+                         ("wing", 2, 2, 2))
+        self.assertAlmostEqual(term["score"], first["lexical"]["score"], places=5)
+        # d2 holds no word of the query: a true score of 0, no rank, no terms that count.
+        self.assertEqual((last["lexical"]["score"], last["lexical"]["rank"]), (0, None))
+        self.assertEqual(sum(t["score"] for t in last["lexical"]["terms"]), 0)
+
+    def test_explain_has_nulls_for_a_path_that_was_not_asked(self):
+        lexical = self.search("--text", "wing", "--explain")["hits"][0]["explain"]
+        self.assertEqual(lexical["vector"], {"score": None, "normalized": None, "rank": None})
+        vector = self.search("--text", "wing", "--embedding", "q.npy", "--alpha", "0",
+                             "--explain")["hits"][0]["explain"]
+        self.assertEqual(vector["lexical"],
+                         {"score": None, "normalized": None, "rank": None, "terms": None})
+        self.assertEqual(vector["vector"]["rank"], 1)
+
+    def test_the_table_has_aligned_columns(self):
+        lines = self.run_ok("search", "idx", "--text", "wing", "--embedding", "q.npy", "--explain",
+                            "--fields", "year,domain").stdout.split("\n\n")[1].splitlines()
+        self.assertEqual(len(lines), 4)
+        at = lines[0].index("document")
+        for line, text in zip(lines[1:], ("Wing flow: the wing", "wing of a bird", "Bread: ")):
+            self.assertTrue(line[at:].startswith(text), line)
+
+    def test_long_texts_are_cut_in_the_table_and_whole_in_json(self):
+        text = "wing " * 200 + "end"
+        self.write("c.jsonl", [{"_id": "d", "text": text}])
+        index = self.lexical_index()
+        table = self.run_ok("search", index, "--text", "wing").stdout
+        self.assertLess(max(map(len, table.splitlines())), 160)
+        self.assertEqual(self.search("--text", "wing", index=index)["hits"][0]["text"], text)
+
+
+class Fused(SearchTest):
+    def ids(self, *options):
+        return [hit["id"] for hit in self.search(*options)["hits"]]
+
+    def test_k_above_n_gives_all_that_match(self):
+        self.assertEqual(len(self.ids("--text", "wing", "--embedding", "q.npy", "-k", "1000000")),
+                         3)
+        self.assertEqual(len(self.ids("--text", "wing", "-k", "1000")), 2)
+
+    def test_an_empty_text_has_no_lexical_hits(self):
+        for text in ("", " ", "…", "the of"):
+            with self.subTest(text):
+                self.assertEqual(self.ids("--text", text), [])
+                table = self.run_ok("search", "idx", "--text", text).stdout
+                self.assertTrue(table.startswith("0 hits"), table)
+        found = self.search("--text", "", "--embedding", "q.npy")
+        self.assertEqual((found["alpha"], len(found["hits"])), (0, 3))
+
+    def test_alpha_1_is_the_bm25_list_and_alpha_0_the_vectors(self):
+        both = ("--text", "bread", "--embedding", "q.npy")
+        self.assertEqual(self.ids(*both, "--alpha", "1"), self.ids("--text", "bread"))
+        self.assertEqual(self.ids(*both, "--alpha", "1"), ["d2"])
+        self.assertEqual(self.ids(*both, "--alpha", "0"), self.ids("--embedding", "q.npy"))
+        self.assertEqual(self.ids(*both, "--alpha", "0"), ["d1", "d3", "d2"])
+
+    def test_every_fusion_gives_finite_scores_and_keeps_its_prefix(self):
+        for fusion in ("minmax", "minmax_union", "theoretical", "rrf"):
+            for alpha in ("0", "0.3", "1"):
+                with self.subTest(fusion=fusion, alpha=alpha):
+                    options = ("--text", "wing", "--embedding", "q.npy", "--fusion", fusion,
+                               "--alpha", alpha)
+                    found = self.search(*options)
+                    self.assertEqual(found["fusion"], fusion)
+                    scores = [hit["score"] for hit in found["hits"]]
+                    self.assertTrue(all(math.isfinite(score) for score in scores))
+                    self.assertEqual(scores, sorted(scores, reverse=True))
+                    ids = [hit["id"] for hit in found["hits"]]
+                    for k in range(1, len(ids) + 1):
+                        self.assertEqual(self.ids(*options, "-k", k), ids[:k])
+
+    def test_exact_and_walking_agree_on_a_small_collection(self):
+        options = ("--embedding", "q.npy:1")
+        self.assertEqual(self.ids(*options), self.ids(*options, "--exact", "--ef-search", "5"))
+
+    def test_a_row_number_belongs_to_the_file_unless_the_name_ends_so(self):
+        self.write("odd:1", npy(QUERY_VECTORS))
+        self.assertEqual(self.ids("--embedding", "odd:1:1", "-k", "1"), ["d2"])
+        self.write("q.fvecs", fvecs(QUERY_VECTORS))
+        self.assertEqual(self.ids("--embedding", "q.fvecs", "-k", "1"), ["d1"])
+
+
+if __name__ == "__main__":
+    unittest.main()
