@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <equipoise/core/atomic_file.h>
 #include <equipoise/core/check.h>
 #include <equipoise/core/checked_file.h>
 #include <equipoise/core/index_folder.h>
@@ -74,32 +75,12 @@ Status SyncFolder(const std::string& folder) {
   return failed ? IoError(folder, "flush", failed) : Status();
 }
 
-/// Replaces a small file by one rename: whole or not at all. On the disk for sure only once its
-/// folder is flushed.
+/// Replaces a small file by one rename. The name aside is one that the next writer knows as ours.
 Status Replace(const std::string& path, std::string_view content) {
-  const std::string aside = path + std::string(kPartial);
-  const int fd = ::open(aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (fd < 0) return IoError(aside, "create", errno);
-  const char* data = content.data();
-  std::size_t left = content.size();
-  int failed = 0;
-  while (left > 0 && failed == 0) {
-    const ssize_t written = ::write(fd, data, left);
-    if (written >= 0) {
-      data += written;
-      left -= static_cast<std::size_t>(written);
-    } else if (errno != EINTR) {
-      failed = errno;
-    }
-  }
-  if (failed == 0 && ::fsync(fd) != 0) failed = errno;
-  if (::close(fd) != 0 && failed == 0) failed = errno;
-  if (failed == 0 && ::rename(aside.c_str(), path.c_str()) != 0) failed = errno;
-  if (failed != 0) {
-    ::unlink(aside.c_str());
-    return IoError(path, "write", failed);
-  }
-  return {};
+  AtomicFile file(path, path + std::string(kPartial));
+  EQUIPOISE_RETURN_IF_ERROR(file.Create());
+  EQUIPOISE_RETURN_IF_ERROR(file.Append(content));
+  return file.Publish();
 }
 
 /// The N of "generation-N" or "generation-N.partial"; nothing for any other name.
