@@ -197,7 +197,8 @@ Status WriteNpy(const std::string& path, const EmbeddingsView& rows) {
 
   std::FILE* file = std::fopen(path.c_str(), "wb");
   if (file == nullptr)
-    return Status(Code::kIo, fmt::format("cannot create: {}", std::generic_category().message(errno)),
+    return Status(Code::kIo,
+                  fmt::format("cannot create: {}", std::generic_category().message(errno)),
                   {.file = path});
   const auto put = [&](const void* data, std::size_t bytes) {
     return bytes == 0 || std::fwrite(data, 1, bytes, file) == bytes;
@@ -216,7 +217,9 @@ Status WriteNpy(const std::string& path, const EmbeddingsView& rows) {
     // A device such as /dev/full is not ours to remove.
     std::error_code ignored;
     if (std::filesystem::is_regular_file(path, ignored)) std::filesystem::remove(path, ignored);
-    return Status(Code::kIo, fmt::format("cannot write: {}", std::generic_category().message(error)), {.file = path});
+    return Status(Code::kIo,
+                  fmt::format("cannot write: {}", std::generic_category().message(error)),
+                  {.file = path});
   }
   return {};
 }
