@@ -41,7 +41,7 @@ TEST_P(FuzzReplay, SeedsAndTheirMutationsEndWithAValueOrAStatus) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Targets, FuzzReplay, ::testing::ValuesIn(AllTargets()),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& p) { return std::string(p.param.name); });
 
 TEST(FuzzTargets, EachHasAFuzzer) {
   std::istringstream names(EQUIPOISE_FUZZ_TARGETS);
