@@ -91,8 +91,8 @@ std::string ReadBytes(const std::string& path) {
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
 }
 
-// The layout of core/src/checked_file.cc, written down a second time on purpose: if that changes,
-// no mutation gets past the checksums, and the test that seeds are accepted fails.
+// The layout of core/src/checked_file.cc, written down a second time: where that changes, this has
+// to follow, or no mutation gets past the checksums any more.
 void FixChecksums(std::string* file) {
   constexpr std::size_t kHeader = 64, kEntry = 48, kName = 24;
   if (file->size() < kHeader) return;
