@@ -44,7 +44,8 @@ std::uint64_t HeaderChecksum(const Header& header) {
 }
 
 Status IoError(const std::string& path, const char* what, int error) {
-  return Status(Code::kIo, fmt::format("cannot {}: {}", what, std::generic_category().message(error)),
+  return Status(Code::kIo,
+                fmt::format("cannot {}: {}", what, std::generic_category().message(error)),
                 {.file = path});
 }
 
@@ -61,7 +62,8 @@ std::uint64_t Checksum(std::span<const std::byte> bytes) {
 // MappedFile
 
 Result<MappedFile> MappedFile::Open(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // Not to wait for somebody to write into a pipe, which is refused below.
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) {
     if (errno == ENOENT || errno == ENOTDIR)
       return Status(Code::kNotFound, "no such file", {.file = path});

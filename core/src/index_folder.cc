@@ -241,7 +241,10 @@ Result<IndexFolderWriter> IndexFolderWriter::Begin(const std::string& folder) {
     std::error_code ignored;
     for (fs::path path = fs::absolute(folder, ignored).lexically_normal(); !path.empty();
          path = path.parent_path()) {
-      if (path.has_filename() && !fs::exists(path, ignored)) state->made.push_back(path);
+      // Not fs::exists: a link that leads nowhere is somebody's.
+      if (path.has_filename() &&
+          fs::symlink_status(path, ignored).type() == fs::file_type::not_found)
+        state->made.push_back(path);
       if (path == path.parent_path()) break;
     }
     fs::create_directories(folder, error);
