@@ -113,6 +113,13 @@ std::string CoverageText(const JudgmentCoverage& c, std::size_t evaluated) {
   return text;
 }
 
+/// What a setting is, for people: one path alone is the same in every fusion.
+std::string Paths(const FusionWeights& weights) {
+  if (weights.alpha >= 1) return "BM25 alone";
+  if (weights.alpha <= 0) return "vectors alone";
+  return std::string(FusionName(weights.method));
+}
+
 // Settings of an index
 
 int PrintReport(const EvaluationReport& report, const EvalArguments& a, const Gate& gate) {
@@ -151,8 +158,7 @@ int PrintReport(const EvaluationReport& report, const EvalArguments& a, const Ga
   std::string text;
   std::string notes;
   for (const auto& result : report.results) {
-    std::vector<std::string> row = {fmt::format("{:g}", result.used.alpha),
-                                    std::string(FusionName(result.used.method))};
+    std::vector<std::string> row = {fmt::format("{:g}", result.used.alpha), Paths(result.used)};
     const auto cells = MeasureCells(result.quality.mean);
     row.insert(row.end(), cells.begin(), cells.end());
     for (std::uint64_t ns : {result.latency.p50_ns, result.latency.p95_ns, result.latency.p99_ns})

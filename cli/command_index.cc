@@ -18,7 +18,7 @@ struct IndexArguments {
   IndexSources sources;
   std::string out;
   CollectionOptions options;
-  std::string stopwords = "english";
+  std::string stopwords;  // empty: those of the language, where there are any
   std::string metric = "cosine";
   std::string store = "text";
   std::string fusion;
@@ -32,6 +32,8 @@ std::vector<std::string> Languages() {
 }
 
 int RunIndex(IndexArguments* a) {
+  if (a->stopwords.empty())
+    a->stopwords = a->options.analyzer.language == "english" ? "english" : "none";
   if (a->stopwords == "english" || a->stopwords == "none") {
     a->options.analyzer.stopwords = a->stopwords;
   } else {
@@ -103,9 +105,9 @@ Action AddIndexCommand(CLI::App* app) {
       ->check(OneOf(Languages()))
       ->capture_default_str()
       ->group("Text");
-  app->add_option("--stopwords", a->stopwords, "english, none, or a FILE with one word a line")
+  app->add_option("--stopwords", a->stopwords,
+                  "english, none, or a FILE with one word a line; english only if the language is")
       ->check(Named())
-      ->capture_default_str()
       ->group("Text");
   app->add_option("--max-token-length", a->options.analyzer.max_token_length,
                   "Longer words are cut to this many characters, 2 to 1024")

@@ -65,7 +65,7 @@ int PrintInfo(const CollectionInfo& info, const Columns& columns, const InspectA
     text += fmt::format("  {:<11} {}\n", name, Plain(value));
   std::string fields;
   for (const auto& column : columns.all())
-    fields += fmt::format("{}{} ({})", fields.empty() ? "" : ", ", column.name,
+    fields += fmt::format("{}{} ({})", fields.empty() ? "" : ", ", Shorten(column.name, 120),
                           ColumnTypeName(column.type));
   text += fmt::format("  fields      {}\n\n", fields.empty() ? "none" : fields);
   Table table({"file", "section", "bytes"});

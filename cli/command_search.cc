@@ -161,7 +161,8 @@ int PrintTable(const Collection& collection, const SearchResult& found, const Se
   }
   text += table.Render();
   if (a.explain && found.lexical_searched && !found.hits.empty()) {
-    text += fmt::format("\nBM25 of the first hit, {}, term by term:\n", found.hits[0].id);
+    text +=
+        fmt::format("\nBM25 of the first hit, {}, term by term:\n", Shorten(found.hits[0].id, 120));
     Table terms({"term", "idf", "tf", "df", "score"});
     terms.Words(1);
     for (const TermScore& term : collection.ExplainLexical(a.text, found.hits[0].doc))

@@ -9,6 +9,7 @@
 # Headers that lie among the public ones, because several modules use them, but are for the library's
 # own sources: they show fmt or nlohmann-json, are not installed and not included by public headers.
 set_property(GLOBAL PROPERTY EQUIPOISE_INTERNAL_HEADERS
+  equipoise/core/atomic_file.h
   equipoise/core/check.h
   equipoise/core/json_lines.h)
 

@@ -43,3 +43,12 @@ if(EQUIPOISE_SANITIZE)
                          -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(equipoise_flags INTERFACE -fsanitize=${EQUIPOISE_SANITIZE})
 endif()
+if(EQUIPOISE_BUILD_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    message(FATAL_ERROR "EQUIPOISE_BUILD_FUZZ needs libFuzzer, which comes with clang++: use "
+                        "cmake --preset fuzz, or set CMAKE_CXX_COMPILER.")
+  endif()
+  # Coverage in everything that is compiled; each fuzzer adds its main at the link.
+  target_compile_options(equipoise_flags INTERFACE -fsanitize=fuzzer-no-link)
+  target_link_options(equipoise_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()

@@ -62,7 +62,7 @@ std::uint64_t Checksum(std::span<const std::byte> bytes) {
 // MappedFile
 
 Result<MappedFile> MappedFile::Open(const std::string& path) {
-  // Not to wait for somebody to write into a pipe, which is refused below.
+  // Without O_NONBLOCK a named pipe would be waited for before it can be refused.
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) {
     if (errno == ENOENT || errno == ENOTDIR)
@@ -70,11 +70,14 @@ Result<MappedFile> MappedFile::Open(const std::string& path) {
     return IoError(path, "open", errno);
   }
   struct stat info {};
-  if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+  if (::fstat(fd, &info) != 0) {
     const int error = errno;
     ::close(fd);
-    if (!S_ISREG(info.st_mode)) return Status(Code::kIo, "not a regular file", {.file = path});
     return IoError(path, "stat", error);
+  }
+  if (!S_ISREG(info.st_mode)) {
+    ::close(fd);
+    return Status(Code::kIo, "not a regular file", {.file = path});
   }
   MappedFile file;
   file.path_ = path;
@@ -310,11 +313,14 @@ Status CheckedFile::BadSize(std::string_view name, std::size_t bytes, std::size_
 Status CheckedFile::VerifySection(std::string_view name) const {
   const Entry* entry = Find(name);
   if (entry == nullptr) return Corrupt(path(), fmt::format("has no section \"{}\"", name));
-  if (Checksum(file_.bytes().subspan(entry->offset, entry->bytes)) != entry->checksum)
-    return Corrupt(path(), fmt::format("section \"{}\" has changed: its checksum does not match; "
-                                       "build the index again",
-                                       name));
-  return {};
+  return VerifyEntry(*entry);
+}
+
+Status CheckedFile::VerifyEntry(const Entry& entry) const {
+  if (Checksum(file_.bytes().subspan(entry.offset, entry.bytes)) == entry.checksum) return {};
+  return Corrupt(path(), fmt::format("section \"{}\" has changed: its checksum does not match; "
+                                     "build the index again",
+                                     entry.name));
 }
 
 Status CheckedFile::Verify() const {
@@ -327,7 +333,7 @@ Status CheckedFile::Verify() const {
   };
   for (const Entry& entry : entries_) {
     if (!zero(end, entry.offset)) return Corrupt(path(), "padding has changed");
-    EQUIPOISE_RETURN_IF_ERROR(VerifySection(entry.name));
+    EQUIPOISE_RETURN_IF_ERROR(VerifyEntry(entry));
     end = entry.offset + entry.bytes;
   }
   const std::uint64_t table = bytes.size() - entries_.size() * sizeof(TableEntry);

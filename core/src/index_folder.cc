@@ -9,11 +9,14 @@
 #include <fcntl.h>
 #include <nlohmann/json.hpp>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <equipoise/core/atomic_file.h>
 #include <equipoise/core/check.h>
 #include <equipoise/core/checked_file.h>
 #include <equipoise/core/index_folder.h>
+#include <equipoise/core/json_lines.h>
 #include <equipoise/core/version.h>
 
 namespace equipoise {
@@ -72,51 +75,61 @@ Status SyncFolder(const std::string& folder) {
   return failed ? IoError(folder, "flush", failed) : Status();
 }
 
-/// Writes a small file wholly or not at all.
-Status WriteAtomically(const std::string& path, std::string_view content) {
-  const std::string aside = path + std::string(kPartial);
-  const int fd = ::open(aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (fd < 0) return IoError(aside, "create", errno);
-  const char* data = content.data();
-  std::size_t left = content.size();
-  int failed = 0;
-  while (left > 0 && failed == 0) {
-    const ssize_t written = ::write(fd, data, left);
-    if (written >= 0) {
-      data += written;
-      left -= static_cast<std::size_t>(written);
-    } else if (errno != EINTR) {
-      failed = errno;
-    }
-  }
-  if (failed == 0 && ::fsync(fd) != 0) failed = errno;
-  if (::close(fd) != 0 && failed == 0) failed = errno;
-  if (failed == 0 && ::rename(aside.c_str(), path.c_str()) != 0) failed = errno;
-  if (failed != 0) {
-    ::unlink(aside.c_str());
-    return IoError(path, "write", failed);
-  }
-  return SyncFolder(fs::path(path).parent_path().string());
+/// Replaces a small file by one rename. The name aside is one that the next writer knows as ours.
+Status Replace(const std::string& path, std::string_view content) {
+  AtomicFile file(path, path + std::string(kPartial));
+  EQUIPOISE_RETURN_IF_ERROR(file.Create());
+  EQUIPOISE_RETURN_IF_ERROR(file.Append(content));
+  return file.Publish();
 }
 
-/// True where every entry of the folder is one that this library makes.
-bool IsOurs(const fs::path& folder) {
+/// The N of "generation-N" or "generation-N.partial"; nothing for any other name.
+std::optional<std::uint64_t> GenerationNumber(std::string_view name) {
+  if (!name.starts_with(kGeneration)) return {};
+  name.remove_prefix(kGeneration.size());
+  if (name.ends_with(kPartial)) name.remove_suffix(kPartial.size());
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+  if (error != std::errc() || end != name.data() + name.size()) return {};
+  return number;
+}
+
+/// Names of a folder's entries.
+Result<std::vector<std::string>> Entries(const std::string& folder) {
+  std::vector<std::string> names;
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
-    const std::string name = entry.path().filename().string();
+  // By hand, because a range-for's increment throws.
+  for (fs::directory_iterator at(folder, error); !error && at != fs::directory_iterator();
+       at.increment(error))
+    names.push_back(at->path().filename().string());
+  if (error) return IoError(folder, "list", error.value());
+  return names;
+}
+
+/// Whether the folder is empty or an index, finished or not: every name is one that this library
+/// gives, and there is a LOCK, which every writer leaves, or a MANIFEST that begins as ours do. What
+/// merely looks like a generation may be somebody's work.
+bool IsOurs(const std::string& folder, const std::vector<std::string>& names) {
+  bool marked = names.empty();
+  for (const std::string& name : names) {
+    marked = marked || name == "LOCK";
+    if (name == "MANIFEST" && !marked) {
+      const auto file = MappedFile::Open(Join(folder, name));
+      marked = file.ok() && AsText(file->bytes()).starts_with(kMagic);
+    }
     if (name != "LOCK" && name != "MANIFEST" && name != "MANIFEST.partial" &&
-        !name.starts_with(kGeneration))
+        !GenerationNumber(name))
       return false;
   }
-  return !error;
+  return marked;
 }
 
-std::uint64_t GenerationNumber(std::string_view name) {
-  std::uint64_t number = 0;
-  if (!name.starts_with(kGeneration)) return 0;
-  name.remove_prefix(kGeneration.size());
-  std::from_chars(name.data(), name.data() + name.size(), number);
-  return number;
+/// Whether the open file is still the one that has this name.
+bool IsStillAt(int fd, const std::string& path) {
+  struct stat open_file {};
+  struct stat named {};
+  return ::fstat(fd, &open_file) == 0 && ::stat(path.c_str(), &named) == 0 &&
+         open_file.st_dev == named.st_dev && open_file.st_ino == named.st_ino;
 }
 
 }  // namespace
@@ -126,11 +139,13 @@ std::string Manifest::PathOf(const std::string& folder, std::string_view name) c
 }
 
 Result<Manifest> ReadManifest(const std::string& folder) {
-  std::error_code ignored;
-  if (!fs::exists(folder, ignored))
+  std::error_code error;
+  const fs::file_status found = fs::status(folder, error);
+  if (found.type() == fs::file_type::not_found)
     return Status(Code::kNotFound, "no such index folder; `equipoise index` makes one",
                   {.file = folder});
-  if (!fs::is_directory(folder, ignored))
+  if (found.type() == fs::file_type::none) return IoError(folder, "open", error.value());
+  if (found.type() != fs::file_type::directory)
     return Status(Code::kInvalidArgument, "is a file, not an index folder", {.file = folder});
   const std::string path = Join(folder, "MANIFEST");
   auto mapped = MappedFile::Open(path);
@@ -170,6 +185,8 @@ Result<Manifest> ReadManifest(const std::string& folder) {
                               *version, folder),
                   {.file = folder});
 
+  if (JsonLines::IsTooDeep(body.substr(first + 1)))
+    return Changed(path, "nests its values too deeply");
   try {
     const json object = json::parse(body.substr(first + 1));
     Manifest manifest;
@@ -184,8 +201,8 @@ Result<Manifest> ReadManifest(const std::string& folder) {
           {file.at("name").get<std::string>(), file.at("bytes").get<std::uint64_t>(), *sum});
     }
     return manifest;
-  } catch (const std::exception& error) {
-    return Changed(path, error.what());
+  } catch (const std::exception& thrown) {
+    return Changed(path, thrown.what());
   }
 }
 
@@ -212,17 +229,33 @@ struct IndexFolderWriter::State {
   std::string generation;  // final name
   std::string aside;       // path of the folder being written
   int lock = -1;
-  std::vector<fs::path> made;  // the folder and its parents that were made for it, deepest first
+  std::vector<fs::path> made_folders;  // innermost first
+  bool made_lock = false;
   bool committed = false;
 
   ~State() {
     std::error_code ignored;
     if (!committed && !aside.empty()) fs::remove_all(aside, ignored);
-    if (!committed && !made.empty()) {
-      fs::remove(Join(folder, "LOCK"), ignored);
-      for (const fs::path& path : made) fs::remove(path, ignored);  // only if empty
-    }
+    if (!committed && made_lock) fs::remove(Join(folder, "LOCK"), ignored);
+    if (!committed)
+      for (const fs::path& made : made_folders) fs::remove(made, ignored);
     if (lock >= 0) ::close(lock);
+  }
+
+  /// Makes the folder and those above it that are missing.
+  Status MakeFolders() {
+    std::error_code error;
+    std::vector<fs::path> missing;
+    for (fs::path at = fs::path(folder); !at.empty() && !fs::exists(at, error);
+         at = at.parent_path()) {
+      if (error) return IoError(folder, "create the folder", error.value());
+      if (at.has_filename()) missing.push_back(at);
+    }
+    for (auto at = missing.rbegin(); at != missing.rend(); ++at) {
+      if (fs::create_directory(*at, error)) made_folders.insert(made_folders.begin(), *at);
+      if (error) return IoError(folder, "create the folder", error.value());
+    }
+    return {};
   }
 };
 
@@ -237,44 +270,40 @@ Result<IndexFolderWriter> IndexFolderWriter::Begin(const std::string& folder) {
   auto state = std::make_unique<State>();
   state->folder = folder;
   std::error_code error;
+  bool empty = true;
   if (!fs::exists(folder, error)) {
-    std::error_code ignored;
-    for (fs::path path = fs::absolute(folder, ignored).lexically_normal(); !path.empty();
-         path = path.parent_path()) {
-      // Not fs::exists: a link that leads nowhere is somebody's.
-      if (path.has_filename() &&
-          fs::symlink_status(path, ignored).type() == fs::file_type::not_found)
-        state->made.push_back(path);
-      if (path == path.parent_path()) break;
-    }
-    fs::create_directories(folder, error);
-    if (error) return IoError(folder, "create the folder", error.value());
+    EQUIPOISE_RETURN_IF_ERROR(state->MakeFolders());
   } else if (!fs::is_directory(folder, error)) {
     return Status(Code::kInvalidArgument, "is a file; an index is a folder", {.file = folder});
-  } else if (!IsOurs(folder)) {
-    return Status(Code::kInvalidArgument,
-                  "holds files that are not an index, and they are left alone; name an empty or a "
-                  "new folder",
-                  {.file = folder});
+  } else {
+    EQUIPOISE_ASSIGN_OR_RETURN(const auto names, Entries(folder));
+    if (!IsOurs(folder, names))
+      return Status(Code::kInvalidArgument,
+                    "holds files that are not an index, and they are left alone; name an empty or "
+                    "a new folder",
+                    {.file = folder});
+    empty = names.empty();
   }
 
   const std::string lock = Join(folder, "LOCK");
   state->lock = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (state->lock < 0) return IoError(lock, "create", errno);
-  if (::flock(state->lock, LOCK_EX | LOCK_NB) != 0) {
-    state->made.clear();  // the other process wants the folder
+  // A writer that gives up removes the LOCK that it made: holding that one guards nothing.
+  if (::flock(state->lock, LOCK_EX | LOCK_NB) != 0 || !IsStillAt(state->lock, lock)) {
+    state->made_folders.clear();  // the other process has its LOCK in there
     return Status(Code::kUnavailable, "another process is writing this index; wait for it",
                   {.file = folder});
   }
+  state->made_lock = empty;
 
   std::uint64_t newest = 0;
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
-    const std::string name = entry.path().filename().string();
-    newest = std::max(newest, GenerationNumber(name));
+  EQUIPOISE_ASSIGN_OR_RETURN(const auto names, Entries(folder));
+  for (const std::string& name : names) {
+    newest = std::max(newest, GenerationNumber(name).value_or(0));
     // What a killed writer left; nobody else writes here while we hold the lock.
-    if (name.starts_with(kGeneration) && name.ends_with(kPartial)) {
+    if (GenerationNumber(name) && name.ends_with(kPartial)) {
       std::error_code ignored;
-      fs::remove_all(entry.path(), ignored);
+      fs::remove_all(Join(folder, name), ignored);
     }
   }
   state->generation = fmt::format("{}{}", kGeneration, newest + 1);
@@ -311,18 +340,28 @@ Status IndexFolderWriter::Commit(const std::vector<std::string>& names, std::str
   if (::rename(s.aside.c_str(), final_path.c_str()) != 0)
     return IoError(final_path, "rename", errno);
   s.aside = final_path;  // still removed if the manifest cannot be written
+  // A manifest must not reach the disk before what it names.
+  EQUIPOISE_RETURN_IF_ERROR(SyncFolder(s.folder));
   std::string text = fmt::format("{}{}\n{}\n", kMagic, kIndexFormatVersion, object.dump(2));
   text += fmt::format("{}{}\n", kTrailer, Hex(Checksum(std::as_bytes(std::span(text)))));
-  EQUIPOISE_RETURN_IF_ERROR(WriteAtomically(Join(s.folder, "MANIFEST"), text));
+  EQUIPOISE_RETURN_IF_ERROR(Replace(Join(s.folder, "MANIFEST"), text));
+  // From here on readers see the new generation, so that nothing below may take it away again. The
+  // older one stays until it is sure that the disk has the new manifest.
   s.committed = true;
+  EQUIPOISE_RETURN_IF_ERROR(SyncFolder(s.folder));
+  for (const fs::path& made : s.made_folders) {
+    const std::string above = made.parent_path().string();
+    EQUIPOISE_RETURN_IF_ERROR(SyncFolder(above.empty() ? "." : above));
+  }
 
-  // Readers that still have the older generation open keep their mappings.
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(s.folder, error)) {
-    const std::string name = entry.path().filename().string();
-    std::error_code ignored;
-    if (name.starts_with(kGeneration) && name != s.generation)
-      fs::remove_all(entry.path(), ignored);
+  // Readers that still have the older generation open keep their mappings. What cannot be removed
+  // now is removed by the next writer.
+  if (const auto entries = Entries(s.folder); entries.ok()) {
+    for (const std::string& name : *entries) {
+      std::error_code ignored;
+      if (GenerationNumber(name) && name != s.generation)
+        fs::remove_all(Join(s.folder, name), ignored);
+    }
   }
   return {};
 }

@@ -1,14 +1,11 @@
 #include <bit>
-#include <cerrno>
-#include <cstdio>
 #include <cstring>
-#include <filesystem>
 #include <new>
 #include <string_view>
-#include <system_error>
 
 #include <unistd.h>
 
+#include <equipoise/core/atomic_file.h>
 #include <equipoise/core/check.h>
 #include <equipoise/core/matrix_file.h>
 
@@ -195,30 +192,16 @@ Status WriteNpy(const std::string& path, const EmbeddingsView& rows) {
   start += {'\x01', '\x00', static_cast<char>(header.size() & 0xff),
             static_cast<char>(header.size() >> 8)};
 
-  std::FILE* file = std::fopen(path.c_str(), "wb");
-  if (file == nullptr)
-    return Status(Code::kIo, fmt::format("cannot create: {}", std::generic_category().message(errno)),
-                  {.file = path});
-  const auto put = [&](const void* data, std::size_t bytes) {
-    return bytes == 0 || std::fwrite(data, 1, bytes, file) == bytes;
-  };
-  bool good = put(start.data(), start.size()) && put(header.data(), header.size());
-  for (std::size_t i = 0; good && i < rows.rows(); ++i) {
-    good = half ? put(rows.f16.row(i), rows.cols() * sizeof(Float16))
-                : put(rows.f32.row(i), rows.cols() * sizeof(float));
+  AtomicFile file(path);
+  EQUIPOISE_RETURN_IF_ERROR(file.Create());
+  EQUIPOISE_RETURN_IF_ERROR(file.Append(start));
+  EQUIPOISE_RETURN_IF_ERROR(file.Append(header));
+  const std::size_t row_bytes = rows.cols() * (half ? sizeof(Float16) : sizeof(float));
+  for (std::size_t i = 0; i < rows.rows(); ++i) {
+    const void* row = half ? static_cast<const void*>(rows.f16.row(i)) : rows.f32.row(i);
+    EQUIPOISE_RETURN_IF_ERROR(file.Append({static_cast<const char*>(row), row_bytes}));
   }
-  int error = good ? 0 : errno;
-  if (std::fclose(file) != 0 && good) {
-    good = false;
-    error = errno;
-  }
-  if (!good) {
-    // A device such as /dev/full is not ours to remove.
-    std::error_code ignored;
-    if (std::filesystem::is_regular_file(path, ignored)) std::filesystem::remove(path, ignored);
-    return Status(Code::kIo, fmt::format("cannot write: {}", std::generic_category().message(error)), {.file = path});
-  }
-  return {};
+  return file.Publish();
 }
 
 }  // namespace equipoise

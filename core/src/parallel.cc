@@ -7,6 +7,12 @@
 #include <equipoise/core/parallel.h>
 
 namespace equipoise {
+namespace {
+
+// OpenMP ends the process where the system refuses it a thread.
+constexpr int kMostThreads = 1024;
+
+}  // namespace
 
 int AvailableThreads() {
   cpu_set_t set;
@@ -19,7 +25,7 @@ void ParallelFor(std::size_t n, int threads,
                  const std::function<void(std::size_t, std::size_t, int)>& body) {
   if (n == 0) return;
   const std::size_t parts =
-      std::min<std::size_t>(n, static_cast<std::size_t>(std::max(1, threads)));
+      std::min<std::size_t>(n, static_cast<std::size_t>(std::clamp(threads, 1, kMostThreads)));
   auto run = [&](std::size_t part) {
     body(n * part / parts, n * (part + 1) / parts, static_cast<int>(part));
   };

@@ -1,4 +1,5 @@
 #include <chrono>
+#include <new>
 
 #include <equipoise/core/check.h>
 #include <equipoise/core/matrix_file.h>
@@ -9,6 +10,8 @@ namespace equipoise {
 namespace {
 
 constexpr std::uint64_t kReports = 200;  // progress callbacks over a whole corpus
+
+Status NoMemory() { return Status(Code::kOutOfMemory, "not enough memory to build the index"); }
 
 /// Adds every document of the corpus.
 Status AddCorpus(CorpusReader* reader, const ProgressCallback& progress,
@@ -33,14 +36,16 @@ Status AddCorpus(CorpusReader* reader, const ProgressCallback& progress,
 }  // namespace
 
 Status Engine::Build(const std::string& folder, std::span<const Document> documents,
-                     EmbeddingsView embeddings, const CollectionOptions& options) {
+                     EmbeddingsView embeddings, const CollectionOptions& options) try {
   EQUIPOISE_ASSIGN_OR_RETURN(CollectionBuilder builder, CollectionBuilder::Begin(folder, options));
   for (const Document& document : documents) EQUIPOISE_RETURN_IF_ERROR(builder.Add(document));
   return builder.Finish(embeddings);
+} catch (const std::bad_alloc&) {
+  return NoMemory();
 }
 
 Result<IndexReport> Engine::BuildFromFiles(const std::string& folder, const IndexSources& sources,
-                                           const CollectionOptions& options) {
+                                           const CollectionOptions& options) try {
   const auto start = std::chrono::steady_clock::now();
   // The embeddings first: a wrong file should not cost the time of reading the corpus.
   MatrixFile embeddings;
@@ -52,11 +57,14 @@ Result<IndexReport> Engine::BuildFromFiles(const std::string& folder, const Inde
   EQUIPOISE_ASSIGN_OR_RETURN(CollectionBuilder builder, CollectionBuilder::Begin(folder, options));
   EQUIPOISE_RETURN_IF_ERROR(AddCorpus(&reader, options.progress, &builder));
   if (Status status = builder.Finish(embeddings.view()); !status.ok())
-    return status.At({.file = sources.embeddings});
+    return status.code() == Code::kInvalidArgument ? status.At({.file = sources.embeddings})
+                                                   : status;
   return IndexReport{
       .documents = builder.documents(),
       .dimensions = embeddings.cols(),
       .seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count()};
+} catch (const std::bad_alloc&) {
+  return NoMemory();
 }
 
 Result<Engine> Engine::Open(const std::string& folder) {

@@ -1,4 +1,5 @@
 #include <chrono>
+#include <new>
 
 #include <equipoise/core/check.h>
 #include <equipoise/engine/evaluation.h>
@@ -9,6 +10,7 @@ namespace {
 
 struct JudgedQuery {
   const Queries::Item* item;
+  std::int64_t row;  // among all queries
   std::vector<float> embedding;
 };
 
@@ -27,7 +29,8 @@ std::vector<JudgedQuery> JudgedQueries(const Queries& queries, const EmbeddingsV
     const Queries::Item& item = queries.items()[i];
     const Judgments::OfQuery* judged = judgments.Find(item.id);
     if (judged == nullptr || judged->relevant == 0) continue;
-    out.push_back({&item, embeddings.empty() ? std::vector<float>() : RowAsFloats(embeddings, i)});
+    out.push_back({&item, static_cast<std::int64_t>(i),
+                   embeddings.empty() ? std::vector<float>() : RowAsFloats(embeddings, i)});
   }
   return out;
 }
@@ -45,11 +48,43 @@ SearchRequest RequestFor(const JudgedQuery& query, const FusionWeights& weights,
   return request;
 }
 
+/// Says in `result` how the queries were asked where some could be asked on one path only: as one
+/// setting with its note if that holds for all of them.
+class PathsAsked {
+ public:
+  void Add(const SearchResult& found) {
+    ++queries_;
+    if (found.alpha_source != AlphaSource::kSinglePath) return;
+    same_ = single_ == 0 || (same_ && last_ == found.weights);
+    last_ = found.weights;
+    note_ = found.note;
+    ++single_;
+  }
+
+  void Describe(SettingEvaluation* result) const {
+    if (single_ == 0) return;
+    if (single_ == queries_ && same_) {
+      result->used = last_;
+      result->note = note_;
+    } else {
+      result->note =
+          fmt::format("{} of {} queries had one path only ({})", single_, queries_, note_);
+    }
+  }
+
+ private:
+  std::size_t queries_ = 0;
+  std::size_t single_ = 0;
+  bool same_ = false;
+  FusionWeights last_;
+  std::string_view note_;
+};
+
 }  // namespace
 
 Result<EvaluationReport> Evaluate(const Engine& engine, const Queries& queries,
                                   EmbeddingsView query_embeddings, const Judgments& judgments,
-                                  const EvaluationOptions& options) {
+                                  const EvaluationOptions& options) try {
   if (options.settings.empty())
     return Status(Code::kInvalidArgument, "no setting to evaluate", {.field = "settings"});
   if (!query_embeddings.empty() && query_embeddings.rows() != queries.size())
@@ -81,28 +116,29 @@ Result<EvaluationReport> Evaluate(const Engine& engine, const Queries& queries,
 
   for (const JudgedQuery& query : judged) {
     auto found = engine.Search(RequestFor(query, options.settings.front(), options));
-    if (!found) return found.error();
+    if (!found) return found.error().At({.row = query.row});
     if (!advance()) return cancelled;
   }
   for (const FusionWeights& weights : options.settings) {
     SettingEvaluation result;
     result.asked = result.used = weights;
     LatencyCounts latency;
+    PathsAsked paths;
     for (const JudgedQuery& query : judged) {
       const SearchRequest request = RequestFor(query, weights, options);
       const auto start = std::chrono::steady_clock::now();
       auto found = engine.Search(request);
       const auto elapsed = std::chrono::steady_clock::now() - start;
-      if (!found) return found.error();
+      if (!found) return found.error().At({.row = query.row});
       latency.Record(static_cast<std::uint64_t>(
           std::chrono::duration_cast<std::chrono::nanoseconds>(elapsed).count()));
-      result.used = found->weights;
-      result.note = found->note;
+      paths.Add(*found);
       RunFile::Ranking ranking{.query = query.item->id, .entries = {}};
       for (Hit& hit : found->hits) ranking.entries.push_back({std::move(hit.id), hit.score});
       result.run.Add(std::move(ranking));
       if (!advance()) return cancelled;
     }
+    paths.Describe(&result);
     result.latency = latency.Summary();
     result.qps = result.latency.sum_ns == 0 ? 0
                                             : 1e9 * static_cast<double>(result.latency.count) /
@@ -111,6 +147,8 @@ Result<EvaluationReport> Evaluate(const Engine& engine, const Queries& queries,
     report.results.push_back(std::move(result));
   }
   return report;
+} catch (const std::bad_alloc&) {
+  return Status(Code::kOutOfMemory, "not enough memory to evaluate");
 }
 
 }  // namespace equipoise

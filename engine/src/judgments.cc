@@ -11,6 +11,7 @@
 #include <equipoise/core/json_lines.h>
 #include <equipoise/core/ranking_measures.h>
 #include <equipoise/engine/judgments.h>
+#include <equipoise/retrieval/text.h>
 
 #include "text_lines.h"
 
@@ -108,7 +109,8 @@ Result<Judgments> Judgments::Read(const std::string& path) {
     TextLines lines(file.bytes());
     while (const auto line = lines.Next()) {
       const std::int64_t number = lines.number();
-      if (!IsUtf8(*line)) return BadLine(path, number, "invalid UTF-8; convert the file to UTF-8");
+      if (!IsValidUtf8(*line))
+        return BadLine(path, number, "invalid UTF-8; convert the file to UTF-8");
       TextColumns columns;
       if (first) {
         columns = SplitOnTabs(*line);

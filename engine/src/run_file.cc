@@ -1,24 +1,20 @@
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
-#include <filesystem>
 #include <limits>
 #include <new>
-#include <system_error>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include <equipoise/core/atomic_file.h>
 #include <equipoise/core/check.h>
 #include <equipoise/core/checked_file.h>
 #include <equipoise/engine/run_file.h>
+#include <equipoise/retrieval/text.h>
 
 #include "text_lines.h"
 
@@ -49,71 +45,7 @@ float NextBelow(float score) {
   return score > 0 ? 0 : -Float::min();
 }
 
-// A temporary file beside the one that is to be written; removed unless it was published.
-class SideFile {
- public:
-  explicit SideFile(std::string path)
-      : path_(std::move(path)), side_(fmt::format("{}.{}.tmp", path_, ::getpid())) {}
-  SideFile(const SideFile&) = delete;
-  SideFile& operator=(const SideFile&) = delete;
-  ~SideFile() {
-    if (fd_ >= 0) ::close(fd_);
-    if (made_) ::unlink(side_.c_str());
-  }
-
-  Status Create() {
-    struct stat info {};
-    if (::stat(path_.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
-      return Status(Code::kInvalidArgument, "exists and is not a regular file; name another path",
-                    {.file = path_});
-    fd_ = ::open(side_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd_ < 0) return Error("create");
-    made_ = true;
-    return {};
-  }
-
-  Status Append(std::string_view text) {
-    buffer_ += text;
-    return buffer_.size() >= kBuffer ? Flush() : Status();
-  }
-
-  Status Publish() {
-    EQUIPOISE_RETURN_IF_ERROR(Flush());
-    if (::fsync(fd_) != 0) return Error("flush");
-    if (::close(std::exchange(fd_, -1)) != 0) return Error("close");
-    if (::rename(side_.c_str(), path_.c_str()) != 0) return Error("rename");
-    made_ = false;
-    return {};
-  }
-
- private:
-  static constexpr std::size_t kBuffer = std::size_t{1} << 18;
-
-  Status Error(const char* what) const {
-    return Status(Code::kIo,
-                  fmt::format("cannot {}: {}", what, std::generic_category().message(errno)),
-                  {.file = path_});
-  }
-
-  Status Flush() {
-    for (std::size_t at = 0; at < buffer_.size();) {
-      const ssize_t written = ::write(fd_, buffer_.data() + at, buffer_.size() - at);
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) return Error("write");
-      at += static_cast<std::size_t>(written);
-    }
-    buffer_.clear();
-    return {};
-  }
-
-  std::string path_;
-  std::string side_;
-  std::string buffer_;
-  int fd_ = -1;
-  bool made_ = false;
-};
-
-Status WriteRanking(SideFile& file, const RunFile::Ranking& ranking, std::string_view tag) {
+Status WriteRanking(AtomicFile& file, const RunFile::Ranking& ranking, std::string_view tag) {
   std::unordered_set<std::string_view> seen;
   float last = Float::infinity();
   std::size_t rank = 0;
@@ -150,7 +82,8 @@ Result<RunFile> RunFile::Read(const std::string& path) {
     TextLines lines(file.bytes());
     while (const auto line = lines.Next()) {
       const std::int64_t number = lines.number();
-      if (!IsUtf8(*line)) return BadLine(path, number, "invalid UTF-8; convert the file to UTF-8");
+      if (!IsValidUtf8(*line))
+        return BadLine(path, number, "invalid UTF-8; convert the file to UTF-8");
       const TextColumns columns = SplitOnBlanks(*line);
       if (columns.count != 6)
         return BadLine(path, number,
@@ -187,7 +120,7 @@ Status RunFile::Write(const std::string& path) const try {
     return Status(Code::kInvalidArgument,
                   fmt::format("RunFile::Write: the tag {} must not hold white space", Quoted(tag)),
                   {.field = "tag"});
-  SideFile file(path);
+  AtomicFile file(path);
   EQUIPOISE_RETURN_IF_ERROR(file.Create());
   for (std::size_t row = 0; row < rankings_.size(); ++row) {
     const std::string& query = rankings_[row].query;

@@ -60,27 +60,6 @@ TextColumns SplitOnTabs(std::string_view line) {
   return out;
 }
 
-bool IsUtf8(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  for (std::size_t i = 0; i < text.size();) {
-    const unsigned char lead = byte(i);
-    if (lead < 0x80) {
-      ++i;
-      continue;
-    }
-    const std::size_t length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-    if (lead < 0xC2 || lead > 0xF4 || text.size() - i < length) return false;
-    // The range of the second byte excludes overlong forms, surrogates and what is past U+10FFFF.
-    const unsigned char low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
-    const unsigned char high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
-    if (byte(i + 1) < low || byte(i + 1) > high) return false;
-    for (std::size_t j = i + 2; j < i + length; ++j)
-      if (byte(j) < 0x80 || byte(j) > 0xBF) return false;
-    i += length;
-  }
-  return true;
-}
-
 std::string Quoted(std::string_view text) {
   constexpr std::size_t kShown = 60;
   if (text.size() <= kShown) return fmt::format("\"{}\"", text);

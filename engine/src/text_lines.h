@@ -44,10 +44,6 @@ TextColumns SplitOnBlanks(std::string_view line);
 /// Separated by single tabs; spaces around a column are not part of it.
 TextColumns SplitOnTabs(std::string_view line);
 
-/// Whether the bytes are well-formed UTF-8: no surrogates, no overlong forms (Unicode 15, table
-/// 3-7).
-bool IsUtf8(std::string_view text);
-
 /// The text in double quotes for a message, cut to a readable length.
 std::string Quoted(std::string_view text);
 

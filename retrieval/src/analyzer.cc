@@ -3,12 +3,12 @@
 #include <cstdint>
 #include <functional>
 #include <new>
-#include <nlohmann/json.hpp>
 #include <unordered_set>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <libstemmer.h>
+#include <nlohmann/json.hpp>
 #include <unicode/brkiter.h>
 #include <unicode/normalizer2.h>
 #include <unicode/uchar.h>

@@ -2,7 +2,9 @@
 #include <charconv>
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <new>
+#include <stdexcept>
 
 #include <nlohmann/json.hpp>
 
@@ -115,11 +117,15 @@ Status Collection::State::ReadSettings() {
                        {.file = folder});
   try {
     const auto settings = nlohmann::json::parse(manifest.settings);
-    EQUIPOISE_ASSIGN_OR_RETURN(analyzer, Analyzer::FromJson(settings.at("analyzer").dump()));
+    auto made = Analyzer::FromJson(settings.at("analyzer").dump());
+    if (!made) return made.error().At({.file = folder});
+    analyzer = *std::move(made);
     const auto& stored = settings.at("weights");
     weights.alpha = stored.at("alpha").get<double>();
     if (!(weights.alpha >= 0 && weights.alpha <= 1)) return damaged;
-    EQUIPOISE_ASSIGN_OR_RETURN(weights.method, ParseFusion(stored.at("fusion").get<std::string>()));
+    const auto method = ParseFusion(stored.at("fusion").get<std::string>());
+    if (!method) return damaged;
+    weights.method = *method;
   } catch (const nlohmann::json::exception&) {
     return damaged;
   }
@@ -272,7 +278,9 @@ float Collection::State::LowestVectorScore(std::span<const float> query) const {
   double norm = 0;
   for (float x : query) norm += double{x} * x;
   const double farthest = std::sqrt(norm) + double{vectors->max_norm()};
-  return static_cast<float>(-farthest * farthest);
+  // Finite, so that scores still differ when they are seen from there.
+  constexpr double kLowest = std::numeric_limits<float>::lowest();
+  return static_cast<float>(std::max(-farthest * farthest, kLowest));
 }
 
 Status Collection::State::Run(const SearchRequest& request, SearchResult* result) const {

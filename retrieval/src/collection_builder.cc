@@ -1,4 +1,6 @@
+#include <charconv>
 #include <new>
+
 #include <nlohmann/json.hpp>
 
 #include <equipoise/core/check.h>
@@ -26,6 +28,15 @@ Status CheckUtf8(std::string_view text, std::uint32_t row, const char* field) {
   return Status(Code::kInvalidArgument, "is not valid UTF-8", {.row = row, .field = field});
 }
 
+/// The shortest decimal that names the float: 1.2, not 1.2000000476837158.
+double ShortestDecimal(float value) {
+  const std::string text = fmt::format("{}", value);
+  double out = value;
+  // Not std::stod, which reads the comma of a German locale.
+  std::from_chars(text.data(), text.data() + text.size(), out);
+  return out;
+}
+
 }  // namespace
 
 struct CollectionBuilder::State {
@@ -37,6 +48,12 @@ struct CollectionBuilder::State {
   ColumnsWriter columns;
   std::vector<std::string> tokens;
   std::string joined;
+  // What ended the building: parts that took a document and parts that did not would make an index
+  // that cannot be opened.
+  Status ended;
+
+  Status Add(const Document& document);
+  Status Finish(const EmbeddingsView& embeddings);
 };
 
 CollectionBuilder::CollectionBuilder(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -61,78 +78,95 @@ Result<CollectionBuilder> CollectionBuilder::Begin(const std::string& folder,
                                                          std::move(lexical),
                                                          {},
                                                          {},
+                                                         {},
                                                          {}}));
 }
 
 std::uint32_t CollectionBuilder::documents() const { return state_->documents.size(); }
 
+Status CollectionBuilder::State::Add(const Document& document) {
+  const std::uint32_t row = documents.size();
+  EQUIPOISE_RETURN_IF_ERROR(CheckUtf8(document.id, row, "_id"));
+  EQUIPOISE_RETURN_IF_ERROR(CheckUtf8(document.title, row, "title"));
+  EQUIPOISE_RETURN_IF_ERROR(CheckUtf8(document.text, row, "text"));
+  for (const auto& [name, value] : document.fields) {
+    EQUIPOISE_RETURN_IF_ERROR(CheckUtf8(name, row, "a field's name"));
+    if (const auto* text = std::get_if<std::string>(&value))
+      EQUIPOISE_RETURN_IF_ERROR(CheckUtf8(*text, row, name.c_str()));
+    if (const auto* json = std::get_if<JsonText>(&value))
+      EQUIPOISE_RETURN_IF_ERROR(CheckUtf8(json->text, row, name.c_str()));
+  }
+  EQUIPOISE_RETURN_IF_ERROR(columns.Add(document.fields));
+  EQUIPOISE_RETURN_IF_ERROR(documents.Add(document));
+  joined.assign(document.title);
+  joined += ' ';
+  joined += document.text;
+  analyzer.Analyze(joined, &tokens);
+  return lexical.Add(tokens);
+}
+
 Status CollectionBuilder::Add(const Document& document) {
   State& s = *state_;
+  if (!s.ended.ok()) return s.ended;
   try {
-    const std::uint32_t row = s.documents.size();
-    EQUIPOISE_RETURN_IF_ERROR(CheckUtf8(document.id, row, "_id"));
-    EQUIPOISE_RETURN_IF_ERROR(CheckUtf8(document.title, row, "title"));
-    EQUIPOISE_RETURN_IF_ERROR(CheckUtf8(document.text, row, "text"));
-    for (const auto& [name, value] : document.fields) {
-      EQUIPOISE_RETURN_IF_ERROR(CheckUtf8(name, row, "a field's name"));
-      if (const auto* text = std::get_if<std::string>(&value))
-        EQUIPOISE_RETURN_IF_ERROR(CheckUtf8(*text, row, name.c_str()));
-    }
-    EQUIPOISE_RETURN_IF_ERROR(s.columns.Add(document.fields));
-    EQUIPOISE_RETURN_IF_ERROR(s.documents.Add(document));
-    s.joined.assign(document.title);
-    s.joined += ' ';
-    s.joined += document.text;
-    s.analyzer.Analyze(s.joined, &s.tokens);
-    return s.lexical.Add(s.tokens);
+    s.ended = s.Add(document);
   } catch (const std::bad_alloc&) {
-    return Status(Code::kOutOfMemory, "no memory for another document",
-                  {.row = s.documents.size()});
+    s.ended =
+        Status(Code::kOutOfMemory, "no memory for another document", {.row = s.documents.size()});
   }
+  return s.ended;
 }
 
 Status CollectionBuilder::Finish(EmbeddingsView embeddings) {
   State& s = *state_;
+  if (!s.ended.ok()) return s.ended;
+  const Status status = s.Finish(embeddings);
+  s.ended = status.ok() ? Status(Code::kInvalidArgument,
+                                 "CollectionBuilder: the index is finished; begin another one")
+                        : status;
+  return status;
+}
+
+Status CollectionBuilder::State::Finish(const EmbeddingsView& embeddings) {
   try {
-    const std::size_t documents = s.documents.size();
+    const std::size_t count = documents.size();
     // An array of shape 0 × d is as good as none for a collection without documents.
-    const bool has_vectors = embeddings.cols() > 0 && (documents > 0 || embeddings.rows() > 0);
-    if (has_vectors && embeddings.rows() != documents)
+    const bool has_vectors = embeddings.cols() > 0 && (count > 0 || embeddings.rows() > 0);
+    if (has_vectors && embeddings.rows() != count)
       return Status(Code::kInvalidArgument,
                     fmt::format("there are {} rows of embeddings for {} documents; row i belongs "
                                 "to document i",
-                                embeddings.rows(), documents),
+                                embeddings.rows(), count),
                     {.field = "embeddings"});
 
     std::vector<std::string> names = {files::kDocuments, files::kColumns, files::kLexical};
     nlohmann::json settings;
     if (has_vectors) {
-      const VectorIndexOptions options{.metric = s.options.metric,
-                                       .m = s.options.m,
-                                       .ef_construction = s.options.ef_construction,
-                                       .threads = s.options.threads,
-                                       .seed = s.options.seed,
-                                       .progress = s.options.progress};
-      EQUIPOISE_RETURN_IF_ERROR(BuildVectorIndex(
-          embeddings, options, s.folder.PathOf(files::kVectors), s.folder.PathOf(files::kGraph)));
+      const VectorIndexOptions vector{.metric = options.metric,
+                                      .m = options.m,
+                                      .ef_construction = options.ef_construction,
+                                      .threads = options.threads,
+                                      .seed = options.seed,
+                                      .progress = options.progress};
+      EQUIPOISE_RETURN_IF_ERROR(BuildVectorIndex(embeddings, vector, folder.PathOf(files::kVectors),
+                                                 folder.PathOf(files::kGraph)));
       names.insert(names.end(), {files::kVectors, files::kGraph});
-      settings["vector"] = {{"metric", MetricName(s.options.metric)},
-                            {"m", s.options.m},
-                            {"ef_construction", s.options.ef_construction},
-                            {"seed", s.options.seed}};
+      settings["vector"] = {{"metric", MetricName(options.metric)},
+                            {"m", options.m},
+                            {"ef_construction", options.ef_construction},
+                            {"seed", options.seed}};
     }
-    EQUIPOISE_RETURN_IF_ERROR(s.documents.Finish());
-    EQUIPOISE_RETURN_IF_ERROR(s.columns.Write(s.folder.PathOf(files::kColumns)));
-    EQUIPOISE_RETURN_IF_ERROR(s.lexical.Write(s.folder.PathOf(files::kLexical)));
+    EQUIPOISE_RETURN_IF_ERROR(documents.Finish());
+    EQUIPOISE_RETURN_IF_ERROR(columns.Write(folder.PathOf(files::kColumns)));
+    EQUIPOISE_RETURN_IF_ERROR(lexical.Write(folder.PathOf(files::kLexical)));
 
-    settings["analyzer"] = nlohmann::json::parse(s.analyzer.ToJson());
-    // The shortest decimals that name these floats: 1.2, not 1.2000000476837158.
-    settings["bm25"] = {{"k1", std::stod(fmt::format("{}", s.options.bm25.k1))},
-                        {"b", std::stod(fmt::format("{}", s.options.bm25.b))}};
-    settings["store"] = s.options.store_text ? "text" : "none";
-    settings["weights"] = {{"alpha", s.options.weights.alpha},
-                           {"fusion", FusionName(s.options.weights.method)}};
-    return s.folder.Commit(names, settings.dump());
+    settings["analyzer"] = nlohmann::json::parse(analyzer.ToJson());
+    settings["bm25"] = {{"k1", ShortestDecimal(options.bm25.k1)},
+                        {"b", ShortestDecimal(options.bm25.b)}};
+    settings["store"] = options.store_text ? "text" : "none";
+    settings["weights"] = {{"alpha", options.weights.alpha},
+                           {"fusion", FusionName(options.weights.method)}};
+    return folder.Commit(names, settings.dump());
   } catch (const std::bad_alloc&) {
     return Status(Code::kOutOfMemory, "no memory to finish the index");
   } catch (const nlohmann::json::exception& error) {

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+
 #include <nlohmann/json.hpp>
 
 #include <equipoise/core/check.h>
@@ -101,7 +102,8 @@ Status ColumnsWriter::Write(const std::string& path) {
   EQUIPOISE_RETURN_IF_ERROR(file.Section<char>("schema", text));
 
   std::size_t number = 0;
-  for (const auto& [name, column] : s.columns) {
+  for (const auto& named : s.columns) {
+    const auto& column = named.second;  // clang++ 14 captures no structured binding
     auto section = [&](const char* part) { return fmt::format("{}.{}", number, part); };
     std::vector<std::uint64_t> present((std::size_t{s.documents} + 63) / 64);
     for (std::uint32_t doc : column.docs) present[doc / 64] |= std::uint64_t{1} << (doc % 64);

@@ -1,3 +1,5 @@
+#include <new>
+
 #include <equipoise/core/json_lines.h>
 #include <equipoise/retrieval/corpus_reader.h>
 
@@ -42,7 +44,7 @@ Result<CorpusReader> CorpusReader::Open(const std::string& path) {
   return CorpusReader(std::make_unique<State>(State{std::move(lines)}));
 }
 
-Result<bool> CorpusReader::Next(Document* document) {
+Result<bool> CorpusReader::Next(Document* document) try {
   JsonLines& lines = state_->lines;
   json object;
   EQUIPOISE_ASSIGN_OR_RETURN(const bool more, lines.Next(&object));
@@ -56,6 +58,8 @@ Result<bool> CorpusReader::Next(Document* document) {
     document->fields.emplace_back(name, ToValue(value));
   }
   return true;
+} catch (const std::bad_alloc&) {
+  return Status(Code::kOutOfMemory, "not enough memory for the document", Place());
 }
 
 Where CorpusReader::Place() const { return state_->lines.Place(); }

@@ -131,7 +131,7 @@ Result<HnswGraph> HnswGraph::Parse(std::span<const std::byte> stream, std::size_
     return BadGraph("an impossible scale of codes");
 
   if (levels.size() != rows || entry < 0 || std::cmp_greater_equal(entry, rows) || top_level < 0 ||
-      levels[static_cast<std::size_t>(entry)] != top_level + 1)
+      levels[static_cast<std::size_t>(entry)] != std::int64_t{top_level} + 1)
     return BadGraph("no such entry point");
   out.entry_ = static_cast<std::uint32_t>(entry);
   out.top_level_ = static_cast<std::size_t>(top_level);

@@ -23,6 +23,9 @@ struct VectorsInfo {
 };
 static_assert(sizeof(VectorsInfo) == 24);
 
+// Of either sign, for any rows of finite float32 numbers, subnormal ones included.
+inline constexpr std::int32_t kMaxExponent = 163;
+
 // "graph": sections
 //   info   GraphInfo
 //   faiss  as faiss::write_index makes it, where has_graph; in input units

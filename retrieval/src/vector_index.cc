@@ -70,7 +70,8 @@ Status VectorIndex::State::Load(const std::string& vectors_path, const std::stri
   info = infos[0];
   if (info.metric > static_cast<std::uint32_t>(Metric::kL2) || info.dim > kMaxCodeDim ||
       info.rows > static_cast<std::uint64_t>(std::numeric_limits<std::int32_t>::max()) ||
-      (info.rows > 0 && info.dim == 0))
+      (info.rows > 0 && info.dim == 0) || info.exponent < -kMaxExponent ||
+      info.exponent > kMaxExponent || !(info.max_norm >= 0) || !std::isfinite(info.max_norm))
     return Mismatch(vectors_path, "says impossible things about its rows");
   const auto n = static_cast<std::size_t>(info.rows);
   settings.metric = static_cast<Metric>(info.metric);

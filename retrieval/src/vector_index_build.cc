@@ -38,8 +38,8 @@ Status CheckOptions(const EmbeddingsView& rows, const VectorIndexOptions& option
         Code::kInvalidArgument,
         fmt::format("BuildVectorIndex: rows.rows() = {} is more than {}", rows.rows(), max_rows),
         {.field = "rows"});
-  if (rows.rows() > 0)
-    EQUIPOISE_CHECK_RANGE("BuildVectorIndex", rows.cols(), std::size_t{1}, kMaxCodeDim);
+  const std::size_t least_cols = rows.rows() > 0 ? 1 : 0;
+  EQUIPOISE_CHECK_RANGE("BuildVectorIndex", rows.cols(), least_cols, kMaxCodeDim);
   return {};
 }
 
@@ -109,7 +109,9 @@ Status WriteVectors(const EmbeddingsView& rows, const VectorIndexOptions& option
     if (cosine) inverse_norms.push_back(norm > 0 ? static_cast<float>(1 / norm) : 0.0f);
     max_norm = std::max(max_norm, cosine ? (norm > 0 ? 1.0 : 0.0) : norm);
   }
-  info.max_norm = static_cast<float>(std::ldexp(max_norm, -info.exponent));
+  // The norm of finite rows can lie beyond float.
+  info.max_norm = static_cast<float>(
+      std::min<double>(std::ldexp(max_norm, -info.exponent), std::numeric_limits<float>::max()));
   if (cosine) EQUIPOISE_RETURN_IF_ERROR(writer.Section<float>("norms", inverse_norms));
   EQUIPOISE_RETURN_IF_ERROR(writer.Section<VectorsInfo>("info", std::span(&info, 1)));
   return writer.Finish();

@@ -102,6 +102,40 @@ TEST(IndexFolder, FilesOfSomebodyElseAreLeftAlone) {
             Code::kInvalidArgument);
 }
 
+TEST(IndexFolder, FoldersThatMerelyLookLikeGenerationsAreLeftAlone) {
+  for (const char* name : {"generation-1", "generation-x", "generation-", "generation-1.partial"}) {
+    TempFolder temp;
+    fs::create_directories(temp.path(name));
+    WriteFile(temp.path(std::string(name) + "/thesis.tex"), "years of work");
+    EXPECT_EQ(IndexFolderWriter::Begin(temp.root()).error().code(), Code::kInvalidArgument);
+    EXPECT_EQ(ReadFile(temp.path(std::string(name) + "/thesis.tex")), "years of work");
+    EXPECT_FALSE(fs::exists(temp.path("LOCK")));
+  }
+  TempFolder temp;
+  const std::string folder = temp.path("index");
+  ASSERT_TRUE(WriteIndex(folder, "one").ok());
+  fs::create_directory(folder + "/generation-notes");
+  EXPECT_EQ(IndexFolderWriter::Begin(folder).error().code(), Code::kInvalidArgument);
+}
+
+TEST(IndexFolder, ManifestOfAnotherProgramIsLeftAlone) {
+  TempFolder temp;
+  temp.Write("MANIFEST", "Manifest-Version: 1.0\n");
+  EXPECT_EQ(IndexFolderWriter::Begin(temp.root()).error().code(), Code::kInvalidArgument);
+  EXPECT_EQ(ReadFile(temp.path("MANIFEST")), "Manifest-Version: 1.0\n");
+}
+
+TEST(IndexFolder, AbandonedWriterRemovesTheFoldersThatItMadeAndNoOthers) {
+  TempFolder temp;
+  for (const char* name : {"a/b/c", "a/b/c/", "./a//b/../d"}) {
+    { ASSERT_TRUE(IndexFolderWriter::Begin(temp.path(name)).ok()) << name; }
+    EXPECT_TRUE(fs::is_empty(temp.root())) << name;
+  }
+  fs::create_directory(temp.path("empty"));
+  { ASSERT_TRUE(IndexFolderWriter::Begin(temp.path("empty/")).ok()); }
+  EXPECT_TRUE(fs::is_empty(temp.path("empty")));
+}
+
 TEST(IndexFolder, MissingFolderAndOtherFolderAreToldApart) {
   TempFolder temp;
   EXPECT_EQ(ReadManifest(temp.path("none")).error().code(), Code::kNotFound);

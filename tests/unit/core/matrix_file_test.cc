@@ -1,3 +1,4 @@
+#include <csignal>
 #include <cstring>
 #include <limits>
 #include <random>
@@ -6,6 +7,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <equipoise/core/matrix_file.h>
 
@@ -282,11 +286,29 @@ TEST(WriteNpy, IsReadBackBitForBit) {
   EXPECT_EQ(WriteNpy(folder.path("no/such/folder.npy"), MatrixView<float>()).code(), Code::kIo);
 }
 
-TEST(WriteNpy, ReportsAFullDisk) {
-  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full on this system";
-  const std::vector<float> values(1 << 16);
-  EXPECT_EQ(WriteNpy("/dev/full", MatrixView<float>(values.data(), 256, 256)).code(), Code::kIo);
-  EXPECT_TRUE(std::filesystem::exists("/dev/full"));
+TEST(WriteNpy, FullDiskLeavesTheOldFile) {
+  testing::TempFolder folder;
+  const std::string path = folder.Write("x.npy", "the old content");
+  const std::vector<float> values(256 * 256);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    // A limit on the size of a file fails a write as a full disk does.
+    std::signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit{4096, 4096};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    const Status status = WriteNpy(path, MatrixView<float>(values.data(), 256, 256));
+    ::_exit(status.code() == Code::kIo ? 0 : 1);
+  }
+  int code = 1;
+  ::waitpid(child, &code, 0);
+  EXPECT_EQ(code, 0);
+  EXPECT_EQ(testing::ReadFile(path), "the old content");
+  std::filesystem::remove(path);
+  EXPECT_TRUE(std::filesystem::is_empty(folder.root())) << "nothing is left aside";
+}
+
+TEST(WriteNpy, RefusesADevice) {
+  EXPECT_EQ(WriteNpy("/dev/null", MatrixView<float>()).code(), Code::kInvalidArgument);
 }
 
 }  // namespace

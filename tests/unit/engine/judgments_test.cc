@@ -195,16 +195,6 @@ INSTANTIATE_TEST_SUITE_P(
         BadFile{"NeitherFormat", "{\"_id\": \"1\"}\n", 1, "2 columns"}),
     NameOf);
 
-TEST(TextLines, Utf8IsToldFromWhatIsNot) {
-  for (const char* good :
-       {"", "a", "ü", "€", "𝄞", "\xED\x9F\xBF", "\xEE\x80\x80", "\xF4\x8F\xBF\xBF"})
-    EXPECT_TRUE(IsUtf8(good)) << good;
-  for (const char* bad : {"\x80", "\xC0\x80", "\xC1\xBF", "\xC3", "\xE0\x9F\xBF", "\xE2\x82",
-                          "\xED\xA0\x80", "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80",
-                          "\xF5\x80\x80\x80", "\xFF", "\xE2\x82\x28", "\xF0\x9D\x84\x28", "ok\xC3"})
-    EXPECT_FALSE(IsUtf8(bad)) << bad;
-}
-
 Judgments ReadJudgments(const TempFolder& folder, const std::string& content) {
   auto judgments = Judgments::Read(folder.Write("qrels", content));
   EXPECT_TRUE(judgments.ok()) << judgments.error().ToString();

@@ -81,13 +81,13 @@ TEST(Collection, EveryHitHasBothTrueScores) {
   ASSERT_TRUE(BuildSample(temp.path("index"), sample).ok());
   const Collection collection = OpenSample(temp.path("index"));
   const std::span<const float> query = sample.view().row_span(7);
-  auto found = collection.Search({.text = "wing shock", .embedding = query, .k = 300, .alpha = 0.5});
+  auto found =
+      collection.Search({.text = "wing shock", .embedding = query, .k = 300, .alpha = 0.5});
   ASSERT_TRUE(found.ok()) << found.error().ToString();
   EXPECT_EQ(found->hits.size(), 300u);
   for (const Hit& hit : found->hits) {
     double dot = 0;
-    for (std::size_t j = 0; j < kDim; ++j)
-      dot += double{query[j]} * sample.view().row(hit.doc)[j];
+    for (std::size_t j = 0; j < kDim; ++j) dot += double{query[j]} * sample.view().row(hit.doc)[j];
     EXPECT_NEAR(hit.vector, dot, 2e-3) << hit.id;  // float16 rows
     float lexical = 0;
     for (const TermScore& term : collection.ExplainLexical("wing shock", hit.doc))
@@ -173,7 +173,9 @@ TEST(Collection, RefusesWhatMakesNoSense) {
   ASSERT_TRUE(BuildSample(temp.path("index"), sample).ok());
   const Collection collection = OpenSample(temp.path("index"));
   const auto row = sample.view().row_span(0);
-  auto code = [&](const SearchRequest& request) { return collection.Search(request).error().code(); };
+  auto code = [&](const SearchRequest& request) {
+    return collection.Search(request).error().code();
+  };
   EXPECT_EQ(code({.text = "wing", .k = 0}), Code::kInvalidArgument);
   EXPECT_EQ(code({.text = "wing", .embedding = row, .alpha = 1.5}), Code::kInvalidArgument);
   EXPECT_EQ(code({.text = "wing", .embedding = row, .alpha = -0.1}), Code::kInvalidArgument);
@@ -193,8 +195,8 @@ TEST(Collection, RefusesWhatMakesNoSense) {
 TEST(Collection, EverydayInputIsFine) {
   TempFolder temp;
   Sample sample = MakeSample(5);
-  sample.documents[0].text.clear();                         // an empty document
-  std::fill_n(sample.vectors.begin() + kDim, kDim, 0.0f);   // a zero vector
+  sample.documents[0].text.clear();                        // an empty document
+  std::fill_n(sample.vectors.begin() + kDim, kDim, 0.0f);  // a zero vector
   ASSERT_TRUE(BuildSample(temp.path("index"), sample).ok());
   const Collection collection = OpenSample(temp.path("index"));
   EXPECT_TRUE(collection.Search({.text = ""})->hits.empty());
@@ -262,10 +264,15 @@ TEST(CollectionBuilder, RefusedInputLeavesNothingAndTheOldIndex) {
       with([](Sample& s) { s.documents[3].id = "d1"; }),
       with([](Sample& s) { s.documents[3].text = "\xff"; }),
       with([](Sample& s) { s.documents[3].title = "\xc3"; }),
-      with([](Sample& s) { s.documents[3].fields = {{"year", std::string("x")}}; }),
+      with([](Sample& s) {
+        s.documents[3].fields = {{"year", std::string("x")}};
+      }),
       with([](Sample& s) { s.vectors[5 * kDim + 2] = NAN; }),
       with([](Sample& s) { s.vectors[5 * kDim + 2] = INFINITY; }),
-      with([](Sample& s) { s.documents.pop_back(); s.documents.push_back({.id = "x", .title = "", .text = "\xff"}); }),
+      with([](Sample& s) {
+        s.documents.pop_back();
+        s.documents.push_back({.id = "x", .title = "", .text = "\xff"});
+      }),
   };
   for (std::size_t i = 0; i < bad.size(); ++i) {
     const Status status = attempt(bad[i]);
@@ -282,18 +289,41 @@ TEST(CollectionBuilder, RefusedInputLeavesNothingAndTheOldIndex) {
   const Status rows = builder->Finish(MatrixView<float>(sample.vectors.data(), 9, kDim));
   EXPECT_EQ(rows.code(), Code::kInvalidArgument);
   EXPECT_NE(rows.message().find("9 rows of embeddings for 10 documents"), std::string::npos);
-  for (auto change : {+[](CollectionOptions& o) { o.weights.alpha = 2; },
-                      +[](CollectionOptions& o) { o.bm25.k1 = -1; },
-                      +[](CollectionOptions& o) { o.bm25.b = 2; },
-                      +[](CollectionOptions& o) { o.m = 0; },
-                      +[](CollectionOptions& o) { o.threads = 0; },
-                      +[](CollectionOptions& o) { o.analyzer.language = "klingon"; }}) {
+  for (auto change :
+       {+[](CollectionOptions& o) { o.weights.alpha = 2; },
+        +[](CollectionOptions& o) { o.bm25.k1 = -1; }, +[](CollectionOptions& o) { o.bm25.b = 2; },
+        +[](CollectionOptions& o) { o.m = 0; }, +[](CollectionOptions& o) { o.threads = 0; },
+        +[](CollectionOptions& o) { o.analyzer.language = "klingon"; }}) {
     CollectionOptions options;
     change(options);
     EXPECT_EQ(CollectionBuilder::Begin(temp.path("other"), options).error().code(),
               Code::kInvalidArgument);
     EXPECT_FALSE(fs::exists(temp.path("other")));
   }
+}
+
+TEST(CollectionBuilder, AfterAnErrorNothingCanBePublished) {
+  TempFolder temp;
+  const std::string folder = temp.path("index");
+  auto builder = CollectionBuilder::Begin(folder, {});
+  ASSERT_TRUE(builder->Add({.id = "a", .title = "", .text = "wing"}).ok());
+  const Document twice{.id = "a", .title = "", .text = "", .fields = {{"year", std::int64_t{1}}}};
+  const Status refused = builder->Add(twice);
+  EXPECT_EQ(refused.code(), Code::kInvalidArgument);
+  EXPECT_EQ(builder->Add({.id = "b", .title = "", .text = ""}).message(), refused.message());
+  EXPECT_EQ(builder->Finish().message(), refused.message());
+  EXPECT_EQ(Collection::Open(folder).error().code(), Code::kInvalidArgument);
+}
+
+TEST(CollectionBuilder, IsFinishedOnce) {
+  TempFolder temp;
+  auto builder = CollectionBuilder::Begin(temp.path("index"), {});
+  ASSERT_TRUE(builder->Add({.id = "a", .title = "", .text = "wing"}).ok());
+  ASSERT_TRUE(builder->Finish().ok());
+  EXPECT_EQ(builder->documents(), 1u);
+  EXPECT_EQ(builder->Finish().code(), Code::kInvalidArgument);
+  EXPECT_EQ(builder->Add({.id = "b", .title = "", .text = ""}).code(), Code::kInvalidArgument);
+  EXPECT_EQ(OpenSample(temp.path("index")).documents(), 1u);
 }
 
 TEST(CollectionBuilder, CancelledByItsProgressCallbackLeavesNothing) {
@@ -364,9 +394,9 @@ TEST_P(Damage, IsFoundAndNeverCrashesASearch) {
   CollectionOptions options;
   const Sample sample = MakeSample(1100);  // large enough for a graph
   ASSERT_TRUE(BuildSample(folder, sample, true, options).ok());
-  const std::string path =
-      std::string(GetParam()) == "MANIFEST" ? folder + "/MANIFEST"
-                                            : folder + "/generation-1/" + GetParam();
+  const std::string path = std::string(GetParam()) == "MANIFEST"
+                               ? folder + "/MANIFEST"
+                               : folder + "/generation-1/" + GetParam();
   const std::string whole = ReadFile(path);
   std::mt19937 random(11);
   std::vector<std::size_t> places = {0, 8, 20, 40, 56, 63, 64, whole.size() / 2, whole.size() - 1};
@@ -379,8 +409,10 @@ TEST_P(Damage, IsFoundAndNeverCrashesASearch) {
       return;
     }
     for (std::size_t q = 0; q < 3; ++q) {
-      auto found = collection->Search(
-          {.text = "wing shock jet", .embedding = sample.view().row_span(q), .k = 20, .alpha = 0.5});
+      auto found = collection->Search({.text = "wing shock jet",
+                                       .embedding = sample.view().row_span(q),
+                                       .k = 20,
+                                       .alpha = 0.5});
       if (!found) continue;
       for (const Hit& hit : found->hits) {
         collection->Get(hit.doc);
@@ -460,6 +492,28 @@ TEST(Collection, EuclideanMetricRanksByDistance) {
       EXPECT_NEAR(hit.vector, -distance, 0.05 + 0.01 * distance);
       EXPECT_GE(hit.vector_normalized, 0.0f);
       EXPECT_LE(hit.vector_normalized, 1.0f);
+    }
+  }
+}
+
+TEST(Collection, DistancesBeyondFloatGiveNoScoreThatIsNotANumber) {
+  TempFolder temp;
+  Sample sample = MakeSample(200);
+  for (std::size_t i = 0; i < sample.vectors.size(); ++i)
+    sample.vectors[i] *= i / kDim % 2 == 0 ? 1e18f : 1e20f;
+  CollectionOptions options;
+  options.metric = Metric::kL2;
+  ASSERT_TRUE(BuildSample(temp.path("index"), sample, true, options).ok());
+  const Collection collection = OpenSample(temp.path("index"));
+  for (const float length : {0.0f, 4e18f, 1e30f}) {
+    std::vector<float> query(kDim, length);
+    for (FusionMethod method :
+         {FusionMethod::kMinMax, FusionMethod::kMinMaxUnion, FusionMethod::kTheoretical}) {
+      const auto found = collection.Search(
+          {.text = "wing", .embedding = query, .k = 200, .alpha = 0.5, .fusion = method});
+      ASSERT_TRUE(found.ok()) << found.error().ToString();
+      for (const Hit& hit : found->hits)
+        EXPECT_TRUE(hit.score >= 0 && hit.score <= 1) << length << ' ' << hit.score;
     }
   }
 }

@@ -197,6 +197,22 @@ INSTANTIATE_TEST_SUITE_P(
                       BadLine{"NumberAsText", "{\"_id\": \"2\", \"text\": 5}", "not a string"}),
     [](const auto& p) { return p.param.name; });
 
+TEST(CorpusReader, AMillionNestedBracketsAreRefusedAndDoNotExhaustTheStack) {
+  TempFolder folder;
+  const auto nested = [](std::size_t depth) {
+    return "{\"_id\": \"1\", \"x\": " + std::string(depth, '[') + std::string(depth, ']') + "}";
+  };
+  Status status;
+  const std::string path = folder.Write("deep.jsonl", nested(1'000'000));
+  EXPECT_TRUE(ReadAll(path, &status).empty());
+  EXPECT_EQ(status.code(), Code::kInvalidArgument);
+  EXPECT_EQ(status.where().line, 1);
+  EXPECT_EQ(ReadAll(folder.Write("fine.jsonl", nested(99)), &status).size(), 1u);
+  // Brackets in strings nest nothing.
+  const std::string text = "{\"_id\": \"\\\"" + std::string(1000, '[') + "\"}";
+  EXPECT_EQ(ReadAll(folder.Write("text.jsonl", text), &status).size(), 1u);
+}
+
 TEST(CorpusReader, MissingFileIsNotFound) {
   EXPECT_EQ(CorpusReader::Open("/nonexistent/corpus.jsonl").error().code(), Code::kNotFound);
 }

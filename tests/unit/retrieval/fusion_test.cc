@@ -201,6 +201,13 @@ TEST(Fusion, TheoreticalUsesMinusOneForACosine) {
   EXPECT_FLOAT_EQ(list[2].score, 0.0f);
 }
 
+TEST(Fusion, AnInfinitelyFarDocumentMakesNoScoreNotANumber) {
+  const ScoreFrame frame{kNoScore, -2.0f};
+  EXPECT_EQ(frame.Normalize(-1.0f), 1.0f);
+  EXPECT_EQ(frame.Normalize(-5.0f), 1.0f);
+  EXPECT_EQ(frame.Normalize(kNoScore), 0.0f);
+}
+
 TEST(Fusion, RrfIsOneBasedWithSixty) {
   const Paths paths{{2, 1, 0}, {0.1f, 0.2f, 0.3f}};
   const auto list = FuseAll(paths, FusionMethod::kRrf, 0.5, 3);

@@ -136,6 +136,7 @@ class EQUIPOISE_API CheckedFile {
   };
   Status BadSize(std::string_view name, std::size_t bytes, std::size_t element) const;
   const Entry* Find(std::string_view name) const;
+  Status VerifyEntry(const Entry& entry) const;
 
   MappedFile file_;
   std::vector<Entry> entries_;

@@ -40,8 +40,8 @@ struct Manifest {
 };
 
 /// Reads and checks MANIFEST (not yet the files it names).
-/// Errors   kNotFound: no such folder; kInvalidArgument: a folder that is no index; kCorruption: a
-///          changed or cut manifest; kUnsupported: a newer format (use a newer equipoise) or one so
+/// Errors   kNotFound: no such folder; kInvalidArgument: a folder that is no index; kIo: no
+///          permission; kCorruption: a changed or cut manifest; kUnsupported: a newer format (use a newer equipoise) or one so
 ///          old that it has to be built again (the message names the command)
 EQUIPOISE_API Result<Manifest> ReadManifest(const std::string& folder);
 
@@ -50,7 +50,7 @@ EQUIPOISE_API Result<Manifest> ReadManifest(const std::string& folder);
 EQUIPOISE_API Status CheckFiles(const std::string& folder, const Manifest& manifest);
 
 /// Writes a new generation of an index. Destroyed before Commit, it removes what it made, the
-/// folder included if it made that.
+/// folder and those above it included if it made them.
 /// Threads  one thread at a time; one writer a folder over all processes
 class EQUIPOISE_API IndexFolderWriter {
  public:
@@ -65,7 +65,8 @@ class EQUIPOISE_API IndexFolderWriter {
   std::string PathOf(std::string_view name) const;
   /// Makes the new generation the index; older generations are removed. `names` are the checked
   /// files that were written, `settings` one JSON object.
-  /// Errors   kIo; on an error the old index stays in place
+  /// Errors   kIo; the old index then stays in place, unless it was only the last flush that failed:
+  ///          then readers see the new one, and a power failure may bring back the old one
   Status Commit(const std::vector<std::string>& names, std::string_view settings);
 
  private:

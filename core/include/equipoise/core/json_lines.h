@@ -83,7 +83,6 @@ class JsonLines {
     return found->get<std::string>();
   }
 
- private:
   /// Copying and writing a value recurse, so that a line of a million brackets would end the stack.
   static constexpr int kMaxDepth = 200;
 
@@ -106,6 +105,7 @@ class JsonLines {
     return false;
   }
 
+ private:
   /// nlohmann's message without its "[json.exception...]" tag, and without the "at line 1" that
   /// counts within the line.
   static std::string Reason(std::string_view what) {

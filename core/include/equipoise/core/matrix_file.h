@@ -52,7 +52,8 @@ class EQUIPOISE_API MatrixFile {
 EQUIPOISE_API Status CheckFinite(const EmbeddingsView& rows, const std::string& file);
 
 /// Writes an .npy file, version 1.0, C order, of the view's element type.
-/// Errors   kIo: the file cannot be written; a part of it does not remain
+/// Errors   kInvalidArgument: `path` is there and not a regular file; kIo: it cannot be written. Then
+///          `path` is as it was before
 EQUIPOISE_API Status WriteNpy(const std::string& path, const EmbeddingsView& rows);
 
 }  // namespace equipoise

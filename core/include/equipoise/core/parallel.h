@@ -10,7 +10,8 @@
 namespace equipoise {
 
 /// Runs body(begin, end, worker) over [0, n) cut into at most `threads` contiguous parts.
-/// Range    threads >= 1; 1 runs in the caller's thread; never more parts than n
+/// Range    threads: below 1 counts as 1, above 1,024 as 1,024; 1 runs in the caller's thread; never
+///          more parts than n
 /// Order    part boundaries depend on n and threads alone, so results written by index do not
 ///          depend on scheduling
 /// Errors   body must not throw

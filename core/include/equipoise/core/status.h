@@ -59,7 +59,8 @@ class [[nodiscard]] EQUIPOISE_API Status {
   bool ok() const { return detail_ == nullptr; }
   explicit operator bool() const { return ok(); }
   Code code() const;
-  /// What happened and what to do, without the place.
+  /// What happened and what to do, without the place: valid UTF-8 on one line, whatever bytes of a
+  /// damaged file it quotes.
   const std::string& message() const;
   const Where& where() const;
   /// One line: "corpus.jsonl:12: invalid_argument: missing \"_id\" (field _id)".

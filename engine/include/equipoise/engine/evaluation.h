@@ -30,8 +30,8 @@ struct EvaluationOptions {
 /// One setting, over the judged queries that have a relevant document.
 struct SettingEvaluation {
   FusionWeights asked;  ///< the setting
-  FusionWeights used;   ///< α is 1 or 0 where only one path could be asked
-  std::string note;     ///< why, where that was not asked for
+  FusionWeights used;   ///< α is 1 or 0 where no query could be asked on both paths
+  std::string note;     ///< why, or how many queries had one path only; empty where all had both
   RunEvaluation quality;
   RunFile run;             ///< the rankings themselves
   LatencySummary latency;  ///< of single searches, one after the other, in the caller's thread
@@ -47,7 +47,8 @@ struct EvaluationReport {
 /// that brings the index into memory.
 /// Shapes   query_embeddings [queries.size(), d] in the order of the queries, or empty
 /// Errors   kInvalidArgument: no settings, α outside [0, 1], k = 0, another number of rows or
-///          dimensions, no query with a relevant document; kCancelled by the progress callback
+///          dimensions, no query with a relevant document, NaN in a query embedding (row named);
+///          kCancelled by the progress callback; kOutOfMemory
 /// Threads  one thread; concurrent searches elsewhere show in the times
 EQUIPOISE_API Result<EvaluationReport> Evaluate(const Engine& engine, const Queries& queries,
                                                 EmbeddingsView query_embeddings,

@@ -25,8 +25,8 @@ class EQUIPOISE_API CorpusReader {
 
   /// Reads the next document; false at the end of the file.
   /// Errors   kInvalidArgument with file, line and field: malformed JSON, invalid UTF-8, missing
-  ///          "_id", a title or text that is no string. Duplicate ids and fields of two types are
-  ///          found by the collection.
+  ///          "_id", a title or text that is no string, nested deeper than 200 levels;
+  ///          kOutOfMemory. Duplicate ids and fields of two types are found by the collection.
   Result<bool> Next(Document* document);
 
   /// Place of the document that Next gave last, for errors found later.

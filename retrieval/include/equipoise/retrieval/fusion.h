@@ -43,6 +43,9 @@ EQUIPOISE_API std::string_view FusionName(FusionMethod method);
 /// Errors   kInvalidArgument listing the names
 EQUIPOISE_API Result<FusionMethod> ParseFusion(std::string_view name);
 
+/// Of a document that a path cannot score: below every score.
+inline constexpr float kNoScore = -std::numeric_limits<float>::infinity();
+
 /// The scale of one path for one query: which score becomes 0 and which 1. The default is that of a
 /// path that found nothing: everything becomes 0.
 struct ScoreFrame {
@@ -50,16 +53,15 @@ struct ScoreFrame {
   float high = std::numeric_limits<float>::infinity();
 
   /// Maps a score into [0, 1]: linear, clamped; where low == high, 1 from there on and 0 below.
-  /// NaN gives 0.
+  /// NaN gives 0; seen from an infinite `low` every score is as far up as `high`.
   float Normalize(float score) const {
     if (score >= high) return 1.0f;
     if (!(score > low)) return 0.0f;
+    if (low == kNoScore) return 1.0f;
     // In double, since the difference of two floats can overflow.
     return static_cast<float>((double{score} - double{low}) / (double{high} - double{low}));
   }
 };
-
-inline constexpr float kNoScore = -std::numeric_limits<float>::infinity();
 
 /// A document found by at least one path. Ranks are 1-based; 0 where the path's list, which is as
 /// deep as the search made it, does not hold the document.

@@ -53,7 +53,7 @@ struct VectorIndexOptions {
 
 /// Builds both files from scratch.
 /// Shapes   rows [n, d]
-/// Range    n < 2³¹; 1 <= d <= 32,768 (n = 0: d any); values finite
+/// Range    n < 2³¹; 1 <= d <= 32,768 (n = 0: d may be 0); values finite
 /// Errors   kInvalidArgument: options or sizes out of range, a NaN or infinite value (row named)
 ///          before anything is written; kCancelled; kIo; kOutOfMemory. After an error neither file
 ///          remains.
