@@ -369,17 +369,21 @@ Action AddEvalCommand(CLI::App* app) {
       "  equipoise eval my-index --queries queries.jsonl --query-embeddings queries.npy \\\n"
       "      --qrels qrels/test.tsv --alpha 0:1:0.1\n"
       "  equipoise eval --runs a.trec b.trec --qrels qrels/test.tsv");
-  app->add_option("index", a->folder, "Folder of the index");
+  app->add_option("index", a->folder, "Folder of the index")->check(Named());
   app->add_option("--queries", a->queries,
                   "queries.jsonl: _id and text; with --runs, measures these queries alone")
+      ->check(Named())
       ->group("Input");
   app->add_option("--query-embeddings", a->query_embeddings,
                   "Their vectors, .npy or .fvecs; without them BM25 alone")
+      ->check(Named())
       ->group("Input");
   app->add_option("--qrels", a->qrels, "Judgments: BEIR .tsv or TREC four columns")
+      ->check(Named())
       ->required()
       ->group("Input");
   app->add_option("--runs", a->runs, "TREC runs made elsewhere, compared by paired tests")
+      ->check(Named())
       ->group("Input");
   app->add_option("--alpha", a->alpha, "0.5, a list 0,0.5,1, or FIRST:LAST:STEP as in 0:1:0.1")
       ->group("Settings");
@@ -398,7 +402,9 @@ Action AddEvalCommand(CLI::App* app) {
       ->capture_default_str()
       ->group("Settings");
   app->add_flag("--exact", a->options.exact, "Compare with every vector")->group("Settings");
-  app->add_option("--run", a->run, "Write the rankings as a TREC run file")->group("Output");
+  app->add_option("--run", a->run, "Write the rankings as a TREC run file")
+      ->check(Named())
+      ->group("Output");
   app->add_flag("--per-query", a->per_query, "Show the measures of every query")->group("Output");
   app->add_option("--fail-below", a->gate,
                   "Exit with 1 unless the best setting reaches this, as in ndcg@10=0.39")

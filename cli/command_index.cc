@@ -64,10 +64,14 @@ int RunIndex(IndexArguments* a) {
                           {"terms", info.terms},
                           {"bytes", info.bytes},
                           {"seconds", report->seconds}});
-  const std::string terms =
-      info.terms > 0 ? Counted(info.terms, "term") : std::string("no text (vectors only)");
+  const bool neither = info.terms == 0 && report->dimensions == 0;
+  const std::string terms = info.terms > 0 ? Counted(info.terms, "term")
+                            : neither      ? std::string("no text")
+                                           : std::string("no text (vectors only)");
   const std::string vectors = report->dimensions > 0 ? Counted(report->dimensions, "dimension")
-                                                     : std::string("no embeddings (lexical only)");
+
+                              : neither ? std::string("no embeddings (searches find nothing)")
+                                        : std::string("no embeddings (lexical only)");
   return PrintText(fmt::format("{}: {}, {}, {}, {}, in {:.2f} s\n", a->out,
                                Counted(report->documents, "document"), terms, vectors,
                                Bytes(info.bytes), report->seconds));
@@ -85,12 +89,17 @@ Action AddIndexCommand(CLI::App* app) {
       "An index that is already at --out is replaced at the end, in one step.\n"
       "Example: equipoise index --corpus corpus.jsonl --embeddings corpus.npy --out my-index");
   app->add_option("--corpus", a->sources.corpus, "Documents, corpus.jsonl")
+      ->check(Named())
       ->required()
       ->group("Files");
   app->add_option("--embeddings", a->sources.embeddings,
                   "Their vectors: .npy (float32, float16) or .fvecs")
+      ->check(Named())
       ->group("Files");
-  app->add_option("--out", a->out, "Folder of the index")->required()->group("Files");
+  app->add_option("--out", a->out, "Folder of the index")
+      ->check(Named())
+      ->required()
+      ->group("Files");
   app->add_option("--language", a->options.analyzer.language,
                   "Snowball stemmer, or none: english, german, french, ...")
       ->check(OneOf(Languages()))
@@ -98,6 +107,7 @@ Action AddIndexCommand(CLI::App* app) {
       ->group("Text");
   app->add_option("--stopwords", a->stopwords,
                   "english, none, or a FILE with one word a line; english only if the language is")
+      ->check(Named())
       ->group("Text");
   app->add_option("--max-token-length", a->options.analyzer.max_token_length,
                   "Longer words are cut to this many characters, 2 to 1024")

@@ -4,6 +4,7 @@
 #include <equipoise/engine/engine.h>
 
 #include "commands.h"
+#include "options.h"
 #include "output.h"
 #include "terminal.h"
 
@@ -89,7 +90,7 @@ int RunInspect(const InspectArguments& a) {
 Action AddInspectCommand(CLI::App* app) {
   auto a = std::make_shared<InspectArguments>();
   app->footer("Example: equipoise inspect my-index --verify");
-  app->add_option("index", a->folder, "Folder of the index")->required();
+  app->add_option("index", a->folder, "Folder of the index")->check(Named())->required();
   app->add_flag("--verify", a->verify, "Read every byte and compare all checksums");
   app->add_flag("--json", a->json, "One JSON object on stdout");
   return [a] { return RunInspect(*a); };

@@ -221,10 +221,11 @@ Action AddSearchCommand(CLI::App* app) {
       "Give a text, an embedding, or both. Without an embedding the result is BM25's alone.\n"
       "Example: equipoise search my-index --text \"wing in a slipstream\" --embedding q.npy:3 "
       "--alpha 0.4 --explain");
-  app->add_option("index", a->folder, "Folder of the index")->required();
+  app->add_option("index", a->folder, "Folder of the index")->check(Named())->required();
   auto* text = app->add_option("--text", a->text, "The query's words");
   auto* embedding = app->add_option("--embedding", a->embedding,
-                                    "The query's vector: FILE, or FILE:ROW (rows count from 0)");
+                                    "The query's vector: FILE, or FILE:ROW (rows count from 0)")
+                        ->check(Named());
   auto* alpha = app->add_option("--alpha", a->alpha,
                                 "Weight of BM25, in [0, 1]; 0.5 unless the index says otherwise")
                     ->check(InRange(0.0, 1.0));

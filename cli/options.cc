@@ -52,6 +52,11 @@ CLI::Validator WholeNumber(std::uint64_t low, std::uint64_t high) {
   });
 }
 
+CLI::Validator Named() {
+  return Check(
+      [](std::string& text) { return std::string(text.empty() ? "the name is empty" : ""); });
+}
+
 CLI::Validator OneOf(std::vector<std::string> words) {
   return Check([words = std::move(words)](std::string& text) {
     return std::find(words.begin(), words.end(), text) != words.end()

@@ -15,6 +15,8 @@ namespace equipoise::cli {
 CLI::Validator InRange(double low, double high);
 /// A whole number in [low, high].
 CLI::Validator WholeNumber(std::uint64_t low, std::uint64_t high);
+/// A name that is not empty, as that of an unset shell variable is.
+CLI::Validator Named();
 /// One of the words.
 CLI::Validator OneOf(std::vector<std::string> words);
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import subprocess
 import unittest
 
@@ -101,6 +102,8 @@ class Corpus(Refused):
         self.assertEqual(self.refuse(1, "--corpus", "absent.jsonl")["file"], "absent.jsonl")
         (self.folder / "a_folder").mkdir()
         self.assertEqual(self.refuse(1, "--corpus", "a_folder")["file"], "a_folder")
+        os.mkfifo(self.folder / "a_pipe")
+        self.assertIn("regular file", self.refuse(1, "--corpus", "a_pipe")["message"])
 
     def test_control_characters_of_a_file_stay_out_of_the_terminal(self):
         error = self.refuse_corpus([{"_id": "\x1b[31md"}, {"_id": "\x1b[31md"}], 2)
@@ -213,6 +216,14 @@ class OutFolder(Refused):
         for out in ("file", "file/below"):
             self.refused(1, "index", "--corpus", "good.jsonl", "--out", out)
         self.assertEqual((self.folder / "file").read_bytes(), b"mine")
+
+    def test_links_to_a_folder_are_followed_and_broken_ones_left_alone(self):
+        os.symlink("old", self.folder / "link")
+        self.run_ok("index", "--corpus", "good.jsonl", "--out", "link/")
+        self.run_ok("inspect", "link", "--verify")
+        os.symlink("nowhere", self.folder / "broken")
+        self.refused(1, "index", "--corpus", "good.jsonl", "--out", "broken")
+        self.assertTrue((self.folder / "broken").is_symlink())
 
     def test_an_empty_folder_is_fine_and_stays_when_the_corpus_is_bad(self):
         (self.folder / "empty").mkdir()

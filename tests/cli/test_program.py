@@ -74,6 +74,19 @@ class Usage(ProgramTest):
                 error = self.refused(2, *words)
                 self.assertIn("--help", error["stderr"] + error["message"])
 
+    def test_an_empty_file_name_is_a_usage_error(self):
+        for words in (("index", "--corpus", "", "--out", "i"),
+                      ("index", "--corpus", "c.jsonl", "--out", ""),
+                      ("index", "--corpus", "c.jsonl", "--out", "i", "--embeddings", ""),
+                      ("index", "--corpus", "c.jsonl", "--out", "i", "--stopwords", ""),
+                      ("search", "", "--text", "x"), ("search", "idx", "--embedding", ""),
+                      ("inspect", ""), ("eval", "--runs", "", "--qrels", "qrels.tsv"),
+                      *(("eval", "idx", "--queries", "queries.jsonl", "--qrels", "qrels.tsv",
+                         option, "") for option in ("--query-embeddings", "--run"))):
+            with self.subTest(words):
+                self.assertIn("empty", self.refused(2, *words)["message"])
+        self.assertFalse((self.folder / "i").exists())
+
     def test_the_object_is_all_that_json_prints(self):
         for words in self.commands:
             with self.subTest(words):
