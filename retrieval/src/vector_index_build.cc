@@ -28,7 +28,7 @@ constexpr std::size_t kBatchRows = 4096;
 Status CheckOptions(const EmbeddingsView& rows, const VectorIndexOptions& options) {
   EQUIPOISE_CHECK_RANGE("BuildVectorIndex", options.m, 2, 256);
   EQUIPOISE_CHECK_RANGE("BuildVectorIndex", options.ef_construction, 8, 4096);
-  EQUIPOISE_CHECK_RANGE("BuildVectorIndex", options.threads, 1, 4096);
+  EQUIPOISE_CHECK_RANGE("BuildVectorIndex", options.threads, 1, 1024);
   if (options.metric != Metric::kCosine && options.metric != Metric::kL2)
     return Status(Code::kInvalidArgument, "BuildVectorIndex: no such metric; cosine or l2",
                   {.field = "options.metric"});

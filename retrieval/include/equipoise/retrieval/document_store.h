@@ -15,7 +15,7 @@
 
 namespace equipoise {
 
-/// Writes titles and texts as they come; keeps ids and offsets (about 40 bytes a document and the
+/// Writes titles and texts as they come; keeps ids and offsets (about 100 bytes a document and the
 /// id) in memory until Finish.
 /// Threads  one thread at a time
 class EQUIPOISE_API DocumentStoreWriter {

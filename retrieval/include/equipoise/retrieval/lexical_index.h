@@ -54,7 +54,7 @@ class EQUIPOISE_API LexicalIndexBuilder {
   /// Documents added so far.
   std::uint32_t documents() const;
 
-  /// Writes the index as one file, whole or not at all; more may be added and written afterwards.
+  /// Writes the index as one file, which is removed after an error; more may be added and written afterwards.
   /// Exact    the bytes depend on the documents and parameters alone
   /// Errors   kIo; kOutOfMemory
   Status Write(const std::string& path) const;
