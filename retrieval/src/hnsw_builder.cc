@@ -17,7 +17,7 @@
 #include <omp.h>
 
 #include <equipoise/core/check.h>
-#include <equipoise/kernels/similarity.h>
+#include <equipoise/kernels/dot.h>
 
 namespace equipoise {
 namespace {

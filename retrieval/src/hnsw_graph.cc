@@ -11,7 +11,7 @@
 
 #include <equipoise/core/check.h>
 #include <equipoise/kernels/quantize.h>
-#include <equipoise/kernels/similarity.h>
+#include <equipoise/kernels/dot.h>
 
 namespace equipoise {
 namespace {

@@ -9,7 +9,7 @@
 #include <equipoise/core/check.h>
 #include <equipoise/core/checked_file.h>
 #include <equipoise/core/matrix_file.h>
-#include <equipoise/kernels/similarity.h>
+#include <equipoise/kernels/dot.h>
 #include <equipoise/retrieval/vector_index.h>
 
 #include "hnsw_graph.h"

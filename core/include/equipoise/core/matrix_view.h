@@ -32,6 +32,11 @@ struct Float16 {
   std::uint16_t bits = 0;
 };
 
+/// A bfloat16 number as stored: the upper 16 bits of a float32; kernels/quantize.h converts.
+struct BFloat16 {
+  std::uint16_t bits = 0;
+};
+
 /// Embeddings in one of the two element types that files hold: exactly one of the views is used.
 struct EmbeddingsView {
   MatrixView<float> f32;

@@ -24,6 +24,14 @@ EQUIPOISE_API void FloatToHalf(const float* from, Float16* to, std::size_t n);
 /// Exact    exact, subnormals included, whatever the processor's flush-to-zero mode
 EQUIPOISE_API void HalfToFloat(const Float16* from, float* to, std::size_t n);
 
+/// float32 to bfloat16, round to nearest, ties to even.
+/// Shapes   from, to [n]
+/// Range    beyond the largest bfloat16 becomes an infinity; NaN stays NaN
+EQUIPOISE_API void FloatToBFloat(const float* from, BFloat16* to, std::size_t n);
+
+/// bfloat16 to float32, without loss.
+EQUIPOISE_API void BFloatToFloat(const BFloat16* from, float* to, std::size_t n);
+
 /// How float32 values become 8-bit codes: code = round(scale · (x − center)) + 128, clamped to
 /// [0, 255]. One scale for all dimensions, so that integer products of codes rank as products of
 /// vectors do. This is FAISS's QT_8bit_uniform with
@@ -39,6 +47,13 @@ struct CodeScale {
 /// Exact    as the formula, one float32 multiplication and addition
 EQUIPOISE_API void QuantizeI8(const float* from, std::size_t n, CodeScale scale,
                               std::uint8_t* codes);
+
+/// The values that codes stand for: (code − 128) / scale + center.
+/// Shapes   codes, to [n]
+/// Range    scale > 0 and finite
+/// Exact    |to − x| <= 0.5 / scale (1 + 1e-5) for an x that was not clamped
+EQUIPOISE_API void DequantizeI8(const std::uint8_t* codes, std::size_t n, CodeScale scale,
+                                float* to);
 
 /// A scale around zero: the 0.99 quantile of the rows' largest |x| becomes 127, and what is larger
 /// is clamped, so that an outlier among the rows cannot cost all others their bits, while a

@@ -1,62 +1,129 @@
-/// Similarity of two vectors: float32, float32 × float16, and 8-bit codes.
+/// Similarity of a batch of queries against a set of vectors, whole or only its best k, in float32,
+/// float16, bfloat16 and 8-bit codes, on the CPU or on a GPU.
 ///
-/// Pointers and sizes only; the caller guarantees the sizes. The float functions add in a fixed
-/// number of partial sums, so that they vectorize without changing their result from call to call.
+///   float scores[2 * 3];
+///   Similarity(queries /* 2 × d */, items /* 3 × d */, Metric::kCosine, scores);
+///
+///   auto set = ItemSet::Create(items, Metric::kInnerProduct);      // once
+///   std::vector<Scored> best(queries.rows * 10);
+///   set->TopK(queries, 10, best);                                  // often
+///
+/// For one pair see dot.h, for one row rows.h.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
 
+#include <equipoise/core/callbacks.h>
 #include <equipoise/core/export.h>
-#include <equipoise/core/matrix_view.h>
+#include <equipoise/core/status.h>
+#include <equipoise/kernels/hardware.h>
+#include <equipoise/kernels/metric.h>
+#include <equipoise/kernels/rows.h>
+#include <equipoise/kernels/topk.h>
+#include <equipoise/kernels/vectors.h>
 
 namespace equipoise {
 
-/// Longest vector of 8-bit codes: 255² × 32,768 still fits in 31 bits.
-inline constexpr std::size_t kMaxCodeDim = 32768;
+enum class Backend : std::uint8_t {
+  kAuto = 0,  ///< the GPU where one is there and the work is worth it, else the CPU
+  kCpu,
+  kCuda,
+};
 
-/// Inner product.
-/// Shapes   a, b [d]
-/// Range    d any, no padding or alignment needed; d = 0 gives 0
-/// Threads  safe from many threads
-/// Exact    error <= 2 d eps |a| |b|; the same result for the same input, always
-EQUIPOISE_API float Dot(const float* a, const float* b, std::size_t d);
+/// "auto", "cpu" or "cuda".
+EQUIPOISE_API std::string_view BackendName(Backend backend);
 
-/// Squared Euclidean distance Σ (a − b)². Shapes, range, threads as Dot.
-/// Exact    relative error <= 2 (d + 2) eps
-EQUIPOISE_API float SquaredL2(const float* a, const float* b, std::size_t d);
+/// Multiply-adds (m · n · d) of one call below which kAuto stays on the CPU: what one core computes
+/// in 8-bit codes while a GPU starts and ends its work (about 30 µs).
+/// Source   ./dev bench kernels, table "from where on a GPU pays"; a machine without one prints the
+///          CPU's side of it
+inline constexpr std::uint64_t kGpuMinMultiplyAdds = 3'000'000;
 
-/// Inner product of a float32 query and a float16 row: what rescoring computes.
-/// Shapes   query, row [d]
-/// Range    d any; subnormals count in full; infinities and NaN propagate as in float32
-/// Threads  safe from many threads
-/// Exact    bit-identical to Dot of the converted row
-EQUIPOISE_API float DotF16(const float* query, const Float16* row, std::size_t d);
+struct SimilarityOptions {
+  // Where.
+  /// kCuda is an error where no GPU can be used; kAuto never is.
+  Backend backend = Backend::kAuto;
+  /// Of the CPU backend; kAuto: DefaultSimdLevel().
+  SimdLevel simd = SimdLevel::kAuto;
+  /// Threads of the CPU backend, [1, 1024]. The result does not depend on it.
+  int threads = 1;
+  /// kAuto takes the GPU from this many multiply-adds (m · n · d) of a call on.
+  std::uint64_t gpu_min_multiply_adds = kGpuMinMultiplyAdds;
 
-/// Squared Euclidean distance of a float32 query and a float16 row; otherwise as DotF16.
-/// Exact    bit-identical to SquaredL2 of the converted row
-EQUIPOISE_API float SquaredL2F16(const float* query, const Float16* row, std::size_t d);
+  // How exact, on a GPU.
+  /// float32 products with 10-bit fractions (TF32): error <= 2e-3 |q| |x|, several times as fast.
+  bool tf32 = false;
 
-/// Inner product Σ codes[i] · query[i] of unsigned codes (value + 128, see quantize.h) and a signed
-/// query. The inner product of the values themselves is this less 128 · Σ query[i], a constant of
-/// the query that cancels in a ranking.
-/// Shapes   codes, query [d]
-/// Range    d <= kMaxCodeDim
-/// Threads  safe from many threads
-/// Exact    integer, exact on every instruction set
-EQUIPOISE_API std::int32_t DotI8(const std::uint8_t* codes, const std::int8_t* query,
-                                 std::size_t d);
+  /// Told when a GPU failed and the CPU answers instead.
+  LogCallback log{};
+};
 
-/// Squared Euclidean distance of two rows of unsigned codes. Range, threads, exactness as DotI8.
-EQUIPOISE_API std::int32_t SquaredL2I8(const std::uint8_t* a, const std::uint8_t* b, std::size_t d);
+/// A set of vectors made ready for many calls: copied into the layout that the CPU's kernels read,
+/// and kept on the GPU where one is used.
+/// Threads  const; safe from many threads
+/// Note     memory about n · d · (bytes of an element), and the same on the GPU
+class EQUIPOISE_API ItemSet {
+ public:
+  /// Shapes   items [n, d]
+  /// Range    n >= 1; 1 <= d (<= 32,768 for codes); n < 2³²; for codes and kCosine or kInnerProduct,
+  ///          scale.center = 0
+  /// Errors   kInvalidArgument: sizes out of range, a NaN or an infinity (row named), an option out
+  ///          of range, EQUIPOISE_SIMD; kDevice: backend kCuda where no GPU can be used (why);
+  ///          kOutOfMemory
+  static Result<ItemSet> Create(VectorsView items, Metric metric,
+                                const SimilarityOptions& options = {});
+  ItemSet(ItemSet&&) noexcept;
+  ItemSet& operator=(ItemSet&&) noexcept;
+  ~ItemSet();
 
-/// Euclidean norm, added in double: no overflow or underflow for any finite input.
-/// Shapes   a [d]
-EQUIPOISE_API double Norm(const float* a, std::size_t d);
+  std::size_t rows() const;
+  std::size_t cols() const;
+  ElementType type() const;
+  Metric metric() const;
+  /// Where a call with this many queries runs, and in a few words why.
+  Backend BackendFor(std::size_t queries) const;
+  std::string Why(std::size_t queries) const;
 
-/// Scales a row to unit length in place and returns the norm it had; a zero row stays zero.
-/// Shapes   row [d], finite
-/// Exact    the result's norm is 1 within 1e-6; the smallest and the largest float32 included
-EQUIPOISE_API double Normalize(float* row, std::size_t d);
+  /// Every score.
+  /// Shapes   queries [m, d]; out [m, n] row-major
+  /// Range    queries are float32, or of the items' own type. For codes: codes, or float32, which is
+  ///          quantized with the items' scale first; with kL2 codes need the items' own scale
+  /// Units    of the values, not the codes; of the metric
+  /// Errors   kInvalidArgument: m = 0, d differs, type or scale do not fit, out.size() != m · n, a
+  ///          NaN or an infinity in a query (row named); kOutOfMemory; after an error `out` holds
+  ///          nothing of use
+  /// Exact    codes: the same bits on every instruction set and on a GPU. float32, float16, bfloat16:
+  ///          error <= 1e-5 |q| |x| of the values given (d <= 4,096), for kL2 1e-5 (|q| + |x|)²;
+  ///          float16 and bfloat16 are summed in float32
+  Status Similarity(VectorsView queries, std::span<float> out) const;
+
+  /// The best k items of each query, without storing m × n scores.
+  /// Shapes   queries [m, d]; out [m, k]: out[i · k + j] is the j-th best item of query i
+  /// Range    1 <= k <= n; otherwise as Similarity
+  /// Order    Better: score descending, ties by ascending id. Codes are ranked by exact integers, or
+  ///          for kCosine by their quotient in float32
+  /// Errors   as Similarity
+  /// Exact    the same at any number of threads
+  Status TopK(VectorsView queries, std::size_t k, std::span<Scored> out) const;
+
+ private:
+  struct State;
+  explicit ItemSet(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+/// Every score of a set that is used once. Nothing is kept.
+/// Shapes, range, errors, exactness as ItemSet::Create and ItemSet::Similarity.
+/// Note     few queries against many items read the items once, where they are
+EQUIPOISE_API Status Similarity(VectorsView queries, VectorsView items, Metric metric,
+                                std::span<float> out, const SimilarityOptions& options = {});
+
+/// The best k items of each query, of a set that is used once. As ItemSet::TopK.
+EQUIPOISE_API Status TopK(VectorsView queries, VectorsView items, Metric metric, std::size_t k,
+                          std::span<Scored> out, const SimilarityOptions& options = {});
 
 }  // namespace equipoise

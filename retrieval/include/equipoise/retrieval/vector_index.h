@@ -17,20 +17,14 @@
 #include <equipoise/core/export.h>
 #include <equipoise/core/matrix_view.h>
 #include <equipoise/core/status.h>
+#include <equipoise/kernels/metric.h>
 #include <equipoise/kernels/topk.h>
 
 namespace equipoise {
 
-enum class Metric : std::uint8_t {
-  kCosine = 0,  ///< inner product of unit vectors, in [−1, 1] up to rounding; zero vectors score 0
-  kL2 = 1,      ///< −‖q − x‖²: higher is better, at most 0
-};
-
-/// "cosine" or "l2".
-EQUIPOISE_API std::string_view MetricName(Metric metric);
-
 struct VectorIndexOptions {
   // What is found.
+  /// kCosine or kL2.
   Metric metric = Metric::kCosine;
 
   // How fast, at which recall.
