@@ -55,6 +55,7 @@ HardwareInfo InspectHardware() {
   info.level = DefaultKernels().level;
   info.level_reason = SimdLevelReason();
   info.gpus = GpuDevices(&info.gpu_driver);
+  info.gpu_usable = FindGpu().usable;
   info.gpu_reason = FindGpu().reason;
   return info;
 }
