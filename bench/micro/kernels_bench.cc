@@ -7,7 +7,8 @@
 #include <benchmark/benchmark.h>
 
 #include <equipoise/kernels/quantize.h>
-#include <equipoise/kernels/similarity.h>
+#include <equipoise/kernels/dot.h>
+#include <equipoise/kernels/rows.h>
 
 namespace equipoise {
 namespace {

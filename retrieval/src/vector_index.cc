@@ -10,6 +10,7 @@
 #include <equipoise/core/checked_file.h>
 #include <equipoise/core/matrix_file.h>
 #include <equipoise/kernels/dot.h>
+#include <equipoise/kernels/rows.h>
 #include <equipoise/retrieval/vector_index.h>
 
 #include "hnsw_graph.h"
@@ -28,7 +29,6 @@ Status Mismatch(const std::string& path, const char* what) {
 
 }  // namespace
 
-std::string_view MetricName(Metric metric) { return metric == Metric::kL2 ? "l2" : "cosine"; }
 
 struct VectorIndex::State {
   CheckedFile vectors;

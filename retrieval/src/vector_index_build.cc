@@ -12,6 +12,7 @@
 #include <equipoise/core/matrix_file.h>
 #include <equipoise/core/parallel.h>
 #include <equipoise/kernels/quantize.h>
+#include <equipoise/kernels/rows.h>
 #include <equipoise/kernels/dot.h>
 #include <equipoise/retrieval/vector_index.h>
 

@@ -1,4 +1,5 @@
-// One float16 to float32 and back, without branches, so that loops over them vectorize.
+// One float16 or bfloat16 to float32 and back, without branches, so that loops over them vectorize.
+// Static functions: this is compiled with different flags in different files.
 #pragma once
 
 #include <bit>
@@ -8,9 +9,9 @@ namespace equipoise {
 
 // All bits set where a < b, none otherwise; both at least 0. Written as a shift because a compiler
 // may turn a choice into a branch around a float operation, which then does not vectorize.
-inline std::int32_t MaskLess(std::int32_t a, std::int32_t b) { return (a - b) >> 31; }
+static inline std::int32_t MaskLess(std::int32_t a, std::int32_t b) { return (a - b) >> 31; }
 
-inline std::int32_t Choose(std::int32_t mask, std::int32_t yes, std::int32_t no) {
+static inline std::int32_t Choose(std::int32_t mask, std::int32_t yes, std::int32_t no) {
   return (yes & mask) | (no & ~mask);
 }
 
@@ -18,7 +19,7 @@ inline std::int32_t Choose(std::int32_t mask, std::int32_t yes, std::int32_t no)
 // exponent only needs the difference of the biases, 112. Infinities and NaN need it twice. For
 // subnormals the fraction is set under an implicit one, which is subtracted again as a float: exact
 // and without a subnormal float32 on the way.
-inline float HalfToFloatBits(std::uint16_t half) {
+static inline float HalfToFloatBits(std::uint16_t half) {
   constexpr std::int32_t kRebias = 112 << 23;
   constexpr std::int32_t kOne = 113 << 23;  // 2⁻¹⁴, the smallest normal float16
   const std::int32_t magnitude = (half & 0x7fff) << 13;
@@ -30,7 +31,7 @@ inline float HalfToFloatBits(std::uint16_t half) {
   return std::bit_cast<float>(Choose(MaskLess(magnitude, 1 << 23), tiny, normal) | sign);
 }
 
-inline std::uint16_t FloatToHalfBits(float value) {
+static inline std::uint16_t FloatToHalfBits(float value) {
   const auto bits = std::bit_cast<std::uint32_t>(value);
   const auto magnitude = static_cast<std::int32_t>(bits & 0x7fffffffu);
   // Subnormal result: adding 0.5 leaves the fraction in the last 10 bits, rounded by the addition.
@@ -43,6 +44,20 @@ inline std::uint16_t FloatToHalfBits(float value) {
   out = Choose(MaskLess(magnitude, 143 << 23), out, 0x7c00);  // 65,536 and more, infinity
   out = Choose(MaskLess(255 << 23, magnitude), nan, out);
   return static_cast<std::uint16_t>(static_cast<std::uint32_t>(out) | ((bits >> 16) & 0x8000u));
+}
+
+static inline float BrainToFloatBits(std::uint16_t brain) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(brain) << 16);
+}
+
+static inline std::uint16_t FloatToBrainBits(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  // Half a unit less one, and one more where the last bit kept is odd.
+  const std::uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  const auto magnitude = static_cast<std::int32_t>(bits & 0x7fffffffu);
+  const std::int32_t nan = MaskLess(255 << 23, magnitude);
+  return static_cast<std::uint16_t>(Choose(nan, static_cast<std::int32_t>((bits >> 16) | 0x40u),
+                                           static_cast<std::int32_t>(rounded)));
 }
 
 }  // namespace equipoise

@@ -12,7 +12,8 @@
 #include <gtest/gtest.h>
 
 #include <equipoise/core/checked_file.h>
-#include <equipoise/kernels/similarity.h>
+#include <equipoise/kernels/dot.h>
+#include <equipoise/kernels/rows.h>
 #include <equipoise/retrieval/vector_index.h>
 
 #include "retrieval/vector_data.h"

@@ -3,7 +3,7 @@
 
 #include <equipoise/kernels/quantize.h>
 
-#include "cpu/half.h"
+#include "cpu/dispatch.h"
 
 namespace equipoise {
 namespace {
@@ -28,21 +28,27 @@ float ScaleOf(float steps, float width) {
 }  // namespace
 
 void FloatToHalf(const float* from, Float16* to, std::size_t n) {
-  for (std::size_t i = 0; i < n; ++i) to[i].bits = FloatToHalfBits(from[i]);
+  if (n > 0) DefaultKernels().f32_to_f16(from, &to->bits, n);
 }
 
 void HalfToFloat(const Float16* from, float* to, std::size_t n) {
-  for (std::size_t i = 0; i < n; ++i) to[i] = HalfToFloatBits(from[i].bits);
+  if (n > 0) DefaultKernels().f16_to_f32(&from->bits, to, n);
+}
+
+void FloatToBFloat(const float* from, BFloat16* to, std::size_t n) {
+  if (n > 0) DefaultKernels().f32_to_bf16(from, &to->bits, n);
+}
+
+void BFloatToFloat(const BFloat16* from, float* to, std::size_t n) {
+  if (n > 0) DefaultKernels().bf16_to_f32(&from->bits, to, n);
 }
 
 void QuantizeI8(const float* from, std::size_t n, CodeScale scale, std::uint8_t* codes) {
-  for (std::size_t i = 0; i < n; ++i) {
-    // All steps are at least 0.5 where they are not clamped, so that truncation rounds.
-    const float step = scale.scale * (from[i] - scale.center) + 128.5f;
-    const float low = step > 0.0f ? step : 0.0f;  // NaN goes to 0
-    const float clamped = low < 255.0f ? low : 255.0f;
-    codes[i] = static_cast<std::uint8_t>(static_cast<std::int32_t>(clamped));
-  }
+  DefaultKernels().quantize_i8(from, n, scale.scale, scale.center, codes);
+}
+
+void DequantizeI8(const std::uint8_t* codes, std::size_t n, CodeScale scale, float* to) {
+  DefaultKernels().dequantize_i8(codes, n, 1.0f / scale.scale, scale.center, to);
 }
 
 CodeScale SymmetricCodeScale(std::span<float> largest) {

@@ -1,0 +1,140 @@
+// Which instruction sets this processor has, and which one is used.
+#include <cstdlib>
+#include <string>
+
+#include <equipoise/kernels/hardware.h>
+
+#include "cpu/dispatch.h"
+#include "cpu/kernel_table.h"
+
+namespace equipoise {
+namespace {
+
+#if defined(__x86_64__) || defined(__i386__)
+// The compiler's own check: CPUID, and that the operating system saves the registers.
+bool HasAvx2() {
+  return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 &&
+         __builtin_cpu_supports("f16c") != 0;
+}
+bool HasAvx512() {
+  return HasAvx2() && __builtin_cpu_supports("avx512f") != 0 &&
+         __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512dq") != 0 &&
+         __builtin_cpu_supports("avx512vl") != 0;
+}
+bool HasVnni() { return HasAvx512() && __builtin_cpu_supports("avx512vnni") != 0; }
+#else
+bool HasAvx2() { return false; }
+bool HasAvx512() { return false; }
+bool HasVnni() { return false; }
+#endif
+
+const KernelTable* TableOf(SimdLevel level) {
+  switch (level) {
+    case SimdLevel::kScalar:
+      return ScalarKernels();
+    case SimdLevel::kAvx2:
+      return HasAvx2() ? Avx2Kernels() : nullptr;
+    case SimdLevel::kAvx512:
+      return HasAvx512() ? Avx512Kernels() : nullptr;
+    case SimdLevel::kAvx512Vnni:
+      return HasVnni() ? Avx512VnniKernels() : nullptr;
+    case SimdLevel::kNeon:
+      return NeonKernels();
+    case SimdLevel::kAuto:
+      break;
+  }
+  return nullptr;
+}
+
+struct Choice {
+  const KernelTable* table = nullptr;
+  std::string reason;
+  Status status;
+};
+
+std::string Listed() {
+  std::string out;
+  for (const SimdLevel level : AvailableSimdLevels())
+    out += (out.empty() ? "" : ", ") + std::string(SimdLevelName(level));
+  return out;
+}
+
+Choice Choose() {
+  Choice choice;
+  choice.table = TableOf(AvailableSimdLevels().back());
+  choice.reason = "the best that this processor and this build have";
+  const char* wanted = std::getenv("EQUIPOISE_SIMD");
+  if (wanted == nullptr || *wanted == '\0' || SimdLevelName(SimdLevel::kAuto) == wanted)
+    return choice;
+  bool known = false;
+  for (const SimdLevel level : kSimdLevels) {
+    if (SimdLevelName(level) != wanted) continue;
+    known = true;
+    if (const KernelTable* table = TableOf(level)) {
+      choice.table = table;
+      choice.reason = "EQUIPOISE_SIMD names it";
+      return choice;
+    }
+  }
+  choice.status = Status(Code::kInvalidArgument,
+                         std::string("EQUIPOISE_SIMD = ") + wanted +
+                             (known ? " is not available here" : " is no instruction set") +
+                             "; this machine has: " + Listed(),
+                         {.field = "EQUIPOISE_SIMD"});
+  return choice;
+}
+
+const Choice& Chosen() {
+  static const Choice choice = Choose();
+  return choice;
+}
+
+}  // namespace
+
+std::string_view SimdLevelName(SimdLevel level) {
+  switch (level) {
+    case SimdLevel::kAuto:
+      return "auto";
+    case SimdLevel::kScalar:
+      return "scalar";
+    case SimdLevel::kAvx2:
+      return "avx2";
+    case SimdLevel::kAvx512:
+      return "avx512";
+    case SimdLevel::kAvx512Vnni:
+      return "avx512_vnni";
+    case SimdLevel::kNeon:
+      return "neon";
+  }
+  return "unknown";
+}
+
+std::vector<SimdLevel> AvailableSimdLevels() {
+  std::vector<SimdLevel> out;
+  for (const SimdLevel level : kSimdLevels)
+    if (TableOf(level) != nullptr) out.push_back(level);
+  return out;
+}
+
+Result<SimdLevel> DefaultSimdLevel() {
+  if (!Chosen().status.ok()) return Chosen().status;
+  return Chosen().table->level;
+}
+
+const std::string& SimdLevelReason() { return Chosen().reason; }
+
+const KernelTable& DefaultKernels() { return *Chosen().table; }
+
+Result<const KernelTable*> FindKernels(SimdLevel level) {
+  if (level == SimdLevel::kAuto) {
+    if (!Chosen().status.ok()) return Chosen().status;
+    return Chosen().table;
+  }
+  if (const KernelTable* table = TableOf(level)) return table;
+  return Status(Code::kInvalidArgument,
+                "options.simd = " + std::string(SimdLevelName(level)) +
+                    " is not available here; this machine has: " + Listed(),
+                {.field = "options.simd"});
+}
+
+}  // namespace equipoise
