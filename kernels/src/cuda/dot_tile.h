@@ -6,8 +6,8 @@
 
 namespace equipoise::cuda {
 
-constexpr unsigned kDotGroup = 8;   // lanes that share an item: 128 bytes of a row at a time
-constexpr unsigned kDotItems = 4;   // items of a group at once: loads in flight, queries read once
+constexpr unsigned kDotGroup = 8;    // lanes that share an item: 128 bytes of a row at a time
+constexpr unsigned kDotItems = 4;    // items of a group at once: loads in flight, queries read once
 constexpr unsigned kDotQueries = 8;  // most queries
 // Items of a block at once.
 constexpr unsigned kDotStep = kThreads / kDotGroup * kDotItems;
@@ -143,8 +143,7 @@ EQUIPOISE_DEVICE void DotBody(Block& block, const DotArgs& args) {
       for (unsigned q = 0; q < kQueries; ++q) {
         Sum sum = sums[r][q];
         EQUIPOISE_UNROLL
-        for (unsigned mask = kDotGroup / 2; mask > 0; mask /= 2)
-          sum += block.ShuffleXor(sum, mask);
+        for (unsigned mask = kDotGroup / 2; mask > 0; mask /= 2) sum += block.ShuffleXor(sum, mask);
         // Each lane of the group writes another of the sums.
         if ((r * kQueries + q) % kDotGroup == lane && item < args.count)
           out[q * args.ld + item] = sum;

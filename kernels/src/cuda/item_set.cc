@@ -91,8 +91,9 @@ ItemSet::ItemSet(const EquipoiseCudaVectors& items, Distance distance, bool tf32
   }
   if (NeedsAux(kind_)) {
     aux_.Grow(4 * shape_.rows);
-    const NormArgs norms{items_.data(), shape_.rows,   shape_.cols,
-                         shape_.stride, AuxOf(kind_), reinterpret_cast<std::uint32_t*>(aux_.data())};
+    const NormArgs norms{items_.data(), shape_.rows,
+                         shape_.cols,   shape_.stride,
+                         AuxOf(kind_),  reinterpret_cast<std::uint32_t*>(aux_.data())};
     Check(LaunchNorms(shape_.type, norms, stream), "norm kernel");
   }
   Check(cudaStreamSynchronize(stream), "upload of items");
@@ -142,9 +143,9 @@ void ItemSet::Prepare(const Pass& pass) const {
                              shape_.stride, 0};
     Check(LaunchNormalize(unit, plan.rows, stream), "normalization kernel");
   } else if (NeedsAux(kind_)) {
-    const NormArgs norms{pass.at(plan.queries), plan.rows,
-                         shape_.cols,           shape_.stride,
-                         AuxOf(kind_),          reinterpret_cast<std::uint32_t*>(pass.at(plan.aux))};
+    const NormArgs norms{
+        pass.at(plan.queries), plan.rows,    shape_.cols,
+        shape_.stride,         AuxOf(kind_), reinterpret_cast<std::uint32_t*>(pass.at(plan.aux))};
     Check(LaunchNorms(pass.staged, norms, stream), "norm kernel");
   }
   if (plan.parts > 1) {
@@ -171,9 +172,9 @@ void ItemSet::Product(const Pass& pass, std::uint32_t tile) const {
   if (plan.dot_queries > 0) {
     const auto count =
         static_cast<std::uint32_t>(std::min<std::uint64_t>(plan.tile_columns, shape_.rows - first));
-    const DotArgs dot{items, pass.at(plan.queries),
-                      static_cast<std::uint32_t>(shape_.row_bytes()), count, out,
-                      plan.tile_columns};
+    const DotArgs dot{
+        items, pass.at(plan.queries), static_cast<std::uint32_t>(shape_.row_bytes()), count,
+        out,   plan.tile_columns};
     Check(LaunchDot(shape_.type, plan.dot_queries, dot, ThisDevice().processors,
                     pass.workspace->main),
           "dot kernel");
@@ -197,8 +198,7 @@ void ItemSet::Product(const Pass& pass, std::uint32_t tile) const {
   Check(cublasGemmEx(pass.workspace->blas, CUBLAS_OP_T, CUBLAS_OP_N, shape.m, shape.n, shape.k,
                      codes ? static_cast<const void*>(&int_one) : &one, items, type, shape.lda,
                      queries, type, shape.ldb, codes ? static_cast<const void*>(&int_zero) : &zero,
-                     out, codes ? CUDA_R_32I : CUDA_R_32F, shape.ldc, compute,
-                     CUBLAS_GEMM_DEFAULT),
+                     out, codes ? CUDA_R_32I : CUDA_R_32F, shape.ldc, compute, CUBLAS_GEMM_DEFAULT),
         "cublasGemmEx");
 }
 
@@ -291,8 +291,8 @@ void ItemSet::EnqueueTopK(const Pass& pass) const {
     if (two) Check(cudaEventRecord(workspace.scan_done[buffer], scans), "cudaEventRecord");
   }
   Merge(pass, scans);
-  Check(cudaMemcpyAsync(pass.found(), pass.at(plan.found), plan.found_bytes,
-                        cudaMemcpyDeviceToHost, scans),
+  Check(cudaMemcpyAsync(pass.found(), pass.at(plan.found), plan.found_bytes, cudaMemcpyDeviceToHost,
+                        scans),
         "cudaMemcpy of results");
   if (two) {
     Check(cudaEventRecord(workspace.ended, scans), "cudaEventRecord");
@@ -340,21 +340,6 @@ void ItemSet::RunTopK(const Pass& pass) const {
 
 namespace {
 
-// Work that is under way reads and writes the workspace: it ends before the workspace goes back.
-class Finish {
- public:
-  explicit Finish(const Workspace& workspace) : workspace_(workspace) {}
-  ~Finish() {
-    cudaStreamSynchronize(workspace_.main);
-    cudaStreamSynchronize(workspace_.side);
-  }
-  Finish(const Finish&) = delete;
-  Finish& operator=(const Finish&) = delete;
-
- private:
-  const Workspace& workspace_;
-};
-
 float FactorOf(const EquipoiseCudaVectors& queries, Type items, Distance distance, float scale) {
   if (items != Type::kInt8) return 1.0f;
   return distance == Distance::kL2 ? 1.0f / (scale * scale) : 1.0f / (queries.scale * scale);
@@ -379,11 +364,8 @@ void ItemSet::TopK(const EquipoiseCudaVectors& queries, std::uint32_t k,
     pass.staged = StagedType(pass.plan, type);
     lease->Reserve(pass.plan.bytes, pass.plan.query_bytes, pass.plan.found_bytes);
     Stage(queries, first, pass);
-    {
-      const Finish finish(*lease);
-      RunTopK(pass);
-      Check(cudaStreamSynchronize(lease->main), "top-k on the device");
-    }
+    RunTopK(pass);
+    Check(cudaStreamSynchronize(lease->main), "top-k on the device");
     std::memcpy(out + first * k, pass.found(), pass.plan.found_bytes);
   }
 }
@@ -400,7 +382,6 @@ void ItemSet::Similarity(const EquipoiseCudaVectors& queries, float* out) const 
     pass.staged = StagedType(pass.plan, type);
     lease->Reserve(pass.plan.bytes, pass.plan.query_bytes, 0);
     Stage(queries, first, pass);
-    const Finish finish(*lease);
     Prepare(pass);
     for (std::uint32_t tile = 0; tile < pass.plan.tiles; ++tile) {
       Product(pass, tile);

@@ -146,7 +146,8 @@ cudaError_t RunDot(unsigned queries, const DotArgs& args, unsigned processors,
 
 // Blocks of a grid-stride loop over n elements.
 unsigned BlocksFor(std::uint64_t n) {
-  return static_cast<unsigned>(std::min<std::uint64_t>(CeilDivide<std::uint64_t>(n, kThreads), 4096));
+  return static_cast<unsigned>(
+      std::min<std::uint64_t>(CeilDivide<std::uint64_t>(n, kThreads), 4096));
 }
 
 constexpr std::size_t kReduceBytes = kThreads * sizeof(double);
@@ -187,8 +188,8 @@ cudaError_t LaunchDot(Type items, unsigned queries, const DotArgs& args, unsigne
 }
 
 cudaError_t LaunchNorms(Type rows, const NormArgs& args, cudaStream_t stream) {
-  const auto blocks = static_cast<unsigned>(
-      CeilDivide<std::uint64_t>(args.count, kThreads / kWarp));
+  const auto blocks =
+      static_cast<unsigned>(CeilDivide<std::uint64_t>(args.count, kThreads / kWarp));
   switch (rows) {
     case Type::kFloat32:
       NormKernel<float><<<blocks, kThreads, 0, stream>>>(args);

@@ -23,8 +23,7 @@ cudaError_t LaunchNorms(Type rows, const NormArgs& args, cudaStream_t stream);
 cudaError_t LaunchNormalize(NormalizeArgs args, std::uint64_t rows, cudaStream_t stream);
 cudaError_t LaunchSoftmax(const SoftmaxArgs& args, std::uint32_t rows, cudaStream_t stream);
 /// float32 queries as sums of 16-bit ones of the items' type.
-cudaError_t LaunchSplit(Type items, const SplitArgs& args, std::uint32_t rows,
-                        cudaStream_t stream);
+cudaError_t LaunchSplit(Type items, const SplitArgs& args, std::uint32_t rows, cudaStream_t stream);
 cudaError_t LaunchConvert(Type to, const ConvertArgs& args, cudaStream_t stream);
 cudaError_t LaunchSign(const SignArgs& args, cudaStream_t stream);
 /// An error where this build has no code for the device.

@@ -124,10 +124,14 @@ inline std::uint32_t SlicesOf(const DeviceShape& device, std::uint32_t queries,
 
 inline std::uint32_t ListCapacity(std::uint32_t k) { return NextPowerOfTwo(k + kRoom); }
 /// Lists of k that one block merges.
-inline std::uint32_t MergeFan(std::uint32_t k) { return std::max<std::uint32_t>(2, kMostSorted / k); }
+inline std::uint32_t MergeFan(std::uint32_t k) {
+  return std::max<std::uint32_t>(2, kMostSorted / k);
+}
 
 /// Queries of one pass; a larger batch takes several.
-inline std::uint32_t PassRows(std::uint32_t parts) { return parts == 1 ? 1024 : parts == 2 ? 512 : 336; }
+inline std::uint32_t PassRows(std::uint32_t parts) {
+  return parts == 1 ? 1024 : parts == 2 ? 512 : 336;
+}
 
 /// One pass over all items: where each buffer lies in the workspace's single allocation.
 struct PassPlan {
@@ -166,8 +170,7 @@ inline PassPlan PlanPass(const DeviceShape& device, const ItemShape& items, Type
   const std::uint32_t tile_rows =
       plan.dot_queries > 0 ? plan.dot_queries : plan.parts * plan.padded_rows;
   plan.tile_columns = TileColumns(device, tile_rows, items.rows);
-  plan.tiles = static_cast<std::uint32_t>(
-      CeilDivide<std::uint64_t>(items.rows, plan.tile_columns));
+  plan.tiles = static_cast<std::uint32_t>(CeilDivide<std::uint64_t>(items.rows, plan.tile_columns));
 
   const auto take = [&plan](std::size_t bytes) {
     const std::size_t at = plan.bytes;
@@ -175,7 +178,8 @@ inline PassPlan PlanPass(const DeviceShape& device, const ItemShape& items, Type
     return at;
   };
   // The kernel for a few queries reads float32.
-  const Type staged = plan.dot_queries > 0 && items.type != Type::kInt8 ? Type::kFloat32 : query_type;
+  const Type staged =
+      plan.dot_queries > 0 && items.type != Type::kInt8 ? Type::kFloat32 : query_type;
   plan.query_bytes = std::size_t{plan.padded_rows} * items.stride * TypeBytes(staged);
   plan.queries = take(plan.query_bytes);
   plan.split = take(plan.parts > 1 ? plan.parts * plan.part_bytes(items) : 0);

@@ -65,9 +65,8 @@ std::int32_t Open(EquipoiseCudaFailure* failure) {
 
 std::int32_t Upload(const EquipoiseCudaVectors* items, std::uint32_t metric, std::int32_t tf32,
                     void** set, EquipoiseCudaFailure* failure) {
-  return Guard(failure, [&] {
-    *set = new ItemSet(*items, static_cast<Distance>(metric), tf32 != 0);
-  });
+  return Guard(failure,
+               [&] { *set = new ItemSet(*items, static_cast<Distance>(metric), tf32 != 0); });
 }
 
 void Release(void* set) {
@@ -166,8 +165,16 @@ std::int32_t Quantize(const float* from, std::uint64_t n, std::uint32_t to_type,
 }
 
 constexpr EquipoiseCudaApi kApi = {
-    EQUIPOISE_CUDA_API_VERSION, sizeof(EquipoiseCudaApi), Open,    Upload,    Release,
-    Similarity,                 TopK,                     Softmax, Normalize, Quantize,
+    EQUIPOISE_CUDA_API_VERSION,
+    sizeof(EquipoiseCudaApi),
+    Open,
+    Upload,
+    Release,
+    Similarity,
+    TopK,
+    Softmax,
+    Normalize,
+    Quantize,
 };
 
 }  // namespace

@@ -42,8 +42,8 @@ struct EquipoiseCudaApi {
   std::uint32_t size;  // sizeof(EquipoiseCudaApi)
   // Whether device 0 can run this plug-in; if not, the message says why.
   std::int32_t (*open)(EquipoiseCudaFailure* failure);
-  std::int32_t (*upload)(const EquipoiseCudaVectors* items, std::uint32_t metric,
-                         std::int32_t tf32, void** set, EquipoiseCudaFailure* failure);
+  std::int32_t (*upload)(const EquipoiseCudaVectors* items, std::uint32_t metric, std::int32_t tf32,
+                         void** set, EquipoiseCudaFailure* failure);
   void (*release)(void* set);
   // The rest may be called from any thread, several at once.
   std::int32_t (*similarity)(void* set, const EquipoiseCudaVectors* queries, float* out,

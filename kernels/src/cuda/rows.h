@@ -68,8 +68,7 @@ template <typename Element, class Block>
 EQUIPOISE_DEVICE void NormBody(Block& block, const NormArgs& args) {
   const unsigned warps = block.threads() / kWarp;
   const unsigned lane = block.thread() % kWarp;
-  const std::uint64_t row =
-      static_cast<std::uint64_t>(block.x()) * warps + block.thread() / kWarp;
+  const std::uint64_t row = static_cast<std::uint64_t>(block.x()) * warps + block.thread() / kWarp;
   double sum = 0;
   if (row < args.count) {
     const Element* at = static_cast<const Element*>(args.rows) + row * args.stride;
@@ -119,7 +118,7 @@ struct SoftmaxArgs {
 EQUIPOISE_DEVICE double SoftmaxTerm(float score, float largest, float inverse_temperature) {
   if (score == largest) return 1.0;
   const double below = static_cast<double>(score) - largest;  // no overflow in double
-  if (!(below > -1e300)) return 0.0;                           // an infinity on either side
+  if (!(below > -1e300)) return 0.0;                          // an infinity on either side
   return exp(below * inverse_temperature);
 }
 

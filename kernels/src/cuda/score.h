@@ -37,8 +37,8 @@ EQUIPOISE_DEVICE std::uint32_t IdOfKey(std::uint64_t key) {
 
 enum class ScoreKind : int {
   kCodesInnerProduct = 0,  // ranked by the integer
-  kCodesL2,                // ranked by 2 q·x − |x|²; item_aux: |x|², query_aux: |q|², integers
-  kCodesCosine,            // ranked by q·x / |x| in float32; aux: 1 / norm
+  kCodesL2,      // ranked by 2 q·x − |x|²; item_aux: |x|², query_aux: |q|², integers
+  kCodesCosine,  // ranked by q·x / |x| in float32; aux: 1 / norm
   kInnerProduct,
   kL2,      // aux: squared norms
   kCosine,  // aux: 1 / norm
@@ -59,7 +59,7 @@ struct ScoreTile {
   const float* unscale;            // [rows]; only where parts > 1
   const std::uint32_t* item_aux;   // [n], bits; null counts as 1
   const std::uint32_t* query_aux;  // [rows], bits; null counts as 1
-  float factor;  // of codes: 1 / (query scale · item scale)
+  float factor;                    // of codes: 1 / (query scale · item scale)
 };
 
 EQUIPOISE_DEVICE std::int32_t IntProduct(const ScoreTile& tile, unsigned row, unsigned column) {
@@ -95,8 +95,8 @@ EQUIPOISE_DEVICE std::uint32_t OrderedScore(const ScoreTile& tile, unsigned row,
     return OrderedInt(2 * IntProduct(tile, row, column) -
                       static_cast<std::int32_t>(tile.item_aux[item]));
   } else if constexpr (kKind == ScoreKind::kCodesCosine) {
-    return OrderedFloat(Multiply(static_cast<float>(IntProduct(tile, row, column)),
-                                 FloatOf(tile.item_aux[item])));
+    return OrderedFloat(
+        Multiply(static_cast<float>(IntProduct(tile, row, column)), FloatOf(tile.item_aux[item])));
   } else if constexpr (kKind == ScoreKind::kInnerProduct) {
     return OrderedFloat(FloatProduct(tile, row, column));
   } else if constexpr (kKind == ScoreKind::kL2) {
@@ -105,8 +105,8 @@ EQUIPOISE_DEVICE std::uint32_t OrderedScore(const ScoreTile& tile, unsigned row,
     return OrderedFloat(distance > 0.0f || distance != distance ? -distance : 0.0f);
   } else {
     const float product = FloatProduct(tile, row, column);
-    return OrderedFloat(Multiply(Multiply(product, AuxFloat(tile.item_aux, item)),
-                                 AuxFloat(tile.query_aux, row)));
+    return OrderedFloat(
+        Multiply(Multiply(product, AuxFloat(tile.item_aux, item)), AuxFloat(tile.query_aux, row)));
   }
 }
 
@@ -141,8 +141,7 @@ EQUIPOISE_DEVICE void ScoreBody(Block& block, const ScoreArgs& args) {
   const unsigned column = block.x() * block.threads() + block.thread();
   if (column >= tile.columns) return;
   const std::uint32_t ordered = OrderedScore<kKind>(tile, row, column);
-  args.out[row * tile.ld + column] =
-      FinalScore(kKind, ordered, tile.factor, tile.query_aux, row);
+  args.out[row * tile.ld + column] = FinalScore(kKind, ordered, tile.factor, tile.query_aux, row);
 }
 
 }  // namespace equipoise::cuda

@@ -13,10 +13,10 @@
 
 namespace equipoise::cuda {
 
-constexpr unsigned kLoads = 16;            // scores of a thread between two barriers
-constexpr unsigned kGroup = 4;             // of which it appends so many between two checks for room
+constexpr unsigned kLoads = 16;  // scores of a thread between two barriers
+constexpr unsigned kGroup = 4;   // of which it appends so many between two checks for room
 constexpr unsigned kRoom = kThreads * kGroup;
-constexpr unsigned kMostSorted = 4096;     // keys: 32 KiB of shared memory
+constexpr unsigned kMostSorted = 4096;  // keys: 32 KiB of shared memory
 constexpr unsigned kMostK = 2048;
 
 struct ScanArgs {
@@ -26,7 +26,7 @@ struct ScanArgs {
   std::uint32_t capacity;  // of a list: at least k + kRoom, a power of two, <= kMostSorted
   std::uint64_t* lists;    // [rows, slices, capacity]
   std::uint32_t* counts;   // [rows, slices]; 0 before the first tile
-  std::uint32_t* floors;   // [rows, slices]: least OrderedScore that passes; 0 before the first tile
+  std::uint32_t* floors;  // [rows, slices]: least OrderedScore that passes; 0 before the first tile
 };
 
 // Sorts keys[0, n), n a power of two, in descending order. Ends with a barrier.
@@ -116,15 +116,17 @@ EQUIPOISE_DEVICE void ScanBody(Block& block, const ScanArgs& args) {
       block.Sync();
     }
   }
-  if (block.thread() == 0) {
+  // Where a slice is empty no barrier lies between the others' reads and this.
+  if (block.thread() == 0 && begin < end) {
     args.counts[number] = count;
     args.floors[number] = floor;
   }
 }
 
 struct MergeArgs {
-  const std::uint64_t* in;      // [rows, lists, stride]
-  const std::uint32_t* counts;  // [rows, lists], of unsorted lists; null: each list has `stride` keys
+  const std::uint64_t* in;  // [rows, lists, stride]
+  const std::uint32_t*
+      counts;  // [rows, lists], of unsorted lists; null: each list has `stride` keys
   std::uint32_t lists;
   std::uint32_t stride;
   std::uint32_t fan;  // lists that become one: 1 where counts are given, else fan · stride <=
@@ -135,7 +137,7 @@ struct MergeArgs {
   struct Found {
     std::uint32_t id;
     float score;
-  }* found;  // [rows, k]
+  } * found;  // [rows, k]
   ScoreKind kind;
   float factor;
   const std::uint32_t* query_aux;

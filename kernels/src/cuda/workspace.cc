@@ -1,6 +1,7 @@
 #include "cuda/workspace.h"
 
-#include <new>
+#include <algorithm>
+#include <exception>
 #include <utility>
 
 namespace equipoise::cuda {
@@ -31,9 +32,9 @@ void Check(cudaError_t error, const char* call) {
   if (error == cudaSuccess) return;
   cudaGetLastError();  // so that the next call does not report it again
   const bool memory = error == cudaErrorMemoryAllocation;
-  throw Failure{memory ? kEquipoiseCudaOutOfMemory : kEquipoiseCudaDevice,
-                std::string(call) + ": " + cudaGetErrorString(error) + " (" +
-                    cudaGetErrorName(error) + ")"};
+  throw Failure{
+      memory ? kEquipoiseCudaOutOfMemory : kEquipoiseCudaDevice,
+      std::string(call) + ": " + cudaGetErrorString(error) + " (" + cudaGetErrorName(error) + ")"};
 }
 
 void Check(cublasStatus_t status, const char* call) {
@@ -64,7 +65,7 @@ const DeviceShape& ThisDevice() {
     DeviceShape found;
     found.processors = static_cast<unsigned>(std::max(processors, 1));
     // A device that names no cache still needs tiles of some size.
-    found.l2_bytes = static_cast<std::size_t>(std::max(cache, 4 << 20));
+    found.l2_bytes = static_cast<std::size_t>(cache > 0 ? cache : 4 << 20);
     return found;
   }();
   return shape;
@@ -98,8 +99,8 @@ Workspace::Workspace() {
   try {
     Check(cudaStreamCreateWithFlags(&main, cudaStreamNonBlocking), "cudaStreamCreate");
     Check(cudaStreamCreateWithFlags(&side, cudaStreamNonBlocking), "cudaStreamCreate");
-    for (cudaEvent_t* event : {&started, &ended, &product_done[0], &product_done[1], &scan_done[0],
-                               &scan_done[1]})
+    for (cudaEvent_t* event :
+         {&started, &ended, &product_done[0], &product_done[1], &scan_done[0], &scan_done[1]})
       Check(cudaEventCreateWithFlags(event, cudaEventDisableTiming), "cudaEventCreate");
     blas_scratch_.Grow(kBlasScratch);
     Check(cublasCreate(&blas), "cublasCreate");
@@ -118,8 +119,8 @@ Workspace::~Workspace() { Destroy(); }
 void Workspace::Destroy() {
   DropGraphs();
   if (blas != nullptr) cublasDestroy(blas);
-  for (cudaEvent_t event : {started, ended, product_done[0], product_done[1], scan_done[0],
-                            scan_done[1]})
+  for (cudaEvent_t event :
+       {started, ended, product_done[0], product_done[1], scan_done[0], scan_done[1]})
     if (event != nullptr) cudaEventDestroy(event);
   if (side != nullptr) cudaStreamDestroy(side);
   if (main != nullptr) cudaStreamDestroy(main);
@@ -154,7 +155,7 @@ void Workspace::DropGraphs() {
   graphs_.clear();
 }
 
-Lease::Lease() {
+Lease::Lease() : exceptions_(std::uncaught_exceptions()) {
   Pool& pool = ThePool();
   std::unique_lock<std::mutex> lock(pool.mutex);
   pool.returned.wait(lock, [&] { return !pool.idle.empty() || pool.made < kMostWorkspaces; });
@@ -179,6 +180,11 @@ Lease::Lease() {
 }
 
 Lease::~Lease() {
+  if (std::uncaught_exceptions() > exceptions_) {
+    cudaStreamSynchronize(workspace_->main);
+    cudaStreamSynchronize(workspace_->side);
+    cudaGetLastError();
+  }
   Pool& pool = ThePool();
   const std::lock_guard<std::mutex> lock(pool.mutex);
   pool.idle.push_back(std::move(workspace_));

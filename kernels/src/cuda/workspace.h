@@ -2,14 +2,14 @@
 // the graphs recorded over them. A small pool of these serves all callers, one each at a time.
 #pragma once
 
-#include <cublas_v2.h>
-#include <cuda_runtime_api.h>
-
 #include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
+
+#include <cublas_v2.h>
+#include <cuda_runtime_api.h>
 
 #include "cuda/plan.h"
 #include "cuda/plugin_api.h"
@@ -114,7 +114,8 @@ class Workspace {
   std::vector<Graph> graphs_;
 };
 
-/// A workspace of the pool, given back at the end; waits where all are in use.
+/// A workspace of the pool, given back at the end; waits where all are in use. Where an error leaves
+/// work queued, that ends first: it may use memory of the caller's, or of a set that is going.
 class Lease {
  public:
   Lease();
@@ -126,6 +127,7 @@ class Lease {
 
  private:
   std::unique_ptr<Workspace> workspace_;
+  int exceptions_;
 };
 
 }  // namespace equipoise::cuda

@@ -1,7 +1,8 @@
-#include <cstring>
-#include <utility>
-
 #include "gpu/gpu.h"
+
+#include <cstddef>
+#include <new>
+
 #include "gpu/finite.h"
 #include "gpu/plugin.h"
 
@@ -66,13 +67,23 @@ const Gpu& FindGpu() {
 Result<std::unique_ptr<GpuItems>> UploadItems(VectorsView items, Metric metric, bool tf32) {
   const EquipoiseCudaApi* const api = GpuPlugin().api;
   if (api == nullptr) return NoGpu("UploadItems");
+  return UploadItemsTo(api, items, metric, tf32);
+}
+
+Result<std::unique_ptr<GpuItems>> UploadItemsTo(const EquipoiseCudaApi* api, VectorsView items,
+                                                Metric metric, bool tf32) {
   EquipoiseCudaFailure failure{};
   const EquipoiseCudaVectors plain = Plain(items);
   void* set = nullptr;
   const std::int32_t code =
       api->upload(&plain, static_cast<std::uint32_t>(metric), tf32 ? 1 : 0, &set, &failure);
   if (code != kEquipoiseCudaOk) return ToStatus(code, "UploadItems", failure);
-  return std::unique_ptr<GpuItems>(std::make_unique<PluginItems>(api, set));
+  try {
+    return std::unique_ptr<GpuItems>(std::make_unique<PluginItems>(api, set));
+  } catch (const std::bad_alloc&) {
+    api->release(set);
+    return Status(Code::kOutOfMemory, "UploadItems: the host is out of memory");
+  }
 }
 
 Status GpuSoftmax(float* rows, std::size_t m, std::size_t n, float inverse_temperature) {

@@ -1,7 +1,8 @@
+#include "gpu/nvml.h"
+
 #include <dlfcn.h>
 
 #include "gpu/gpu.h"
-#include "gpu/nvml.h"
 
 namespace equipoise {
 namespace {

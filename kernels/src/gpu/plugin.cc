@@ -1,10 +1,10 @@
+#include "gpu/plugin.h"
+
 #include <cstdlib>
 #include <filesystem>
 #include <system_error>
 
 #include <dlfcn.h>
-
-#include "gpu/plugin.h"
 
 namespace equipoise {
 namespace {
@@ -56,11 +56,11 @@ Result<const EquipoiseCudaApi*> LoadGpuPlugin(const std::string& path) {
   if (api != nullptr && api->version == EQUIPOISE_CUDA_API_VERSION &&
       api->size == sizeof(EquipoiseCudaApi))
     return api;
-  std::string why = entry == nullptr ? path + " is no plug-in of equipoise"
-                                     : path + " is a plug-in of another version of equipoise (" +
-                                           std::to_string(api != nullptr ? api->version : 0) +
-                                           ", not " + std::to_string(EQUIPOISE_CUDA_API_VERSION) +
-                                           ")";
+  std::string why = entry == nullptr
+                        ? path + " is no plug-in of equipoise"
+                        : path + " is a plug-in of another version of equipoise (" +
+                              std::to_string(api != nullptr ? api->version : 0) + ", not " +
+                              std::to_string(EQUIPOISE_CUDA_API_VERSION) + ")";
   dlclose(library);
   return Status(Code::kUnsupported, std::move(why));
 }

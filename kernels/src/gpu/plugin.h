@@ -1,12 +1,14 @@
 // Finding and opening libequipoise_cuda.so.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include <equipoise/core/status.h>
 
 #include "cuda/plugin_api.h"
+#include "gpu/gpu.h"
 
 namespace equipoise {
 
@@ -24,5 +26,9 @@ struct LoadedGpu {
   std::string reason;
 };
 const LoadedGpu& GpuPlugin();
+
+/// UploadItems, to the device of this plug-in.
+Result<std::unique_ptr<GpuItems>> UploadItemsTo(const EquipoiseCudaApi* api, VectorsView items,
+                                                Metric metric, bool tf32);
 
 }  // namespace equipoise
