@@ -96,7 +96,7 @@ function(equipoise_cuda_plugin folder)
   target_compile_features(equipoise_cuda PRIVATE cxx_std_20)
   target_link_libraries(equipoise_cuda PRIVATE equipoise_flags CUDA::cudart_static CUDA::cublas)
   # What the archive of the CUDA runtime defines stays inside: one symbol goes out.
-  target_link_options(equipoise_cuda PRIVATE LINKER:--exclude-libs,ALL)
+  target_link_options(equipoise_cuda PRIVATE LINKER:--version-script=${folder}/cuda/plugin.map)
   set_target_properties(equipoise_cuda PROPERTIES
     LINKER_LANGUAGE CXX
     CXX_VISIBILITY_PRESET hidden
@@ -104,7 +104,8 @@ function(equipoise_cuda_plugin folder)
     CXX_EXTENSIONS OFF
     CXX_CLANG_TIDY ""
     LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin
-    # The toolkit's folder, where no system search finds cuBLAS.
+    LINK_DEPENDS ${folder}/cuda/plugin.map
+    # And the toolkit's folder, where no system search finds cuBLAS.
     INSTALL_RPATH "$ORIGIN"
     INSTALL_RPATH_USE_LINK_PATH ON)
 endfunction()

@@ -3,7 +3,6 @@
 #include <cstddef>
 #include <new>
 
-#include "gpu/finite.h"
 #include "gpu/plugin.h"
 
 namespace equipoise {
@@ -38,14 +37,12 @@ class PluginItems final : public GpuItems {
   PluginItems& operator=(const PluginItems&) = delete;
 
   Status Similarity(VectorsView queries, std::span<float> out) const override {
-    if (Status status = CheckFinite("Similarity", queries); !status.ok()) return status;
     EquipoiseCudaFailure failure{};
     const EquipoiseCudaVectors plain = Plain(queries);
     return ToStatus(api_->similarity(set_, &plain, out.data(), &failure), "Similarity", failure);
   }
 
   Status TopK(VectorsView queries, std::size_t k, std::span<Scored> out) const override {
-    if (Status status = CheckFinite("TopK", queries); !status.ok()) return status;
     EquipoiseCudaFailure failure{};
     const EquipoiseCudaVectors plain = Plain(queries);
     auto* const found = reinterpret_cast<EquipoiseCudaScored*>(out.data());

@@ -22,9 +22,8 @@ inline constexpr std::size_t kMaxGpuK = 2048;
 /// Vectors that stay on the device.
 /// Threads  const; safe from many threads, each with its own stream; at most eight at once, the next
 ///          one waits
-/// Errors   of both calls: kInvalidArgument: a NaN or an infinity in a query (row named); kDevice;
-///          kOutOfMemory. The caller has checked sizes and types, and answers with the CPU after
-///          kDevice, kOutOfMemory and kUnsupported
+/// Errors   of both calls: kDevice; kOutOfMemory. The caller has checked sizes, types and values (no
+///          NaN, no infinity), and answers with the CPU after these and kUnsupported
 class GpuItems {
  public:
   virtual ~GpuItems() = default;

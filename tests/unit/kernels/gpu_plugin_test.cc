@@ -1,12 +1,9 @@
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
-#include <limits>
 
 #include <gtest/gtest.h>
 
-#include "gpu/finite.h"
 #include "gpu/gpu.h"
 #include "gpu/nvml.h"
 #include "gpu/plugin.h"
@@ -103,26 +100,6 @@ TEST(GpuDevices, AreNoneWithoutTheLibraryOrWithAnother) {
   EXPECT_EQ(driver, "");
   EXPECT_TRUE(NvmlDevices(GPU_FAKE_WRONG_VERSION, nullptr).empty());
   GpuDevices(&driver);  // whatever this machine has
-}
-
-TEST(FirstNonFiniteRow, FindsEveryKindInEveryType) {
-  const float inf = std::numeric_limits<float>::infinity();
-  float f32[3][3] = {{1, 2, 3}, {4, 5, 6}, {7, 8, 9}};
-  const auto rows = [&] { return MatrixView<float>(f32[0], 3, 2, 3); };
-  EXPECT_EQ(FirstNonFiniteRow(rows()), 3U);
-  f32[0][2] = NAN;  // between the rows
-  EXPECT_EQ(FirstNonFiniteRow(rows()), 3U);
-  f32[2][1] = -inf;
-  EXPECT_EQ(FirstNonFiniteRow(rows()), 2U);
-  f32[1][0] = NAN;
-  EXPECT_EQ(FirstNonFiniteRow(rows()), 1U);
-
-  Float16 f16[2] = {{0x7bff}, {0x7c00}};
-  EXPECT_EQ(FirstNonFiniteRow(MatrixView<Float16>(f16, 2, 1)), 1U);
-  BFloat16 bf16[2] = {{0x7f7f}, {0xffc1}};
-  EXPECT_EQ(FirstNonFiniteRow(MatrixView<BFloat16>(bf16, 2, 1)), 1U);
-  const std::uint8_t codes[1] = {255};
-  EXPECT_EQ(FirstNonFiniteRow(VectorsView(MatrixView<std::uint8_t>(codes, 1, 1), {})), 1U);
 }
 
 }  // namespace

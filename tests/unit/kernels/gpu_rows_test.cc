@@ -231,7 +231,8 @@ TEST(SplitBody, PartsAddUpToTheQuery) {
 TEST(ConvertBody, GivesTheBitsOfTheCpusConversions) {
   std::vector<float> values;
   std::mt19937 random(9);
-  for (int i = 0; i < 3000; ++i) values.push_back(std::bit_cast<float>(static_cast<std::uint32_t>(random())));
+  for (int i = 0; i < 3000; ++i)
+    values.push_back(std::bit_cast<float>(static_cast<std::uint32_t>(random())));
   for (float x : {0.0f, -0.0f, 65519.99f, 65520.0f, 1e-8f, kInf, -kInf, 3.4e38f, 1.0009765f})
     values.push_back(x);
   for (int i = 0; i < 2000; ++i) values.push_back(static_cast<float>(i - 1000) / 256);
