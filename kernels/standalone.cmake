@@ -21,6 +21,8 @@ else()
   target_compile_definitions(equipoise_core PRIVATE EQUIPOISE_STD_THREADS)
 endif()
 
+enable_testing()
+
 # Every test of the kernels, as one program.
 function(equipoise_standalone_tests)
   if(NOT EQUIPOISE_BUILD_TESTS)
@@ -31,7 +33,7 @@ function(equipoise_standalone_tests)
     message(STATUS "Tests: GoogleTest was not found; none are built.")
     return()
   endif()
-  enable_testing()
+  message(STATUS "Tests: kernels_test, with GoogleTest ${GTest_VERSION}.")
   include(GoogleTest)
   set(tests ${CMAKE_CURRENT_SOURCE_DIR}/../tests)
   file(GLOB sources CONFIGURE_DEPENDS ${tests}/unit/kernels/*_test.cc)

@@ -519,6 +519,8 @@ TEST(GpuMemory, ASetGivesItsMemoryBack) {
   ASSERT_NE(api, nullptr);
   const auto live_bytes = Control<unsigned long long (*)()>("fake_cuda_live_bytes");
   const Rows items = MakeRows(ElementType::kFloat32, 100, 8, Content::kNormal, 4);
+  // The workspace, which stays.
+  ASSERT_TRUE(UploadItemsTo(api, items.view(), Metric::kL2, false).ok());
   const unsigned long long before = live_bytes();
   {
     const auto set = UploadItemsTo(api, items.view(), Metric::kL2, false);
