@@ -62,10 +62,11 @@ def single_calls(result):
         "CPU time a call, median of 5 repetitions",
         ["benchmark", "ns", "± ns"],
         [[n, f"{v['median']:.1f}", f"{v['stddev']:.1f}"] for n, v in cells.items()],
+        True,
     )
 
 
-def tables(result, what, rows):
+def tables(result, what, rows, detail=False):
     level, core = what["simd"], what["blas core"]
     blas = what["blas"].split(" NO_")[0] + f" ({core})"
     cells = []
@@ -87,6 +88,7 @@ def tables(result, what, rows):
         "\"set\": items prepared before",
         ["what", "ms", "× sgemm", "recall@10"],
         cells,
+        detail,
     )
     cells = []
     for row in rows:
@@ -105,6 +107,7 @@ def tables(result, what, rows):
         f"Top 10 of 100,000 items for one query, {level}, beside a plain read of the same memory",
         ["what", "ms", "GB/s", "× read"],
         cells,
+        True,
     )
     cells = []
     for row in rows:
@@ -122,6 +125,7 @@ def tables(result, what, rows):
         f"The best of 720 prototypes for each query of a batch, {level}",
         ["what", "µs", "× sgemm"],
         cells,
+        detail,
     )
 
 
@@ -205,12 +209,13 @@ def run(context):
         "From where on a GPU pays: multiply-adds that one core does in 30 µs, what a GPU needs to start and end",
         ["what", "10⁹ a second", "10⁶ in 30 µs"],
         cells,
+        True,
     )
 
     if what["simd"].startswith("avx"):
         forced, forced_rows = batches({"EQUIPOISE_SIMD": "avx2", "OPENBLAS_CORETYPE": "Haswell"})
         add_rows(result, forced, forced_rows)
-        tables(result, forced, forced_rows)
+        tables(result, forced, forced_rows, detail=True)
         for d in (384, 1536):
             value = of(forced_rows, "batch", d=d)["speedup"]["int8"]
             result.claim(
