@@ -117,7 +117,7 @@ class Emulator {
   EMULATOR_UNCHECKED void RunBlock(std::size_t shared_bytes) {
     // Its own allocation, exactly as large as asked for.
     shared_.assign((shared_bytes + 15) / 16, {});
-    std::memset(shared_.data(), 0xa5, shared_.size() * sizeof(shared_[0]));
+    if (!shared_.empty()) std::memset(shared_.data(), 0xa5, shared_.size() * sizeof(shared_[0]));
     for (Fiber& fiber : fibers_) Start(fiber);
     std::vector<Fiber*> ready;
     PublishTo(&started_);
