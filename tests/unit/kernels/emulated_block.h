@@ -84,8 +84,18 @@ class Emulator {
       fibers_[i].block.emulator_ = this;
       fibers_[i].block.thread_ = i;
       fibers_[i].stack = std::make_unique_for_overwrite<char[]>(kStack);
+#if defined(EMULATOR_TSAN)
+      fibers_[i].tsan = __tsan_create_fiber(0);
+#endif
     }
   }
+  ~Emulator() {
+#if defined(EMULATOR_TSAN)
+    for (Fiber& fiber : fibers_) __tsan_destroy_fiber(fiber.tsan);
+#endif
+  }
+  Emulator(const Emulator&) = delete;
+  Emulator& operator=(const Emulator&) = delete;
 
   /// Runs `body` in every thread of every block of a grid, block by block.
   template <typename Body>
@@ -131,9 +141,6 @@ class Emulator {
     }
     SeeFrom(&ended_);
     for (Fiber& fiber : fibers_) {
-#if defined(EMULATOR_TSAN)
-      __tsan_destroy_fiber(fiber.tsan);
-#endif
       if (fiber.state != State::kDone)
         throw std::logic_error("threads of a block part at a barrier");
     }
@@ -176,9 +183,6 @@ class Emulator {
     const auto address = reinterpret_cast<std::uintptr_t>(&fiber);
     makecontext(&fiber.context, reinterpret_cast<void (*)()>(&Emulator::Enter), 2,
                 static_cast<unsigned>(address >> 32), static_cast<unsigned>(address));
-#if defined(EMULATOR_TSAN)
-    fiber.tsan = __tsan_create_fiber(0);
-#endif
   }
 
   EMULATOR_UNCHECKED static void Enter(unsigned high, unsigned low) {
