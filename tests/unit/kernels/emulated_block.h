@@ -260,9 +260,13 @@ class Emulator {
   unsigned barriers_ = 0;
   char started_ = 0, ended_ = 0, barrier_[2] = {0, 0};
   ucontext_t scheduler_{};
+#if defined(EMULATOR_ASAN)
   const void* scheduler_stack_ = nullptr;
   std::size_t scheduler_size_ = 0;
+#endif
+#if defined(EMULATOR_TSAN)
   void* tsan_ = nullptr;
+#endif
 };
 
 inline unsigned EmulatedBlock::threads() const {
