@@ -84,8 +84,18 @@ class Emulator {
       fibers_[i].block.emulator_ = this;
       fibers_[i].block.thread_ = i;
       fibers_[i].stack = std::make_unique_for_overwrite<char[]>(kStack);
+#if defined(EMULATOR_TSAN)
+      fibers_[i].tsan = __tsan_create_fiber(0);
+#endif
     }
   }
+  ~Emulator() {
+#if defined(EMULATOR_TSAN)
+    for (Fiber& fiber : fibers_) __tsan_destroy_fiber(fiber.tsan);
+#endif
+  }
+  Emulator(const Emulator&) = delete;
+  Emulator& operator=(const Emulator&) = delete;
 
   /// Runs `body` in every thread of every block of a grid, block by block.
   template <typename Body>
@@ -117,7 +127,7 @@ class Emulator {
   EMULATOR_UNCHECKED void RunBlock(std::size_t shared_bytes) {
     // Its own allocation, exactly as large as asked for.
     shared_.assign((shared_bytes + 15) / 16, {});
-    std::memset(shared_.data(), 0xa5, shared_.size() * sizeof(shared_[0]));
+    if (!shared_.empty()) std::memset(shared_.data(), 0xa5, shared_.size() * sizeof(shared_[0]));
     for (Fiber& fiber : fibers_) Start(fiber);
     std::vector<Fiber*> ready;
     PublishTo(&started_);
@@ -131,9 +141,6 @@ class Emulator {
     }
     SeeFrom(&ended_);
     for (Fiber& fiber : fibers_) {
-#if defined(EMULATOR_TSAN)
-      __tsan_destroy_fiber(fiber.tsan);
-#endif
       if (fiber.state != State::kDone)
         throw std::logic_error("threads of a block part at a barrier");
     }
@@ -176,9 +183,6 @@ class Emulator {
     const auto address = reinterpret_cast<std::uintptr_t>(&fiber);
     makecontext(&fiber.context, reinterpret_cast<void (*)()>(&Emulator::Enter), 2,
                 static_cast<unsigned>(address >> 32), static_cast<unsigned>(address));
-#if defined(EMULATOR_TSAN)
-    fiber.tsan = __tsan_create_fiber(0);
-#endif
   }
 
   EMULATOR_UNCHECKED static void Enter(unsigned high, unsigned low) {
@@ -256,9 +260,13 @@ class Emulator {
   unsigned barriers_ = 0;
   char started_ = 0, ended_ = 0, barrier_[2] = {0, 0};
   ucontext_t scheduler_{};
+#if defined(EMULATOR_ASAN)
   const void* scheduler_stack_ = nullptr;
   std::size_t scheduler_size_ = 0;
+#endif
+#if defined(EMULATOR_TSAN)
   void* tsan_ = nullptr;
+#endif
 };
 
 inline unsigned EmulatedBlock::threads() const {

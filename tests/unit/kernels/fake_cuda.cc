@@ -12,6 +12,8 @@
 
 #include <cublas_v2.h>
 
+#include "cpu/half.h"
+
 #define FAKE_API extern "C" __attribute__((visibility("default")))
 
 namespace {
@@ -139,11 +141,7 @@ void Gemm(int m, int n, int k, const void* a_data, int lda, const void* b_data, 
     }
 }
 
-float WidenHalf(std::uint16_t bits) {
-  _Float16 value;
-  std::memcpy(&value, &bits, sizeof(value));
-  return static_cast<float>(value);
-}
+float WidenHalf(std::uint16_t bits) { return equipoise::HalfToFloatBits(bits); }
 float WidenBFloat(std::uint16_t bits) {
   const std::uint32_t wide = static_cast<std::uint32_t>(bits) << 16;
   float value;
