@@ -190,6 +190,27 @@ def claims_of_best(result, rows, vnni):
             )
 
 
+def on_a_gpu(result):
+    """What equipoise_gpu_bench measures; one claim that says why not where there is none."""
+    cells = []
+    for line in lines_of(["equipoise_gpu_bench"]).splitlines():
+        measured = json.loads(line)
+        if "value" not in measured:
+            result.claim("gpu", f"on a GPU ({measured['text']})", None, "", "those of this benchmark", None)
+            return
+        value, target = measured["value"], measured["target"]
+        ok = None
+        if target and isinstance(value, (int, float)):
+            sign, bound = target.split()[:2]
+            ok = value <= float(bound) if sign in ("<=", "<") else value >= float(bound)
+        result.row(measured["id"], value=value, unit=measured["unit"])
+        if target:
+            result.claim(measured["id"], measured["text"], value, measured["unit"], target, ok)
+        cells.append([measured["text"], f"{value:.4g}" if isinstance(value, (int, float)) else str(value),
+                      measured["unit"]])
+    result.table("On the GPU", ["what", "measured", "unit"], cells)
+
+
 def run(context):
     result = report.Report("kernels")
     what, rows = batches()
@@ -223,5 +244,6 @@ def run(context):
                 f"int8 top 10 held to AVX2, d = {d}, against sgemm held to the same",
                 value, "×", ">= 1.3", value >= 1.3,
             )
+    on_a_gpu(result)
     single_calls(result)
     return result
