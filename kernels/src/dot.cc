@@ -10,7 +10,9 @@ const std::uint16_t* Bits(const Float16* row) { return &row->bits; }
 
 }  // namespace
 
-float Dot(const float* a, const float* b, std::size_t d) { return DefaultKernels().dot_f32(a, b, d); }
+float Dot(const float* a, const float* b, std::size_t d) {
+  return DefaultKernels().dot_f32(a, b, d);
+}
 
 float SquaredL2(const float* a, const float* b, std::size_t d) {
   return DefaultKernels().l2_f32(a, b, d);

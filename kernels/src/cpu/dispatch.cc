@@ -1,10 +1,11 @@
 // Which instruction sets this processor has, and which one is used.
+#include "cpu/dispatch.h"
+
 #include <cstdlib>
 #include <string>
 
 #include <equipoise/kernels/hardware.h>
 
-#include "cpu/dispatch.h"
 #include "cpu/kernel_table.h"
 
 namespace equipoise {

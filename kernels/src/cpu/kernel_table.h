@@ -84,8 +84,9 @@ struct KernelTable {
                   const std::int8_t* queries, const std::int32_t* start, std::size_t m,
                   std::size_t d, std::int32_t* out);
 
-  // 32-bit words of n <= 32 rows to [words][32]; lanes past n are zero. stride in words.
-  void (*transpose)(const std::uint32_t* rows, std::size_t stride, std::size_t n, std::size_t words,
+  // The first `words` 32-bit words of n <= 32 rows, `stride` bytes apart, to [words][32]; lanes past n
+  // are zero. Rows need no alignment.
+  void (*transpose)(const std::byte* rows, std::size_t stride, std::size_t n, std::size_t words,
                     std::uint32_t* to);
 
   // Bits of the 32 values that are above the bar, or that are no finite number.

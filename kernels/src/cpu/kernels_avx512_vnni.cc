@@ -30,9 +30,7 @@ struct C {
   static Query LoadQuery(const std::int8_t* p) { return _mm512_loadu_si512(p); }
   static Reg LoadFirst(const std::uint8_t* p, std::size_t n) { return LoadBytesFirst(p, n); }
   static Query LoadQueryFirst(const std::int8_t* p, std::size_t n) { return LoadBytesFirst(p, n); }
-  static Acc Dot(Acc acc, Reg codes, Query query) {
-    return _mm512_dpbusd_epi32(acc, codes, query);
-  }
+  static Acc Dot(Acc acc, Reg codes, Query query) { return _mm512_dpbusd_epi32(acc, codes, query); }
   static Acc SquaredL2(Acc acc, Reg a, Reg b) {
     // |a − b| has 8 bits but no sign: widened to 16 for the signed product.
     const __m512i difference = _mm512_sub_epi8(_mm512_max_epu8(a, b), _mm512_min_epu8(a, b));

@@ -93,9 +93,7 @@ struct C {
   static Items LoadItems(const std::uint8_t* p) {
     return vreinterpretq_s8_u8(veorq_u8(vld1q_u8(p), vdupq_n_u8(0x80)));
   }
-  static Words SetWords(const std::int32_t* p) {
-    return vreinterpretq_s8_s32(vdupq_n_s32(*p));
-  }
+  static Words SetWords(const std::int32_t* p) { return vreinterpretq_s8_s32(vdupq_n_s32(*p)); }
   static Acc Start(std::int32_t) { return Zero(); }
   static Acc Tile(Acc acc, Items items, Words words) {
     // (−128)² fits in 16 bits; two of them are added in 32.
@@ -118,8 +116,7 @@ template <typename Test>
 std::uint32_t MaskOf(const Test& test) {
   const uint32x4_t bit = {1, 2, 4, 8};
   std::uint32_t mask = 0;
-  for (std::size_t i = 0; i < kPanel; i += 4)
-    mask |= vaddvq_u32(vandq_u32(test(i), bit)) << i;
+  for (std::size_t i = 0; i < kPanel; i += 4) mask |= vaddvq_u32(vandq_u32(test(i), bit)) << i;
   return mask;
 }
 

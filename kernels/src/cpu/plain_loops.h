@@ -101,9 +101,15 @@ void TwiceLessIntegersLoop(std::int32_t* values, const std::int32_t* norms) {
   for (std::size_t i = 0; i < kPanel; ++i) values[i] = 2 * values[i] - norms[i];
 }
 
-void TransposeLoop(const std::uint32_t* rows, std::size_t stride, std::size_t n, std::size_t words,
+inline std::uint32_t WordAt(const std::byte* p) {
+  std::uint32_t word;
+  __builtin_memcpy(&word, p, sizeof(word));
+  return word;
+}
+
+void TransposeLoop(const std::byte* rows, std::size_t stride, std::size_t n, std::size_t words,
                    std::uint32_t* to) {
   for (std::size_t w = 0; w < words; ++w)
     for (std::size_t i = 0; i < kPanel; ++i)
-      to[w * kPanel + i] = i < n ? rows[i * stride + w] : 0;
+      to[w * kPanel + i] = i < n ? WordAt(rows + i * stride + w * 4) : 0;
 }

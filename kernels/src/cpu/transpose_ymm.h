@@ -1,7 +1,7 @@
 // 32-bit words of up to 32 rows to [words][32], 8 × 8 at a time in 256-bit registers. Included by the
 // files of AVX2 and AVX-512 inside their anonymous namespaces.
 
-inline void TransposeEight(const std::uint32_t* from, std::size_t stride, std::uint32_t* to) {
+inline void TransposeEight(const std::byte* from, std::size_t stride, std::uint32_t* to) {
   __m256 r[8], s[8];
   for (int i = 0; i < 8; ++i)
     r[i] = _mm256_castsi256_ps(_mm256_loadu_si256(
@@ -25,17 +25,18 @@ inline void TransposeEight(const std::uint32_t* from, std::size_t stride, std::u
                         _mm256_castps_si256(s[i]));
 }
 
-void TransposeWords(const std::uint32_t* rows, std::size_t stride, std::size_t n, std::size_t words,
+void TransposeWords(const std::byte* rows, std::size_t stride, std::size_t n, std::size_t words,
                     std::uint32_t* to) {
   std::size_t w = 0;
   for (; w + 8 <= words; w += 8) {
     std::size_t i = 0;
-    for (; i + 8 <= n; i += 8) TransposeEight(rows + i * stride + w, stride, to + w * kPanel + i);
+    for (; i + 8 <= n; i += 8)
+      TransposeEight(rows + i * stride + w * 4, stride, to + w * kPanel + i);
     for (; i < kPanel; ++i)
       for (std::size_t k = 0; k < 8; ++k)
-        to[(w + k) * kPanel + i] = i < n ? rows[i * stride + w + k] : 0;
+        to[(w + k) * kPanel + i] = i < n ? WordAt(rows + i * stride + (w + k) * 4) : 0;
   }
   for (; w < words; ++w)
     for (std::size_t i = 0; i < kPanel; ++i)
-      to[w * kPanel + i] = i < n ? rows[i * stride + w] : 0;
+      to[w * kPanel + i] = i < n ? WordAt(rows + i * stride + w * 4) : 0;
 }

@@ -11,9 +11,7 @@ struct V {
   static Reg Add(Reg a, Reg b) { return _mm512_add_ps(a, b); }
   static Reg Sub(Reg a, Reg b) { return _mm512_sub_ps(a, b); }
   static Reg MultiplyAdd(Reg a, Reg b, Reg c) { return _mm512_fmadd_ps(a, b, c); }
-  static Reg LoadFirst(const float* p, std::size_t n) {
-    return _mm512_maskz_loadu_ps(First(n), p);
-  }
+  static Reg LoadFirst(const float* p, std::size_t n) { return _mm512_maskz_loadu_ps(First(n), p); }
   static Reg LoadHalf(const std::uint16_t* p) {
     return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
   }

@@ -53,7 +53,6 @@ struct HardwareInfo {
   std::vector<SimdLevel> levels;          ///< AvailableSimdLevels()
   SimdLevel level = SimdLevel::kScalar;   ///< in use
   std::string level_reason;               ///< why that one
-  std::string product_library;            ///< of large float32 products: "OpenBLAS ..." or "own"
   std::vector<GpuInfo> gpus;              ///< empty where none can be used
   std::string gpu_driver;                 ///< version; empty where there is none
   std::string gpu_reason;                 ///< why a GPU is used or is not, one sentence
