@@ -39,10 +39,10 @@ Result<bool> UnitRow(const EmbeddingsView& rows, std::size_t i, std::size_t show
     std::copy_n(rows.f32.row(i), dim, out);
   const double norm = Normalize(out, dim);
   if (!std::isfinite(norm))
-    return Status(Code::kInvalidArgument,
-                  fmt::format("row {} has a NaN or an infinity; leave it out or embed it again",
-                              shown),
-                  {.row = static_cast<std::int64_t>(shown)});
+    return Status(
+        Code::kInvalidArgument,
+        fmt::format("row {} has a NaN or an infinity; leave it out or embed it again", shown),
+        {.row = static_cast<std::int64_t>(shown)});
   return norm > 0;
 }
 
@@ -154,15 +154,14 @@ Status ForEach(const State& s, const EmbeddingsView& queries, const Use& use) {
     scratch.rows.resize(count * dim);
     scratch.zero.resize(count);
     for (std::size_t i = 0; i < count; ++i) {
-      EQUIPOISE_ASSIGN_OR_RETURN(
-          const bool any,
-          domain::UnitRow(queries, from + i, from + i, scratch.rows.data() + i * dim));
+      EQUIPOISE_ASSIGN_OR_RETURN(const bool any, domain::UnitRow(queries, from + i, from + i,
+                                                                 scratch.rows.data() + i * dim));
       scratch.zero[i] = !any;
     }
     scratch.logits.resize(count * domains);
     scratch.nearness.resize(count);
-    EQUIPOISE_RETURN_IF_ERROR(s.Logits(scratch.rows, &scratch.products, scratch.logits.data(),
-                                       scratch.nearness.data()));
+    EQUIPOISE_RETURN_IF_ERROR(
+        s.Logits(scratch.rows, &scratch.products, scratch.logits.data(), scratch.nearness.data()));
     for (std::size_t i = 0; i < count; ++i)
       use(from + i, static_cast<bool>(scratch.zero[i]), scratch.nearness[i],
           std::span(scratch.logits).subspan(i * domains, domains));
@@ -196,24 +195,23 @@ Status DomainDetector::Detect(const EmbeddingsView& queries, std::span<DomainGue
       CheckQueries("DomainDetector::Detect", queries, state_->prototypes.dim));
   EQUIPOISE_CHECK_EQUAL("DomainDetector::Detect", out.size(), queries.rows());
   const State& s = *state_;
-  return ForEach(s, queries,
-                 [&](std::size_t i, bool zero, float nearness, std::span<float> logits) {
-                   const domain::Ranked ranked =
-                       zero ? RankPriors(s.info.priors)
-                            : domain::Rank(s.calibration, nearness, logits);
-                   const double margin = ranked.probability - ranked.second_probability;
-                   out[i] = {.domain = ranked.first,
-                             .second = ranked.second,
-                             .probability = static_cast<float>(ranked.probability),
-                             .margin = static_cast<float>(std::max(0.0, margin)),
-                             .general = zero || ranked.probability < s.info.threshold};
-                 });
+  return ForEach(
+      s, queries, [&](std::size_t i, bool zero, float nearness, std::span<float> logits) {
+        const domain::Ranked ranked =
+            zero ? RankPriors(s.info.priors) : domain::Rank(s.calibration, nearness, logits);
+        const double margin = ranked.probability - ranked.second_probability;
+        out[i] = {.domain = ranked.first,
+                  .second = ranked.second,
+                  .probability = static_cast<float>(ranked.probability),
+                  .margin = static_cast<float>(std::max(0.0, margin)),
+                  .general = zero || ranked.probability < s.info.threshold};
+      });
 } catch (const std::bad_alloc&) {
   return Status(Code::kOutOfMemory, "not enough memory to detect domains");
 }
 
-Status DomainDetector::Probabilities(const EmbeddingsView& queries,
-                                     std::span<float> out) const try {
+Status DomainDetector::Probabilities(const EmbeddingsView& queries, std::span<float> out) const
+    try {
   const char* function = "DomainDetector::Probabilities";
   const State& s = *state_;
   const std::size_t domains = s.names.size();

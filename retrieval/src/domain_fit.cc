@@ -31,6 +31,7 @@ constexpr std::size_t kFolds = 5;
 constexpr std::size_t kCrossFittedRows = 30'000;
 constexpr std::size_t kMostCalibrationRows = 20'000;
 constexpr std::size_t kTopics = 10;  // a domain
+constexpr std::size_t kMaxPrototypes = 1024;
 constexpr std::size_t kReports = 100;
 
 struct Prepared {
@@ -47,7 +48,11 @@ struct Prepared {
 
 Status CheckOptions(const DomainDetectorOptions& options) {
   EQUIPOISE_CHECK_RANGE("DomainDetector::Fit", options.threshold, 0.0, 1.0);
-  EQUIPOISE_CHECK_RANGE("DomainDetector::Fit", options.prototypes, 0u, 1024u);
+  if (options.prototypes > kMaxPrototypes)
+    return Status(Code::kInvalidArgument,
+                  fmt::format("DomainDetector::Fit: prototypes = {} is out of range [0, {}]",
+                              options.prototypes, kMaxPrototypes),
+                  {.field = "prototypes"});
   EQUIPOISE_CHECK_RANGE("DomainDetector::Fit", options.held_out_share, 0.05, 0.5);
   return {};
 }
@@ -59,7 +64,7 @@ Result<Prepared> Prepare(const EmbeddingsView& rows, std::span<const std::string
   Prepared out;
   out.dim = rows.cols();
   out.rows.resize(n * out.dim);
-  std::vector<std::size_t> kept;  // rows that are not zero
+  std::vector<std::size_t> kept;                                           // rows that are not zero
   std::map<std::string_view, std::pair<std::size_t, std::size_t>> counts;  // rows, the first one
   for (std::size_t i = 0; i < n; ++i) {
     float* to = out.rows.data() + kept.size() * out.dim;
@@ -158,25 +163,24 @@ std::vector<std::vector<std::uint32_t>> ShuffledByDomain(const Prepared& rows, s
   std::vector<std::vector<std::uint32_t>> out(rows.names.size());
   for (std::size_t i = 0; i < rows.labels.size(); ++i)
     out[rows.labels[i]].push_back(static_cast<std::uint32_t>(i));
-  for (std::size_t c = 0; c < out.size(); ++c)
-    Random::Stream(seed, c).Shuffle(std::span(out[c]));
+  for (std::size_t c = 0; c < out.size(); ++c) Random::Stream(seed, c).Shuffle(std::span(out[c]));
   return out;
 }
 
 /// Some rows of every domain on either side.
 Split SplitRows(const Prepared& rows, double share, std::size_t most, std::uint64_t seed) {
-  const double kept = std::min(1.0, static_cast<double>(most) /
-                                        static_cast<double>(std::max<std::size_t>(
-                                            rows.labels.size(), 1)));
+  const double kept =
+      std::min(1.0, static_cast<double>(most) /
+                        static_cast<double>(std::max<std::size_t>(rows.labels.size(), 1)));
   Split out;
   for (auto& members : ShuffledByDomain(rows, seed)) {
     const auto part = [&](double of, std::size_t least, std::size_t largest) {
       return std::clamp(static_cast<std::size_t>(std::lround(of)), least, largest);
     };
-    const std::size_t n =
-        part(kept * static_cast<double>(members.size()), 2, members.size());
+    const std::size_t n = part(kept * static_cast<double>(members.size()), 2, members.size());
     const std::size_t held = part(share * static_cast<double>(n), 1, n - 1);
-    out.held_out.insert(out.held_out.end(), members.begin(), members.begin() + static_cast<std::ptrdiff_t>(held));
+    out.held_out.insert(out.held_out.end(), members.begin(),
+                        members.begin() + static_cast<std::ptrdiff_t>(held));
     out.train.insert(out.train.end(), members.begin() + static_cast<std::ptrdiff_t>(held),
                      members.begin() + static_cast<std::ptrdiff_t>(n));
   }
@@ -209,6 +213,28 @@ Result<std::vector<std::uint32_t>> Folds(const Prepared& rows, DomainSource sour
       fold[members[i]] = static_cast<std::uint32_t>((cluster[i] + c) % kFolds);
   }
   return fold;
+}
+
+/// RowWeights of each held-out row.
+std::vector<double> HeldWeights(const Prepared& rows, std::span<const std::uint32_t> held_out,
+                                const std::vector<double>& priors) {
+  const auto by_domain = RowWeights(rows, held_out, priors);
+  std::vector<double> out;
+  for (const std::uint32_t i : held_out) out.push_back(by_domain[rows.labels[i]]);
+  return out;
+}
+
+bool EveryDomainIn(const Prepared& rows, std::span<const std::uint32_t> use) {
+  std::vector<bool> seen(rows.names.size());
+  for (const std::uint32_t i : use) seen[rows.labels[i]] = true;
+  return std::find(seen.begin(), seen.end(), false) == seen.end();
+}
+
+/// The first trial within one standard error of the best.
+DomainTrial& FirstNearBest(std::vector<DomainTrial>* trials) {
+  return *std::find_if(trials->begin(), trials->end(), [](const DomainTrial& trial) {
+    return trial.below_best <= trial.standard_error;
+  });
 }
 
 /// Progress of one stage, in rows × passes weighted by what they cost.
@@ -286,26 +312,118 @@ std::vector<DomainTrial> Candidates(const DomainDetectorOptions& options) {
   return out;
 }
 
+/// Trains one candidate on a split and says which held-out rows it gets right.
+Status Try(const Prepared& rows, const std::vector<double>& priors, const Split& split,
+           const DomainDetectorOptions& options, Stage* stage, DomainTrial* trial,
+           std::vector<bool>* right) {
+  const SimilarityOptions similarity = domain::OnCpu(options.similarity);
+  const std::size_t domains = rows.names.size();
+  EQUIPOISE_ASSIGN_OR_RETURN(
+      const Prototypes model,
+      domain::Train(rows.data(), split.train, RowWeights(rows, split.train, priors),
+                    {.prototypes = trial->prototypes,
+                     .step = trial->step,
+                     .passes = kChoosingPasses,
+                     .seed = options.seed,
+                     .similarity = similarity,
+                     .ticker = stage->Of(trial->prototypes * domains)}));
+  std::vector<float> logits(split.held_out.size() * domains);
+  std::vector<float> nearness(split.held_out.size());
+  EQUIPOISE_RETURN_IF_ERROR(
+      Score(model, rows, split.held_out, similarity, logits.data(), nearness.data()));
+  const auto weights = RowWeights(rows, split.held_out, priors);
+  right->assign(split.held_out.size(), false);
+  double sum = 0;
+  for (std::size_t i = 0; i < right->size(); ++i) {
+    const float* row = logits.data() + i * domains;
+    const std::uint32_t label = rows.labels[split.held_out[i]];
+    (*right)[i] = static_cast<std::size_t>(std::max_element(row, row + domains) - row) == label;
+    sum += (*right)[i] ? weights[label] : 0;
+  }
+  trial->accuracy = static_cast<float>(sum / static_cast<double>(right->size()));
+  return {};
+}
+
+/// How far the trials are below the best of them, with standard errors over the same rows.
+void Compare(const std::vector<std::vector<bool>>& right, const std::vector<double>& row_weights,
+             std::vector<DomainTrial>* trials) {
+  const auto best = static_cast<std::size_t>(
+      std::max_element(trials->begin(), trials->end(),
+                       [](const auto& a, const auto& b) { return a.accuracy < b.accuracy; }) -
+      trials->begin());
+  const auto n = static_cast<double>(row_weights.size());
+  for (std::size_t t = 0; t < trials->size(); ++t) {
+    double sum = 0;
+    double squares = 0;
+    for (std::size_t i = 0; i < row_weights.size(); ++i) {
+      const double difference = row_weights[i] * (int{right[best][i]} - int{right[t][i]});
+      sum += difference;
+      squares += difference * difference;
+    }
+    const double mean = sum / n;
+    (*trials)[t].below_best = static_cast<float>(mean);
+    (*trials)[t].standard_error =
+        static_cast<float>(std::sqrt(std::max(0.0, squares / n - mean * mean) / n));
+  }
+}
+
+/// Where queries are of another kind than rows, how strongly to train is decided on topics that were
+/// left out whole: what a stronger training gains on single rows may be their style. Returns the
+/// step, and adds what was tried to `report`.
+Result<float> ChooseStep(const Prepared& rows, const std::vector<double>& priors,
+                         const DomainDetectorOptions& options, std::vector<DomainTrial>* report) {
+  EQUIPOISE_ASSIGN_OR_RETURN(
+      const std::vector<std::uint32_t> fold,
+      Folds(rows, options.source, options.seed + 1, domain::OnCpu(options.similarity)));
+  Split split = SplitRows(rows, options.held_out_share, kChoosingRows, options.seed);
+  Split by_topic;
+  for (const auto* part : {&split.train, &split.held_out})
+    for (const std::uint32_t i : *part)
+      (fold[i] == 0 ? by_topic.held_out : by_topic.train).push_back(i);
+  std::vector<DomainTrial> trials;
+  for (const float step : kSteps) {
+    if (options.method == DomainMethod::kLinear)
+      trials.push_back({.method = DomainMethod::kLinear, .step = step, .topics = 1});
+    else
+      trials.push_back({.method = DomainMethod::kPrototypes,
+                        .prototypes = kCounts[0],
+                        .step = step,
+                        .topics = 1});
+  }
+  // A domain without a row on either side says nothing about the step.
+  if (by_topic.held_out.empty() || !EveryDomainIn(rows, by_topic.train)) return kSteps[0];
+  double total = 0;
+  for (const DomainTrial& trial : trials)
+    total +=
+        Stage::Cost(by_topic.train.size() * kChoosingPasses, trial.prototypes * rows.names.size());
+  Stage stage(options.progress, "choosing", total);
+  std::vector<std::vector<bool>> right(trials.size());
+  for (std::size_t t = 0; t < trials.size(); ++t)
+    EQUIPOISE_RETURN_IF_ERROR(Try(rows, priors, by_topic, options, &stage, &trials[t], &right[t]));
+  Compare(right, HeldWeights(rows, by_topic.held_out, priors), &trials);
+  DomainTrial& chosen = FirstNearBest(&trials);
+  chosen.chosen = 1;
+  report->insert(report->end(), trials.begin(), trials.end());
+  return chosen.step;
+}
+
 /// Tries the candidates on held-out rows and marks one: the first, and so the simplest and most
 /// gently trained, that is within one standard error of the best.
 Status Choose(const Prepared& rows, const std::vector<double>& priors,
               const DomainDetectorOptions& options, std::vector<DomainTrial>* trials) {
-  const SimilarityOptions similarity = domain::OnCpu(options.similarity);
+  std::vector<DomainTrial> report;
+  if (options.source == DomainSource::kCollections && options.method != DomainMethod::kCentroid) {
+    EQUIPOISE_ASSIGN_OR_RETURN(const float step, ChooseStep(rows, priors, options, &report));
+    std::erase_if(*trials, [&](const DomainTrial& t) { return t.step > 0 && t.step != step; });
+  }
   const Split split = SplitRows(rows, options.held_out_share, kChoosingRows, options.seed);
-  const auto train_weights = RowWeights(rows, split.train, priors);
-  const auto held_weights = RowWeights(rows, split.held_out, priors);
-  const std::size_t domains = rows.names.size();
   double total = 0;
   for (const DomainTrial& trial : *trials)
     total += Stage::Cost(split.train.size() * (trial.step > 0 ? kChoosingPasses : 1),
-                         trial.prototypes * domains);
+                         trial.prototypes * rows.names.size());
   Stage stage(options.progress, "choosing", total);
-
   std::vector<DomainTrial> tried;
   std::vector<std::vector<bool>> right;
-  std::vector<float> logits(split.held_out.size() * domains);
-  std::vector<float> nearness(split.held_out.size());
-  const auto n = static_cast<double>(split.held_out.size());
   for (const DomainTrial& candidate : *trials) {
     // More prototypes only where more were better so far: each count costs four times the last.
     const std::size_t before = tried.size();
@@ -313,51 +431,14 @@ Status Choose(const Prepared& rows, const std::vector<double>& priors,
         tried[before - 1].step == candidate.step && tried[before - 1].prototypes == kCounts[1] &&
         tried[before - 1].accuracy <= tried[before - 2].accuracy)
       continue;
-    EQUIPOISE_ASSIGN_OR_RETURN(
-        const Prototypes model,
-        domain::Train(rows.data(), split.train, train_weights,
-                      {.prototypes = candidate.prototypes,
-                       .step = candidate.step,
-                       .passes = kChoosingPasses,
-                       .seed = options.seed,
-                       .similarity = similarity,
-                       .ticker = stage.Of(candidate.prototypes * domains)}));
-    EQUIPOISE_RETURN_IF_ERROR(
-        Score(model, rows, split.held_out, similarity, logits.data(), nearness.data()));
     tried.push_back(candidate);
-    std::vector<bool>& hits = right.emplace_back(split.held_out.size());
-    double sum = 0;
-    for (std::size_t i = 0; i < hits.size(); ++i) {
-      const float* row = logits.data() + i * domains;
-      const std::uint32_t label = rows.labels[split.held_out[i]];
-      hits[i] = static_cast<std::size_t>(std::max_element(row, row + domains) - row) == label;
-      sum += hits[i] ? held_weights[label] : 0;
-    }
-    tried.back().accuracy = static_cast<float>(sum / n);
+    EQUIPOISE_RETURN_IF_ERROR(
+        Try(rows, priors, split, options, &stage, &tried.back(), &right.emplace_back()));
   }
-
-  const auto best = static_cast<std::size_t>(
-      std::max_element(tried.begin(), tried.end(),
-                       [](const auto& a, const auto& b) { return a.accuracy < b.accuracy; }) -
-      tried.begin());
-  for (std::size_t t = 0; t < tried.size(); ++t) {
-    double sum = 0;
-    double squares = 0;
-    for (std::size_t i = 0; i < right[t].size(); ++i) {
-      const double w = held_weights[rows.labels[split.held_out[i]]];
-      const double difference = w * (int{right[best][i]} - int{right[t][i]});
-      sum += difference;
-      squares += difference * difference;
-    }
-    tried[t].below_best = static_cast<float>(sum / n);
-    tried[t].standard_error =
-        static_cast<float>(std::sqrt(std::max(0.0, squares / n - sum / n * (sum / n)) / n));
-  }
-  const auto chosen = std::find_if(tried.begin(), tried.end(), [](const DomainTrial& trial) {
-    return trial.below_best <= trial.standard_error;
-  });
-  chosen->chosen = 1;
-  *trials = std::move(tried);
+  Compare(right, HeldWeights(rows, split.held_out, priors), &tried);
+  FirstNearBest(&tried).chosen = 1;
+  report.insert(report.end(), tried.begin(), tried.end());
+  *trials = std::move(report);
   return {};
 }
 
@@ -398,20 +479,16 @@ Status Calibrate(const Prepared& rows, const std::vector<double>& priors,
                                     logits.data() + at * domains, nearness.data() + at));
   }
 
-  const auto by_domain = RowWeights(rows, held_all, priors);
+  const std::vector<double> weights = HeldWeights(rows, held_all, priors);
   std::vector<std::uint32_t> labels;
-  std::vector<double> weights;
-  for (const std::uint32_t i : held_all) {
-    labels.push_back(rows.labels[i]);
-    weights.push_back(by_domain[rows.labels[i]]);
-  }
+  for (const std::uint32_t i : held_all) labels.push_back(rows.labels[i]);
   calibration->sharpness = domain::FitSharpness(logits, labels, weights);
   std::vector<CalibrationRow> held;
   double right = 0;
   double total = 0;
   for (std::size_t i = 0; i < labels.size(); ++i) {
-    const domain::Ranked ranked = domain::Rank(
-        *calibration, nearness[i], std::span(logits).subspan(i * domains, domains));
+    const domain::Ranked ranked =
+        domain::Rank(*calibration, nearness[i], std::span(logits).subspan(i * domains, domains));
     held.push_back({.probability = ranked.uncorrected,
                     .nearness = double{nearness[i]},
                     .right = ranked.first == labels[i],
@@ -472,8 +549,9 @@ Result<DomainDetector> DomainDetector::Fit(const EmbeddingsView& rows,
     EQUIPOISE_RETURN_IF_ERROR(Choose(prepared, priors, options, &trials));
   else
     trials[0].chosen = 1;
-  const DomainTrial chosen = *std::find_if(trials.begin(), trials.end(),
-                                           [](const auto& trial) { return trial.chosen == 1; });
+  const DomainTrial chosen = *std::find_if(trials.begin(), trials.end(), [](const auto& trial) {
+    return trial.chosen == 1 && trial.topics == 0;
+  });
 
   TrainOptions train{.prototypes = chosen.prototypes,
                      .step = chosen.step,

@@ -6,7 +6,6 @@
 
 #include <equipoise/core/check.h>
 #include <equipoise/core/random.h>
-#include <equipoise/kernels/dot.h>
 #include <equipoise/kernels/rows.h>
 
 #include "domain_model.h"
@@ -14,7 +13,7 @@
 namespace equipoise::domain {
 namespace {
 
-constexpr std::size_t kRowsPerPrototype = 20;  // fewer would describe rows, not a domain
+constexpr std::size_t kRowsPerPrototype = 20;   // fewer would describe rows, not a domain
 constexpr std::size_t kSampledPerCenter = 256;  // as FAISS does: more rows hardly move a center
 constexpr int kClusterRounds = 8;
 constexpr std::size_t kBatch = 256;
@@ -154,10 +153,8 @@ Status FirstPrototypes(const LabelledRows& data, std::span<const std::uint32_t> 
 
 Status Products(const float* a, std::size_t m, const float* b, std::size_t n, std::size_t k,
                 const SimilarityOptions& similarity, float* out) {
-  static_cast<void>(similarity);
-  for (std::size_t i = 0; i < m; ++i)
-    for (std::size_t j = 0; j < n; ++j) out[i * n + j] = Dot(a + i * k, b + j * k, k);
-  return {};
+  return Similarity(MatrixView<float>(a, m, k), MatrixView<float>(b, n, k), Metric::kInnerProduct,
+                    std::span(out, m * n), similarity);
 }
 
 Status Cluster(const float* rows, std::size_t n, std::size_t dim, std::size_t k, std::uint64_t seed,
@@ -179,11 +176,12 @@ Status Cluster(const float* rows, std::size_t n, std::size_t dim, std::size_t k,
     for (std::size_t from = 0; from < n; from += kBatch) {
       const std::size_t count = std::min(kBatch, n - from);
       if (k > 1)
-        EQUIPOISE_RETURN_IF_ERROR(Products(rows + from * dim, count, centers->data(), k, dim,
-                                           similarity, scores.data()));
+        EQUIPOISE_RETURN_IF_ERROR(
+            Products(rows + from * dim, count, centers->data(), k, dim, similarity, scores.data()));
       for (std::size_t i = 0; i < count; ++i) {
         const float* row = scores.data() + i * k;
-        const auto best = k > 1 ? static_cast<std::size_t>(std::max_element(row, row + k) - row) : 0;
+        const auto best =
+            k > 1 ? static_cast<std::size_t>(std::max_element(row, row + k) - row) : 0;
         (*cluster)[from + i] = static_cast<std::uint32_t>(best);
         ++sizes[best];
         for (std::size_t x = 0; x < dim; ++x) sums[best * dim + x] += rows[(from + i) * dim + x];
@@ -228,8 +226,7 @@ Result<Prototypes> Train(const LabelledRows& data, std::span<const std::uint32_t
     const std::size_t at = t % per_pass;
     if (at == 0) random.Shuffle(std::span(order));
     CopyRows(data, std::span(order).subspan(at * batch, batch), &rows, &labels);
-    const double angle =
-        std::numbers::pi * static_cast<double>(t + 1) / static_cast<double>(steps);
+    const double angle = std::numbers::pi * static_cast<double>(t + 1) / static_cast<double>(steps);
     const auto step = static_cast<float>(options.step * 0.5 * (1 + std::cos(angle)));
     EQUIPOISE_RETURN_IF_ERROR(descent.Step(rows, labels, used, step, kMomentum));
     if (options.ticker && !options.ticker(batch)) return Status(Code::kCancelled, "stopped");

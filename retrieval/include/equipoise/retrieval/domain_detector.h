@@ -41,7 +41,7 @@ enum class DomainMethod : std::uint8_t {
 EQUIPOISE_API std::string_view DomainMethodName(DomainMethod method);
 
 /// What a query has in common with the rows of Fit: it decides what "held out" means for the
-/// calibration, and what is known about how often each domain is asked for.
+/// step and the calibration, and what is known about how often each domain is asked for.
 enum class DomainSource : std::uint8_t {
   /// Queries are like the rows: held out are single rows.
   kRows = 0,
@@ -107,6 +107,7 @@ struct DomainTrial {
   float accuracy = 0;            ///< under the priors: with uniform ones, the mean over domains
   float below_best = 0;          ///< how far below the best one
   float standard_error = 0;      ///< of that difference, over the same rows
+  std::uint32_t topics = 0;      ///< 1: whole topics were held out, to choose the step
   std::uint32_t chosen = 0;      ///< 1: this one
 };
 
@@ -120,10 +121,10 @@ struct DomainModelInfo {
   DomainSource source = DomainSource::kRows;
   bool int8 = false;
   double threshold = 0;
-  double temperature = 1;         ///< 1 / t
-  double held_out_accuracy = 0;   ///< on the rows that calibrated it, under the priors
-  std::uint64_t updates = 0;      ///< rows given to Update so far
-  std::vector<double> priors{};   ///< of the domains
+  double temperature = 1;        ///< 1 / t
+  double held_out_accuracy = 0;  ///< on the rows that calibrated it, under the priors
+  std::uint64_t updates = 0;     ///< rows given to Update so far
+  std::vector<double> priors{};  ///< of the domains
   std::vector<DomainTrial> trials{};
 };
 
