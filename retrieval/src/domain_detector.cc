@@ -6,6 +6,7 @@
 
 #include <equipoise/core/check.h>
 #include <equipoise/kernels/quantize.h>
+#include <equipoise/retrieval/query_domain.h>
 
 #include "domain_state.h"
 
@@ -31,18 +32,17 @@ Scratch& ThreadScratch() {
 
 namespace domain {
 
-Result<bool> UnitRow(const EmbeddingsView& rows, std::size_t i, std::size_t shown, float* out) {
+Result<bool> UnitRow(const EmbeddingsView& rows, std::size_t i, float* out) {
   const std::size_t dim = rows.cols();
   if (rows.is_f16())
     HalfToFloat(rows.f16.row(i), out, dim);
   else
     std::copy_n(rows.f32.row(i), dim, out);
-  const double norm = Normalize(out, dim);
+  const double norm = Norm(out, dim);
   if (!std::isfinite(norm))
-    return Status(
-        Code::kInvalidArgument,
-        fmt::format("row {} has a NaN or an infinity; leave it out or embed it again", shown),
-        {.row = static_cast<std::int64_t>(shown)});
+    return Status(Code::kInvalidArgument,
+                  fmt::format("row {} has a NaN or an infinity; leave it out or embed it again", i),
+                  {.row = static_cast<std::int64_t>(i)});
   return norm > 0;
 }
 
@@ -60,6 +60,18 @@ std::string_view DomainMethodName(DomainMethod method) {
       return "prototypes";
   }
   return "auto";
+}
+
+std::string_view DomainDeciderName(DomainDecider decider) {
+  switch (decider) {
+    case DomainDecider::kNone:
+      return "none";
+    case DomainDecider::kCaller:
+      return "caller";
+    case DomainDecider::kDetected:
+      return "detected";
+  }
+  return "none";
 }
 
 Status DomainDetector::State::Prepare() {
@@ -154,8 +166,8 @@ Status ForEach(const State& s, const EmbeddingsView& queries, const Use& use) {
     scratch.rows.resize(count * dim);
     scratch.zero.resize(count);
     for (std::size_t i = 0; i < count; ++i) {
-      EQUIPOISE_ASSIGN_OR_RETURN(const bool any, domain::UnitRow(queries, from + i, from + i,
-                                                                 scratch.rows.data() + i * dim));
+      EQUIPOISE_ASSIGN_OR_RETURN(const bool any,
+                                 domain::UnitRow(queries, from + i, scratch.rows.data() + i * dim));
       scratch.zero[i] = !any;
     }
     scratch.logits.resize(count * domains);

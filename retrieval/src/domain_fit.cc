@@ -68,7 +68,7 @@ Result<Prepared> Prepare(const EmbeddingsView& rows, std::span<const std::string
   std::map<std::string_view, std::pair<std::size_t, std::size_t>> counts;  // rows, the first one
   for (std::size_t i = 0; i < n; ++i) {
     float* to = out.rows.data() + kept.size() * out.dim;
-    EQUIPOISE_ASSIGN_OR_RETURN(const bool any, domain::UnitRow(rows, i, i, to));
+    EQUIPOISE_ASSIGN_OR_RETURN(const bool any, domain::UnitRow(rows, i, to));
     auto [at, added] = counts.try_emplace(labels[i], 0, i);
     if (!any) continue;
     ++at->second.first;

@@ -47,8 +47,8 @@ inline SimilarityOptions OnCpu(SimilarityOptions similarity) {
 
 /// Copies row i at unit length.
 /// Returns  false where it is a zero vector, which is copied as it is
-/// Errors   kInvalidArgument: a NaN or an infinity, row `shown` named
-Result<bool> UnitRow(const EmbeddingsView& rows, std::size_t i, std::size_t shown, float* out);
+/// Errors   kInvalidArgument: a NaN or an infinity, the row named
+Result<bool> UnitRow(const EmbeddingsView& rows, std::size_t i, float* out);
 
 /// Sizes and labels of Fit and Update.
 Status CheckLabelled(const char* function, const EmbeddingsView& rows,

@@ -283,17 +283,31 @@ std::vector<float> InverseNorms(const Prototypes& prototypes) {
 
 float DomainLogits(const Prototypes& prototypes, std::span<const float> inverse_norms,
                    float* products, float* logits) {
-  float nearness = -1;
-  for (std::size_t j = 0; j < prototypes.size(); ++j) {
-    nearness = std::max(nearness, products[j] * inverse_norms[j]);
-    products[j] += prototypes.offsets[j];
+  // Eight maxima side by side, so that the compiler can use vectors.
+  constexpr std::size_t kLanes = 8;
+  float lanes[kLanes];
+  std::fill(lanes, lanes + kLanes, -1.0f);
+  const std::size_t size = prototypes.size();
+  const float* norms = inverse_norms.data();
+  const float* offsets = prototypes.offsets.data();
+  std::size_t j = 0;
+  for (; j + kLanes <= size; j += kLanes)
+    for (std::size_t l = 0; l < kLanes; ++l) {
+      const float cosine = products[j + l] * norms[j + l];
+      lanes[l] = cosine > lanes[l] ? cosine : lanes[l];
+      products[j + l] += offsets[j + l];
+    }
+  for (; j < size; ++j) {
+    lanes[0] = std::max(lanes[0], products[j] * norms[j]);
+    products[j] += offsets[j];
   }
+  const float nearness = *std::max_element(lanes, lanes + kLanes);
   Softmax(products, prototypes.size(), 1);
   constexpr float kTiny = 1e-37f;
   for (std::size_t c = 0; c < prototypes.domains(); ++c) {
     float share = 0;
-    for (std::size_t j = prototypes.first[c]; j < prototypes.first[c + 1]; ++j)
-      share += products[j];
+    for (std::size_t k = prototypes.first[c]; k < prototypes.first[c + 1]; ++k)
+      share += products[k];
     logits[c] = std::log(std::max(share, kTiny));
   }
   return nearness;

@@ -76,7 +76,7 @@ Status DomainDetector::Update(const EmbeddingsView& queries,
   std::vector<std::string_view> used;  // labels of rows that are not zero
   for (std::size_t i = 0; i < queries.rows(); ++i) {
     EQUIPOISE_ASSIGN_OR_RETURN(const bool any,
-                               domain::UnitRow(queries, i, i, unit.data() + used.size() * dim));
+                               domain::UnitRow(queries, i, unit.data() + used.size() * dim));
     if (any) used.push_back(labels[i]);
   }
   if (used.empty()) return {};
