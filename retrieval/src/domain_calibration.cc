@@ -120,22 +120,28 @@ std::array<double, 4> Features(const Calibration& calibration, double probabilit
   return {std::log(p), -std::log1p(-p), 1, nearness - calibration.nearness};
 }
 
+std::vector<float> LogPriors(std::span<const double> priors) {
+  std::vector<float> out;
+  for (const double prior : priors) out.push_back(static_cast<float>(std::log(prior)));
+  return out;
+}
+
 double FitSharpness(std::span<const float> logits, std::span<const std::uint32_t> labels,
-                    std::span<const double> weights) {
+                    std::span<const double> weights, std::span<const float> log_priors) {
   const std::size_t n = labels.size();
-  const std::size_t domains = n > 0 ? logits.size() / n : 0;
+  const std::size_t domains = log_priors.size();
+  std::vector<double> z(domains);
   auto loss = [&](double log_t) {
     const double t = std::exp(log_t);
     double sum = 0;
     for (std::size_t i = 0; i < n; ++i) {
-      const float* row = logits.data() + i * domains;
-      const double top = *std::max_element(row, row + domains);
+      for (std::size_t c = 0; c < domains; ++c)
+        z[c] = log_priors[c] + t * (logits[i * domains + c] - log_priors[c]);
+      const double top = *std::max_element(z.begin(), z.end());
       double total = 0;
-      for (std::size_t c = 0; c < domains; ++c) {
-        const double z = t * (row[c] - top);
-        if (z > -40) total += std::exp(z);
-      }
-      sum += weights[i] * (std::log(total) - t * (row[labels[i]] - top));
+      for (const double x : z)
+        if (x - top > -40) total += std::exp(x - top);
+      sum += weights[i] * (std::log(total) + top - z[labels[i]]);
     }
     return sum;
   };
@@ -200,7 +206,11 @@ void UpdateCorrection(std::span<const CalibrationRow> rows, Calibration* calibra
 }
 
 Ranked Rank(const Calibration& calibration, float nearness, std::span<float> logits) {
-  Softmax(logits.data(), logits.size(), static_cast<float>(calibration.sharpness));
+  // Around the priors, so that a model that knows nothing says what they say.
+  const auto t = static_cast<float>(calibration.sharpness);
+  for (std::size_t c = 0; c < logits.size(); ++c)
+    logits[c] = calibration.log_priors[c] + t * (logits[c] - calibration.log_priors[c]);
+  Softmax(logits.data(), logits.size(), 1);
   Ranked out;
   float first = -1;
   float second = -1;

@@ -43,7 +43,10 @@ Result<bool> UnitRow(const EmbeddingsView& rows, std::size_t i, float* out) {
     return Status(Code::kInvalidArgument,
                   fmt::format("row {} has a NaN or an infinity; leave it out or embed it again", i),
                   {.row = static_cast<std::int64_t>(i)});
-  return norm > 0;
+  if (!(norm > 0)) return false;
+  const double scale = 1 / norm;  // no float is so small that this overflows
+  for (std::size_t x = 0; x < dim; ++x) out[x] = static_cast<float>(out[x] * scale);
+  return true;
 }
 
 }  // namespace domain
@@ -79,6 +82,7 @@ Status DomainDetector::State::Prepare() {
   info.prototypes = prototypes.size();
   info.temperature = 1 / calibration.sharpness;
   inverse_norms = domain::InverseNorms(prototypes);
+  calibration.log_priors = domain::LogPriors(info.priors);
   const std::size_t size = prototypes.size();
   if (!info.int8) {
     EQUIPOISE_ASSIGN_OR_RETURN(

@@ -161,7 +161,7 @@ Result<DomainDetector> DomainDetector::Load(const std::string& path,
   const bool fine = settings.dim >= 1 && settings.dim <= domain::kMaxDimensions &&
                     settings.method >= 1 && settings.method <= 3 && settings.source <= 1 &&
                     settings.int8 <= 1 && settings.threshold >= 0 && settings.threshold <= 1 &&
-                    settings.row_range > 0 && settings.row_range <= 1 &&
+                    settings.row_range > 0 && settings.row_range <= 1.001 &&
                     settings.held_out_accuracy >= 0 && settings.held_out_accuracy <= 1.001;
   if (!fine) return Damaged(path, "a setting is out of range");
 

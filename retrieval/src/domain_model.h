@@ -81,7 +81,8 @@ float DomainLogits(const Prototypes& prototypes, std::span<const float> inverse_
 
 /// A probability that is right as often as it says.
 struct Calibration {
-  double sharpness = 1;  // t: ln shares are multiplied by it
+  double sharpness = 1;           // t: how much a share beyond the prior counts
+  std::vector<float> log_priors;  // [domains]
   // The corrected probability is the logistic function of theta · Features.
   std::array<double, 4> theta{1, 1, 0, 0};
   std::array<double, 16> precision{};  // of theta, for Update
@@ -100,9 +101,11 @@ struct CalibrationRow {
 std::array<double, 4> Features(const Calibration& calibration, double probability, double nearness);
 
 /// The t in [1/32, 32] with the least Σ weight · −ln p of the right domain.
-/// Shapes   logits [n, domains]; labels, weights [n]
+/// Shapes   logits [n, domains]; labels, weights [n]; log_priors [domains]
 double FitSharpness(std::span<const float> logits, std::span<const std::uint32_t> labels,
-                    std::span<const double> weights);
+                    std::span<const double> weights, std::span<const float> log_priors);
+
+std::vector<float> LogPriors(std::span<const double> priors);
 
 /// Fits theta to the rows, and keeps how sure of it they make us.
 void FitCorrection(std::span<const CalibrationRow> rows, Calibration* calibration);

@@ -206,6 +206,12 @@ Result<Prototypes> Train(const LabelledRows& data, std::span<const std::uint32_t
   EQUIPOISE_RETURN_IF_ERROR(FirstPrototypes(data, use, options, &out));
   const std::size_t n = use.size();
   if (options.step <= 0) {
+    // Nothing is trained that would know the priors.
+    std::vector<double> counts(data.domains);
+    for (const std::uint32_t i : use) counts[data.labels[i]] += 1;
+    for (std::size_t c = 0; c < data.domains; ++c)
+      out.offsets[c] =
+          static_cast<float>(std::log(weights[c] * counts[c] / static_cast<double>(n)));
     if (options.ticker && !options.ticker(n)) return Status(Code::kCancelled, "stopped");
     return out;
   }

@@ -5,11 +5,12 @@
 ///   fitted->Detect(queries, guesses);
 ///   if (!guesses[0].general) Use(fitted->domains()[guesses[0].domain], guesses[0].probability);
 ///
-/// Each domain has one prototype or several: a vector w and an offset b. A query x of unit length
-/// belongs to domain c with probability (Σ over c's prototypes of exp(w·x + b))^t, normalized over
-/// all domains; the probability of the first domain is then corrected on held-out rows. A centroid
-/// and a linear layer are the case of one prototype, so that every method costs one matrix product.
-/// How many prototypes, and how strongly they are trained, is chosen on held-out rows.
+/// Each domain has one prototype or several: a vector w and an offset b. The share of domain c in a
+/// query x of unit length is Σ over c's prototypes of exp(w·x + b), normalized over all domains; its
+/// probability is prior · (share / prior)^t, normalized; and that of the first domain is then
+/// corrected on held-out rows. A centroid and a linear layer are the case of one prototype, so that
+/// every method costs one matrix product. How many prototypes, and how strongly they are trained, is
+/// chosen on held-out rows.
 #pragma once
 
 #include <cstddef>
