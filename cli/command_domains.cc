@@ -29,6 +29,7 @@ struct DomainsArguments {
   std::string source = "auto";
   DomainDetectorOptions options;
   std::size_t batch = 32;
+  std::size_t rounds = 1;
   bool confusion = false;
   bool json = false;
 };
@@ -158,7 +159,9 @@ int RunDetect(const DomainsArguments& a) {
     return Fail(Status(Code::kInvalidArgument, "has no row to detect", {.file = path}), a.json);
   std::vector<DomainGuess> guesses(rows.rows());
   std::vector<double> times;
-  for (std::size_t from = 0; from < rows.rows(); from += a.batch) {
+  const std::size_t batches = (rows.rows() + a.batch - 1) / a.batch;
+  for (std::size_t i = 0; i < batches * a.rounds; ++i) {
+    const std::size_t from = i % batches * a.batch;
     const std::size_t n = std::min(a.batch, rows.rows() - from);
     EmbeddingsView batch;
     if (rows.is_f16())
@@ -426,6 +429,9 @@ Action AddDetect(CLI::App* app) {
       ->expected(1)
       ->required();
   app->add_option("--batch", a->batch, "Queries detected at once")
+      ->check(WholeNumber(1, 1'000'000))
+      ->capture_default_str();
+  app->add_option("--rounds", a->rounds, "Detect them all this often, to measure the time")
       ->check(WholeNumber(1, 1'000'000))
       ->capture_default_str();
   AddThreads(app, a.get());
