@@ -51,6 +51,7 @@ class Report:
     rows: list = dataclasses.field(default_factory=list)
     claims: list = dataclasses.field(default_factory=list)
     tables: list = dataclasses.field(default_factory=list)  # (title, header, rows of text)
+    details: set = dataclasses.field(default_factory=set)  # titles of tables too long for a README
     machine: dict = dataclasses.field(default_factory=lambda: machine())
 
     def row(self, row_id, quality=None, ratios=None, **measured):
@@ -63,8 +64,10 @@ class Report:
             {"id": claim_id, "text": text, "value": value, "unit": unit, "target": target, "ok": ok}
         )
 
-    def table(self, title, header, rows):
+    def table(self, title, header, rows, detail=False):
         self.tables.append((title, header, rows))
+        if detail:
+            self.details.add(title)
 
     def as_object(self, fallen=()):
         return {
@@ -177,6 +180,8 @@ def write_tables(path, name, result):
     m = result.machine
     block = f"<!-- bench {name} -->\n"
     for title, header, rows in result.tables:
+        if title in result.details:
+            continue
         block += f"{title}\n\n{markdown(header, rows)}\n\n"
     block += (
         f"From `./dev bench {name}` on {m['processor']} ({m['instruction_set']}), {m['compiler']}, "

@@ -1,9 +1,12 @@
-// equipoise inspect: what an index holds, and whether its files are whole.
+// equipoise inspect: what an index holds, and whether its files are whole; or what the machine has.
+#include <optional>
+
 #include <fmt/format.h>
 
 #include <equipoise/engine/engine.h>
 
 #include "commands.h"
+#include "hardware_report.h"
 #include "options.h"
 #include "output.h"
 #include "terminal.h"
@@ -14,6 +17,8 @@ namespace {
 struct InspectArguments {
   std::string folder;
   bool verify = false;
+  bool hardware = false;
+  double watch = 0;
   bool json = false;
 };
 
@@ -78,6 +83,12 @@ int PrintInfo(const CollectionInfo& info, const Columns& columns, const InspectA
 }
 
 int RunInspect(const InspectArguments& a) {
+  if (a.hardware || a.watch > 0)
+    return ReportHardware(a.watch > 0 ? std::optional(a.watch) : std::nullopt, a.json);
+  if (a.folder.empty())
+    return FailUsage(Status(Code::kInvalidArgument,
+                            "name an index, or give --hardware; see equipoise inspect --help"),
+                     a.json);
   auto engine = Engine::Open(a.folder);
   if (!engine) return Fail(engine.error(), a.json);
   if (a.verify)
@@ -89,9 +100,23 @@ int RunInspect(const InspectArguments& a) {
 
 Action AddInspectCommand(CLI::App* app) {
   auto a = std::make_shared<InspectArguments>();
-  app->footer("Example: equipoise inspect my-index --verify");
-  app->add_option("index", a->folder, "Folder of the index")->check(Named())->required();
-  app->add_flag("--verify", a->verify, "Read every byte and compare all checksums");
+  app->footer(
+      "Examples:\n"
+      "  equipoise inspect my-index --verify\n"
+      "  equipoise inspect --hardware             what this machine computes with, and why\n"
+      "  equipoise inspect --hardware --watch 1   and what its GPUs do, every second\n\n"
+      "EQUIPOISE_SIMD=scalar|avx2|avx512|avx512_vnni|neon makes any command use that instruction "
+      "set.");
+  CLI::Option* index = app->add_option("index", a->folder, "Folder of the index")->check(Named());
+  CLI::Option* hardware = app->add_flag("--hardware", a->hardware,
+                                        "Show instruction sets, cores and GPUs, and what is used");
+  app->add_option("--watch", a->watch,
+                  "With --hardware: follow the GPUs, a line every so many seconds")
+      ->check(InRange(0.1, 3600))
+      ->needs(hardware);
+  index->excludes(hardware);
+  app->add_flag("--verify", a->verify, "Read every byte and compare all checksums")
+      ->excludes(hardware);
   app->add_flag("--json", a->json, "One JSON object on stdout");
   return [a] { return RunInspect(*a); };
 }

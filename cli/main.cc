@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include <equipoise/core/version.h>
+#include <equipoise/kernels/hardware.h>
 
 #include "commands.h"
 #include "options.h"
@@ -30,6 +31,11 @@ A first session:
 Every command has --help and --json (one object on stdout).
 Exit codes: 0 done, 1 failed or a gate failed, 2 usage, 130 interrupted.)";
 
+bool WantsJson(int argc, char** argv) {
+  return std::any_of(argv, argv + argc,
+                     [](const char* word) { return std::string_view(word) == "--json"; });
+}
+
 /// What the parser found wrong, said as every other error is; with --json as an object too.
 int RefuseUsage(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
   std::string help = "equipoise --help";
@@ -46,10 +52,8 @@ int RefuseUsage(const CLI::App& app, const CLI::ParseError& error, int argc, cha
   // The parser only misses a command where an unknown one was given.
   if (argc > 1 && argv[1][0] != '-' && !known)
     message = fmt::format("there is no command \"{}\"", argv[1]);
-  const bool json = std::any_of(
-      argv, argv + argc, [](const char* word) { return std::string_view(word) == "--json"; });
   const int code = equipoise::cli::FailUsage(
-      equipoise::Status(equipoise::Code::kInvalidArgument, message), json);
+      equipoise::Status(equipoise::Code::kInvalidArgument, message), WantsJson(argc, argv));
   equipoise::cli::Say(fmt::format("`{}` shows what there is.", help));
   return code;
 }
@@ -70,9 +74,13 @@ int Run(int argc, char** argv) {
   add("search", "Ask an index", equipoise::cli::AddSearchCommand);
   add("eval", "Measure an index, or rankings made elsewhere, against judgments",
       equipoise::cli::AddEvalCommand);
+<<<<<<< HEAD
   add("domains", "Tell from its embedding which domain a query belongs to",
       equipoise::cli::AddDomainsCommand);
   add("inspect", "Show what an index holds, and check its files",
+=======
+  add("inspect", "Show what an index holds and check its files, or what the machine has",
+>>>>>>> kernels4
       equipoise::cli::AddInspectCommand);
 
   try {
@@ -84,6 +92,8 @@ int Run(int argc, char** argv) {
     app.exit(error, text, text);
     return equipoise::cli::PrintText(text.str());
   }
+  if (const auto level = equipoise::DefaultSimdLevel(); !level.ok())
+    return equipoise::cli::FailUsage(level.error(), WantsJson(argc, argv));
   for (const auto& [command, action] : commands)
     if (command->parsed()) return action();
   return equipoise::cli::kUsage;

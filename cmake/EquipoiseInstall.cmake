@@ -1,8 +1,8 @@
 # What `cmake --install` puts where: the library, the public headers, the program, and the two files
 # by which others find them, lib/cmake/equipoise (CMake) and lib/pkgconfig/equipoise.pc.
 #
-# Components: headers, program, and static or shared, whichever BUILD_SHARED_LIBS asks for; the
-# install tests ask for the other one by name. Both fit into one prefix.
+# Components: headers, program, cuda (the plug-in, where it is built), and static or shared, whichever
+# BUILD_SHARED_LIBS asks for; the install tests ask for the other one by name. Both fit into one prefix.
 include(CMakePackageConfigHelpers)
 set(_package ${CMAKE_INSTALL_LIBDIR}/cmake/equipoise)
 set(_pkgconfig ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
@@ -79,6 +79,10 @@ install(FILES ${_generated}/equipoiseConfig.cmake ${_generated}/equipoiseConfigV
 
 if(TARGET equipoise_cli)
   install(TARGETS equipoise_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT program)
+endif()
+# The plug-in for GPUs, beside the library that opens it.
+if(TARGET equipoise_cuda)
+  install(TARGETS equipoise_cuda LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT cuda)
 endif()
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE ${PROJECT_SOURCE_DIR}/THIRD_PARTY.md
         DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT headers)

@@ -1,7 +1,5 @@
 #include <algorithm>
 
-#include <fmt/format.h>
-
 #include <equipoise/core/status.h>
 
 namespace equipoise {
@@ -107,13 +105,15 @@ std::string Status::ToString() const {
   const Where& at = where();
   std::string out;
   if (!at.file.empty()) out += at.file;
-  if (at.line > 0) out += fmt::format("{}{}", out.empty() ? "line " : ":", at.line);
+  if (at.line > 0) out += (out.empty() ? "line " : ":") + std::to_string(at.line);
   if (!out.empty()) out += ": ";
-  out += fmt::format("{}: {}", CodeName(code()), message());
+  out += CodeName(code());
+  out += ": ";
+  out += message();
   std::string rest;
-  if (at.row >= 0) rest = fmt::format("row {}", at.row);
-  if (!at.field.empty()) rest += fmt::format("{}field {}", rest.empty() ? "" : ", ", at.field);
-  if (!rest.empty()) out += fmt::format(" ({})", rest);
+  if (at.row >= 0) rest = "row " + std::to_string(at.row);
+  if (!at.field.empty()) rest += (rest.empty() ? "field " : ", field ") + at.field;
+  if (!rest.empty()) out += " (" + rest + ")";
   return out;
 }
 

@@ -4,6 +4,7 @@
 #include <equipoise/core/check.h>
 #include <equipoise/core/matrix_file.h>
 #include <equipoise/engine/engine.h>
+#include <equipoise/kernels/hardware.h>
 #include <equipoise/retrieval/corpus_reader.h>
 
 namespace equipoise {
@@ -37,6 +38,7 @@ Status AddCorpus(CorpusReader* reader, const ProgressCallback& progress,
 
 Status Engine::Build(const std::string& folder, std::span<const Document> documents,
                      EmbeddingsView embeddings, const CollectionOptions& options) try {
+  EQUIPOISE_RETURN_IF_ERROR(DefaultSimdLevel().error());
   EQUIPOISE_ASSIGN_OR_RETURN(CollectionBuilder builder, CollectionBuilder::Begin(folder, options));
   for (const Document& document : documents) EQUIPOISE_RETURN_IF_ERROR(builder.Add(document));
   return builder.Finish(embeddings);
@@ -46,6 +48,7 @@ Status Engine::Build(const std::string& folder, std::span<const Document> docume
 
 Result<IndexReport> Engine::BuildFromFiles(const std::string& folder, const IndexSources& sources,
                                            const CollectionOptions& options) try {
+  EQUIPOISE_RETURN_IF_ERROR(DefaultSimdLevel().error());
   const auto start = std::chrono::steady_clock::now();
   // The embeddings first: a wrong file should not cost the time of reading the corpus.
   MatrixFile embeddings;
@@ -68,6 +71,7 @@ Result<IndexReport> Engine::BuildFromFiles(const std::string& folder, const Inde
 }
 
 Result<Engine> Engine::Open(const std::string& folder) {
+  EQUIPOISE_RETURN_IF_ERROR(DefaultSimdLevel().error());
   EQUIPOISE_ASSIGN_OR_RETURN(Collection collection, Collection::Open(folder));
   return Engine(std::move(collection));
 }

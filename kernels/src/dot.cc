@@ -5,8 +5,10 @@
 namespace equipoise {
 namespace {
 
-// A struct of 16 bits may be read as its bits: it is standard layout and holds nothing else.
-const std::uint16_t* Bits(const Float16* row) { return &row->bits; }
+// A struct of 16 bits starts with its bits; the pointer may be null where there are none.
+const std::uint16_t* Bits(const Float16* row) {
+  return reinterpret_cast<const std::uint16_t*>(row);
+}
 
 }  // namespace
 

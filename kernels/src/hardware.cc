@@ -1,6 +1,5 @@
 #include <fstream>
 #include <string>
-#include <utility>
 
 #include <equipoise/core/parallel.h>
 #include <equipoise/kernels/hardware.h>
@@ -22,39 +21,18 @@ std::string ProcessorName() {
   return {};
 }
 
-std::vector<std::string> Instructions() {
-  std::vector<std::string> out;
-#if defined(__x86_64__) || defined(__i386__)
-  const std::pair<const char*, bool> found[] = {
-      {"avx2", __builtin_cpu_supports("avx2") != 0},
-      {"fma", __builtin_cpu_supports("fma") != 0},
-      {"f16c", __builtin_cpu_supports("f16c") != 0},
-      {"avx512f", __builtin_cpu_supports("avx512f") != 0},
-      {"avx512bw", __builtin_cpu_supports("avx512bw") != 0},
-      {"avx512dq", __builtin_cpu_supports("avx512dq") != 0},
-      {"avx512vl", __builtin_cpu_supports("avx512vl") != 0},
-      {"avx512_vnni", __builtin_cpu_supports("avx512vnni") != 0},
-      {"avx512_bf16", __builtin_cpu_supports("avx512bf16") != 0},
-  };
-  for (const auto& [name, present] : found)
-    if (present) out.emplace_back(name);
-#elif defined(__aarch64__)
-  out.emplace_back("neon");
-#endif
-  return out;
-}
-
 }  // namespace
 
 HardwareInfo InspectHardware() {
   HardwareInfo info;
   info.processor = ProcessorName();
   info.threads = AvailableThreads();
-  info.instructions = Instructions();
+  info.instructions = ProcessorInstructions();
   info.levels = AvailableSimdLevels();
   info.level = DefaultKernels().level;
   info.level_reason = SimdLevelReason();
   info.gpus = GpuDevices(&info.gpu_driver);
+  info.gpu_usable = FindGpu().usable;
   info.gpu_reason = FindGpu().reason;
   return info;
 }

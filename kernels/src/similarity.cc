@@ -9,6 +9,7 @@
 
 #include "cpu/cpu_items.h"
 #include "cpu/dispatch.h"
+#include "cpu/finite_rows.h"
 #include "gpu/gpu.h"
 
 namespace equipoise {
@@ -92,7 +93,7 @@ class FittedQueries {
                         std::string(ElementTypeName(items.type)) +
                         ": queries must be float32 or of the items' type",
                     "queries");
-    if (Status status = CheckFiniteRows(queries, "queries", 0); !status.ok()) return status;
+    if (Status status = CheckFiniteRows(queries, "queries"); !status.ok()) return status;
     view_ = queries;
     if (items.type != ElementType::kInt8) return {};
     if (queries.type == ElementType::kInt8) {

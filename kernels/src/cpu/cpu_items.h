@@ -2,17 +2,15 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <span>
-#include <vector>
 
 #include <equipoise/core/status.h>
 #include <equipoise/kernels/metric.h>
 #include <equipoise/kernels/topk.h>
 #include <equipoise/kernels/vectors.h>
 
-#include "cpu/aligned_buffer.h"
 #include "cpu/kernel_table.h"
+#include "cpu/panels.h"
 
 namespace equipoise {
 
@@ -33,22 +31,11 @@ class CpuItems {
   /// As ItemSet::TopK. Throws std::bad_alloc.
   Status TopK(const VectorsView& queries, std::size_t k, int threads, std::span<Scored> out) const;
 
-  const VectorsView& view() const { return items_; }
-
  private:
-  friend class PanelReader;
-  const KernelTable* kernels_ = nullptr;
-  Metric metric_ = Metric::kCosine;
-  VectorsView items_;  ///< packed: sizes and type, data null
-  bool packed_ = false;
-  AlignedBuffer<std::byte> panels_;
-  // [n rounded up to whole panels], of packed items: 1 / |x|, or |x|².
-  AlignedBuffer<float> floats_;
-  AlignedBuffer<std::int32_t> integers_;
-};
+  template <typename Run>
+  Status InParts(const VectorsView& queries, std::size_t at_once, const Run& run) const;
 
-/// Refuses a NaN or an infinity in rows of floats.
-/// Errors   kInvalidArgument: "NAME: ..." with the row, plus `first_row`
-Status CheckFiniteRows(const VectorsView& rows, const char* name, std::size_t first_row);
+  ItemPanels set_;
+};
 
 }  // namespace equipoise

@@ -1,8 +1,13 @@
 // Which instruction sets this processor has, and which one is used.
 #include "cpu/dispatch.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <string>
+
+#if defined(__x86_64__) || defined(__i386__)
+#include <cpuid.h>
+#endif
 
 #include <equipoise/kernels/hardware.h>
 
@@ -11,34 +16,50 @@
 namespace equipoise {
 namespace {
 
-#if defined(__x86_64__) || defined(__i386__)
+struct Feature {
+  const char* name;
+  bool present;
+};
+
 // The compiler's own check: CPUID, and that the operating system saves the registers.
-bool HasAvx2() {
-  return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 &&
-         __builtin_cpu_supports("f16c") != 0;
-}
-bool HasAvx512() {
-  return HasAvx2() && __builtin_cpu_supports("avx512f") != 0 &&
-         __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512dq") != 0 &&
-         __builtin_cpu_supports("avx512vl") != 0;
-}
-bool HasVnni() { return HasAvx512() && __builtin_cpu_supports("avx512vnni") != 0; }
+std::vector<Feature> FindFeatures() {
+#if defined(__x86_64__) || defined(__i386__)
+  // clang 14 does not know F16C by name.
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  const bool f16c = __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
+  return {{"avx2", __builtin_cpu_supports("avx2") != 0},
+          {"fma", __builtin_cpu_supports("fma") != 0},
+          {"f16c", f16c && __builtin_cpu_supports("avx") != 0},
+          {"avx512f", __builtin_cpu_supports("avx512f") != 0},
+          {"avx512bw", __builtin_cpu_supports("avx512bw") != 0},
+          {"avx512dq", __builtin_cpu_supports("avx512dq") != 0},
+          {"avx512vl", __builtin_cpu_supports("avx512vl") != 0},
+          {"avx512_vnni", __builtin_cpu_supports("avx512vnni") != 0}};
+#elif defined(__aarch64__)
+  return {{"neon", true}};
 #else
-bool HasAvx2() { return false; }
-bool HasAvx512() { return false; }
-bool HasVnni() { return false; }
+  return {};
 #endif
+}
+
+// Whether the processor has all of a level's features: the first `count` of FindFeatures().
+bool HasFirst(std::size_t count) {
+  static const std::vector<Feature> features = FindFeatures();
+  return features.size() >= count &&
+         std::all_of(features.begin(), features.begin() + static_cast<std::ptrdiff_t>(count),
+                     [](const Feature& feature) { return feature.present; });
+}
 
 const KernelTable* TableOf(SimdLevel level) {
   switch (level) {
     case SimdLevel::kScalar:
       return ScalarKernels();
     case SimdLevel::kAvx2:
-      return HasAvx2() ? Avx2Kernels() : nullptr;
+      return HasFirst(3) ? Avx2Kernels() : nullptr;
     case SimdLevel::kAvx512:
-      return HasAvx512() ? Avx512Kernels() : nullptr;
+      return HasFirst(7) ? Avx512Kernels() : nullptr;
     case SimdLevel::kAvx512Vnni:
-      return HasVnni() ? Avx512VnniKernels() : nullptr;
+      return HasFirst(8) ? Avx512VnniKernels() : nullptr;
     case SimdLevel::kNeon:
       return NeonKernels();
     case SimdLevel::kAuto:
@@ -114,6 +135,13 @@ std::vector<SimdLevel> AvailableSimdLevels() {
   std::vector<SimdLevel> out;
   for (const SimdLevel level : kSimdLevels)
     if (TableOf(level) != nullptr) out.push_back(level);
+  return out;
+}
+
+std::vector<std::string> ProcessorInstructions() {
+  std::vector<std::string> out;
+  for (const Feature& feature : FindFeatures())
+    if (feature.present) out.emplace_back(feature.name);
   return out;
 }
 

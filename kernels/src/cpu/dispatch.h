@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include <equipoise/core/status.h>
 #include <equipoise/kernels/hardware.h>
@@ -20,6 +21,9 @@ Result<const KernelTable*> FindKernels(SimdLevel level);
 
 /// What functions without a choice use: the default level, the best one where EQUIPOISE_SIMD is wrong.
 const KernelTable& DefaultKernels();
+
+/// The instruction sets that matter here and that the processor has.
+std::vector<std::string> ProcessorInstructions();
 
 /// Why the default level is what it is.
 const std::string& SimdLevelReason();

@@ -190,12 +190,17 @@ void RowsOfCodes(const std::uint8_t* rows, std::size_t stride, std::size_t n,
 
 // --- panels -----------------------------------------------------------------------------------------
 
+// One or two queries take a whole panel at a time, so that memory is read in order.
+constexpr std::size_t TileRegs(std::size_t m, std::size_t width, std::size_t usual) {
+  return m <= 2 && m * (kPanel / width) <= 8 ? kPanel / width : usual;
+}
+
 // M queries × 32 items, kTileRegs registers of items at a time; sums stay in registers for up to
 // kLongestChain steps. Few queries have too few sums to hide the latency of an addition: then each sum
 // is kept in several parts.
 template <typename Element, std::size_t M>
 void TileOf(const typename Element::Type* panel, const float* queries, std::size_t d, float* out) {
-  constexpr std::size_t w = V::kWidth, kRegs = V::kTileRegs;
+  constexpr std::size_t w = V::kWidth, kRegs = TileRegs(M, w, V::kTileRegs);
   constexpr std::size_t kParts = M * kRegs >= 8 ? 1 : M * kRegs >= 4 ? 2 : 4;
   for (std::size_t part = 0; part < kPanel; part += kRegs * w) {
     for (std::size_t begin = 0; begin < d; begin += kLongestChain) {
@@ -248,7 +253,7 @@ void TileOf(const typename Element::Type* panel, const float* queries, std::size
 template <std::size_t M>
 void TileOfCodes(const std::uint8_t* panel, const std::int32_t* queries, const std::int32_t* start,
                  std::size_t groups, std::int32_t* out) {
-  constexpr std::size_t w = C::kItems, kRegs = C::kTileRegs;
+  constexpr std::size_t w = C::kItems, kRegs = TileRegs(M, w, C::kTileRegs);
   constexpr std::size_t kParts = M * kRegs >= 8 ? 1 : M * kRegs >= 4 ? 2 : 4;
   for (std::size_t part = 0; part < kPanel; part += kRegs * w) {
     C::Acc sums[kParts][M][kRegs];

@@ -16,17 +16,21 @@
 
 namespace equipoise {
 
+/// Largest k of GpuItems::TopK.
+inline constexpr std::size_t kMaxGpuK = 2048;
+
 /// Vectors that stay on the device.
-/// Threads  const; safe from many threads, each with its own stream
-/// Errors   of both calls: kInvalidArgument: a NaN or an infinity in a query (row named); kDevice;
-///          kOutOfMemory. The caller has checked sizes and types, and answers with the CPU after
-///          kDevice and kOutOfMemory
+/// Threads  const; safe from many threads, each with its own stream; at most eight at once, the next
+///          one waits
+/// Errors   of both calls: kDevice; kOutOfMemory. The caller has checked sizes, types and values (no
+///          NaN, no infinity), and answers with the CPU after these and kUnsupported
 class GpuItems {
  public:
   virtual ~GpuItems() = default;
   /// As ItemSet::Similarity; queries are float32 or of the items' type, codes with codes.
   virtual Status Similarity(VectorsView queries, std::span<float> out) const = 0;
-  /// As ItemSet::TopK.
+  /// As ItemSet::TopK. Errors   also kUnsupported: k > kMaxGpuK
+  /// Note     a score that overflows float32 to NaN counts as −infinity
   virtual Status TopK(VectorsView queries, std::size_t k, std::span<Scored> out) const = 0;
 };
 
@@ -36,11 +40,14 @@ struct Gpu {
   std::string reason;  ///< one sentence, for inspect --hardware
 };
 
-/// Loads the plug-in at the first call.
+/// Loads the plug-in at the first call: the file that EQUIPOISE_CUDA_PLUGIN names, or else
+/// libequipoise_cuda.so beside the library or the program, in the library folder of their
+/// installation, or where the system looks. Not even tried where there is no driver.
 /// Threads  safe from many threads
 const Gpu& FindGpu();
 
 /// The devices and their driver, from NVML where it is there; empty without.
+/// Threads  safe from many threads
 std::vector<GpuInfo> GpuDevices(std::string* driver);
 
 /// Copies items to the device; the view is not kept.

@@ -6,8 +6,8 @@
 
 #include <gtest/gtest.h>
 
-#include <equipoise/kernels/quantize.h>
 #include <equipoise/kernels/dot.h>
+#include <equipoise/kernels/quantize.h>
 #include <equipoise/kernels/rows.h>
 
 namespace equipoise {

@@ -46,7 +46,8 @@ class EQUIPOISE_API Engine {
  public:
   /// Builds an index in `folder`, replacing the one that is there by one rename at the end.
   /// Shapes   embeddings [documents.size(), d], or empty: a lexical collection
-  /// Errors   as CollectionBuilder; on any error the folder is as it was
+  /// Errors   as CollectionBuilder, and DefaultSimdLevel (kernels/hardware.h); on any error the folder
+  ///          is as it was
   static Status Build(const std::string& folder, std::span<const Document> documents,
                       EmbeddingsView embeddings = {}, const CollectionOptions& options = {});
 
@@ -57,7 +58,7 @@ class EQUIPOISE_API Engine {
                                             const CollectionOptions& options = {});
 
   /// Opens an index by memory-mapping it.
-  /// Errors   as Collection::Open
+  /// Errors   as Collection::Open, and DefaultSimdLevel (kernels/hardware.h)
   static Result<Engine> Open(const std::string& folder);
 
   /// From now on detects the domain of a query whose request names none and has an embedding.

@@ -53,7 +53,8 @@ struct HardwareInfo {
   std::vector<SimdLevel> levels;          ///< AvailableSimdLevels()
   SimdLevel level = SimdLevel::kScalar;   ///< in use
   std::string level_reason;               ///< why that one
-  std::vector<GpuInfo> gpus;              ///< empty where none can be used
+  bool gpu_usable = false;
+  std::vector<GpuInfo> gpus;              ///< that the driver names, usable or not
   std::string gpu_driver;                 ///< version; empty where there is none
   std::string gpu_reason;                 ///< why a GPU is used or is not, one sentence
 };

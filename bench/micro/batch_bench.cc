@@ -1,6 +1,6 @@
 // Batches of queries against sets of vectors, beside the BLAS that a program would call instead, in
 // one run and one thread. Prints one JSON object a line: {"case", "dim", "seconds": {name: median of
-// rounds}, ...}; bench/kernels/kernels_report.py makes tables and claims of them.
+// rounds}, ...}; bench/micro/kernels_report.py makes tables and claims of them.
 //
 //   equipoise_batch_bench [--quick] [--case NAME]
 #include <algorithm>
@@ -57,8 +57,8 @@ Json Race(const Settings& settings, const std::vector<Contestant>& contestants) 
     const double start = Now();
     contestant.run();
     const double once = std::max(Now() - start, 1e-9);
-    calls.push_back(std::max<std::size_t>(
-        1, static_cast<std::size_t>(settings.seconds_a_round / once)));
+    calls.push_back(
+        std::max<std::size_t>(1, static_cast<std::size_t>(settings.seconds_a_round / once)));
   }
   for (int round = 0; round < settings.rounds; ++round) {
     for (std::size_t c = 0; c < contestants.size(); ++c) {
@@ -149,16 +149,14 @@ void BatchTopK(const Settings& settings, std::size_t m, std::size_t n, std::size
   std::vector<Scored> once(m * k), kept(m * k), codes(m * k);
   const ItemSet set = Made(ItemSet::Create(item_view, Metric::kInnerProduct));
   const ItemSet code_set = Made(ItemSet::Create(item_code_view, Metric::kInnerProduct));
-  Json row = Race(settings,
-                  {{"sgemm", [&] { Sgemm(queries, items, m, n, d, scores.data()); }},
-                   {"float32", [&] {
-                      Need(TopK(query_view, item_view, Metric::kInnerProduct, k, once));
-                    }},
-                   {"float32 set", [&] { Need(set.TopK(query_view, k, kept)); }},
-                   {"int8", [&] {
-                      Need(TopK(query_code_view, item_code_view, Metric::kInnerProduct, k, codes));
-                    }},
-                   {"int8 set", [&] { Need(code_set.TopK(query_code_view, k, codes)); }}});
+  Json row =
+      Race(settings,
+           {{"sgemm", [&] { Sgemm(queries, items, m, n, d, scores.data()); }},
+            {"float32", [&] { Need(TopK(query_view, item_view, Metric::kInnerProduct, k, once)); }},
+            {"float32 set", [&] { Need(set.TopK(query_view, k, kept)); }},
+            {"int8",
+             [&] { Need(TopK(query_code_view, item_code_view, Metric::kInnerProduct, k, codes)); }},
+            {"int8 set", [&] { Need(code_set.TopK(query_code_view, k, codes)); }}});
   std::vector<Scored> truth;
   for (std::size_t q = 0; q < m; ++q) {
     const auto best = TopK(std::span<const float>(scores.data() + q * n, n), k, -1e30f);
@@ -179,27 +177,32 @@ void SingleQuery(const Settings& settings, std::size_t n, std::size_t d) {
   std::vector<Scored> out(k);
   std::vector<float> scores(n);
   volatile std::uint64_t sink = 0;
-  Json row = Race(
-      settings,
-      {{"read", [&] {
-          // A plain read of every byte: the sum of its words.
-          std::uint64_t lanes[32] = {};
-          const auto* words = reinterpret_cast<const unsigned char*>(items.data());
-          const std::size_t bytes = items.size() * sizeof(float);
-          for (std::size_t at = 0; at + 256 <= bytes; at += 256) {
-            std::uint64_t block[32];
-            std::memcpy(block, words + at, 256);
-            for (int i = 0; i < 32; ++i) lanes[i] += block[i];
-          }
-          sink = std::accumulate(lanes, lanes + 32, std::uint64_t{0});
-        }},
-       {"sgemv", [&] {
-          cblas_sgemv(CblasRowMajor, CblasNoTrans, static_cast<int>(n), static_cast<int>(d), 1,
-                      items.data(), static_cast<int>(d), query.data(), 1, 0, scores.data(), 1);
-        }},
-       {"float32", [&] { Need(TopK(query_view, item_view, Metric::kInnerProduct, k, out)); }},
-       {"float32 set", [&] { Need(set.TopK(query_view, k, out)); }}});
-  row.update({{"case", "single"}, {"m", 1}, {"n", n}, {"d", d},
+  Json row =
+      Race(settings,
+           {{"read",
+             [&] {
+               // A plain read of every byte: the sum of its words.
+               std::uint64_t lanes[32] = {};
+               const auto* words = reinterpret_cast<const unsigned char*>(items.data());
+               const std::size_t bytes = items.size() * sizeof(float);
+               for (std::size_t at = 0; at + 256 <= bytes; at += 256) {
+                 std::uint64_t block[32];
+                 std::memcpy(block, words + at, 256);
+                 for (int i = 0; i < 32; ++i) lanes[i] += block[i];
+               }
+               sink = std::accumulate(lanes, lanes + 32, std::uint64_t{0});
+             }},
+            {"sgemv",
+             [&] {
+               cblas_sgemv(CblasRowMajor, CblasNoTrans, static_cast<int>(n), static_cast<int>(d), 1,
+                           items.data(), static_cast<int>(d), query.data(), 1, 0, scores.data(), 1);
+             }},
+            {"float32", [&] { Need(TopK(query_view, item_view, Metric::kInnerProduct, k, out)); }},
+            {"float32 set", [&] { Need(set.TopK(query_view, k, out)); }}});
+  row.update({{"case", "single"},
+              {"m", 1},
+              {"n", n},
+              {"d", d},
               {"gigabytes", static_cast<double>(items.size()) * sizeof(float) / 1e9}});
   Print(row);
 }
@@ -229,7 +232,8 @@ void Prototypes(const Settings& settings, std::size_t m, std::size_t n, std::siz
   };
   Json row = Race(
       settings,
-      {{"sgemm + argmax", [&] {
+      {{"sgemm + argmax",
+        [&] {
           Sgemm(queries, items, m, n, d, scores.data());
           for (std::size_t q = 0; q < m; ++q) {
             const float* row_of = scores.data() + q * n;
