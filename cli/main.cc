@@ -74,13 +74,9 @@ int Run(int argc, char** argv) {
   add("search", "Ask an index", equipoise::cli::AddSearchCommand);
   add("eval", "Measure an index, or rankings made elsewhere, against judgments",
       equipoise::cli::AddEvalCommand);
-<<<<<<< HEAD
   add("domains", "Tell from its embedding which domain a query belongs to",
       equipoise::cli::AddDomainsCommand);
-  add("inspect", "Show what an index holds, and check its files",
-=======
   add("inspect", "Show what an index holds and check its files, or what the machine has",
->>>>>>> kernels4
       equipoise::cli::AddInspectCommand);
 
   try {
