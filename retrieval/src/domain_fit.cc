@@ -481,6 +481,7 @@ Status Calibrate(const Prepared& rows, const std::vector<double>& priors,
 
   const std::vector<double> weights = HeldWeights(rows, held_all, priors);
   std::vector<std::uint32_t> labels;
+  labels.reserve(held_all.size());
   for (const std::uint32_t i : held_all) labels.push_back(rows.labels[i]);
   calibration->log_priors = domain::LogPriors(priors);
   calibration->sharpness = domain::FitSharpness(logits, labels, weights, calibration->log_priors);

@@ -89,6 +89,7 @@ Status DomainDetector::Update(const EmbeddingsView& queries,
                               next->names.size(), domain::kMaxDomains),
                   {.field = "labels"});
   std::vector<std::uint32_t> numbers;
+  numbers.reserve(used.size());
   for (const std::string_view label : used) numbers.push_back(NumberOf(next->names, label));
   const LabelledRows rows{
       .rows = unit.data(), .dim = dim, .labels = numbers, .domains = next->names.size()};
