@@ -19,6 +19,8 @@ struct SearchArguments {
   double alpha = 0.5;
   std::string fusion;
   std::string fields;
+  std::string domains;
+  std::string domain;
   std::size_t k = 10;
   std::size_t depth = 100;
   std::size_t ef_search = 0;
@@ -83,6 +85,31 @@ Json HitObject(const Collection& collection, const SearchResult& found, const Se
   return object;
 }
 
+Json DomainObject(const QueryDomain& domain) {
+  if (domain.decider == DomainDecider::kNone) return nullptr;
+  const bool detected = domain.decider == DomainDecider::kDetected;
+  return {{"name", domain.name},
+          {"source", DomainDeciderName(domain.decider)},
+          {"probability", OrNull(detected, domain.probability)},
+          {"margin", OrNull(detected, domain.margin)},
+          {"second", OrNull(detected, domain.second)},
+          {"general", domain.general}};
+}
+
+std::string DomainText(const QueryDomain& domain) {
+  switch (domain.decider) {
+    case DomainDecider::kNone:
+      return {};
+    case DomainDecider::kCaller:
+      return fmt::format("domain {} (as asked)\n", domain.name);
+    case DomainDecider::kDetected:
+      break;
+  }
+  return fmt::format("domain {}, probability {:.3f}, before {} by {:.3f}{}\n", domain.name,
+                     domain.probability, domain.second, domain.margin,
+                     domain.general ? ": not sure, general" : "");
+}
+
 int PrintObject(const Collection& collection, const SearchResult& found, const SearchArguments& a) {
   Json object = {{"text", a.text},
                  {"k", a.k},
@@ -90,11 +117,13 @@ int PrintObject(const Collection& collection, const SearchResult& found, const S
                  {"alpha_source", AlphaSourceName(found.alpha_source)},
                  {"fusion", FusionName(found.weights.method)},
                  {"note", found.note.empty() ? Json(nullptr) : Json(found.note)},
+                 {"domain", DomainObject(found.domain)},
                  {"time_us",
                   {{"analysis", Microseconds(found.times.analysis_ns)},
                    {"lexical", Microseconds(found.times.lexical_ns)},
                    {"vector", Microseconds(found.times.vector_ns)},
                    {"fusion", Microseconds(found.times.fusion_ns)},
+                   {"domain", Microseconds(found.times.domain_ns)},
                    {"total", Microseconds(found.times.total_ns)}}},
                  {"hits", Json::array()}};
   for (std::size_t i = 0; i < found.hits.size(); ++i)
@@ -124,7 +153,7 @@ int PrintTable(const Collection& collection, const SearchResult& found, const Se
               ? fmt::format("α = {:g} ({}), {}", found.weights.alpha, Decider(found.alpha_source),
                             FusionName(found.weights.method))
               : found.note;
-  text += '\n';
+  text += '\n' + DomainText(found.domain);
   if (found.hits.empty()) return PrintText(text);
   text += '\n';
   const auto fields = SplitList(a.fields);
@@ -195,6 +224,14 @@ int RunSearch(const SearchArguments& a) {
   }
   auto engine = Engine::Open(a.folder);
   if (!engine) return Fail(engine.error(), a.json);
+  if (!a.domains.empty()) {
+    auto detector = DomainDetector::Load(a.domains);
+    if (!detector) return Fail(detector.error(), a.json);
+    const Status used =
+        engine->UseDetector(std::make_shared<const DomainDetector>(*std::move(detector)));
+    if (!used.ok()) return Fail(used.At({.file = a.domains}), a.json);
+  }
+  request.domain = a.domain;
   const Collection& collection = engine->collection();
   for (const std::string& name : SplitList(a.fields))
     if (collection.columns().Find(name) == nullptr)
@@ -232,6 +269,9 @@ Action AddSearchCommand(CLI::App* app) {
   app->add_option("--fusion", a->fusion, "minmax, minmax_union, theoretical or rrf");
   app->add_option("-k", a->k, "Results")->check(WholeNumber(1, 1'000'000))->capture_default_str();
   app->add_option("--fields", a->fields, "Metadata to show, as in year,domain");
+  app->add_option("--domains", a->domains, "Model of domains fit: tells the query's domain")
+      ->check(Named());
+  app->add_option("--domain", a->domain, "The query's domain, where you know it")->check(Named());
   app->add_option("--depth", a->depth, "Results taken from each path before they are fused")
       ->check(WholeNumber(1, 1'000'000))
       ->capture_default_str();

@@ -43,7 +43,11 @@ int RefuseUsage(const CLI::App& app, const CLI::ParseError& error, int argc, cha
   bool known = false;
   for (const CLI::App* command : app.get_subcommands({})) {
     known |= argc > 1 && command->get_name() == argv[1];
-    if (command->parsed()) help = fmt::format("equipoise {} --help", command->get_name());
+    if (!command->parsed()) continue;
+    help = fmt::format("equipoise {} --help", command->get_name());
+    for (const CLI::App* inner : command->get_subcommands({}))
+      if (inner->parsed())
+        help = fmt::format("equipoise {} {} --help", command->get_name(), inner->get_name());
   }
   // The parser only misses a command where an unknown one was given.
   if (argc > 1 && argv[1][0] != '-' && !known)
@@ -70,6 +74,8 @@ int Run(int argc, char** argv) {
   add("search", "Ask an index", equipoise::cli::AddSearchCommand);
   add("eval", "Measure an index, or rankings made elsewhere, against judgments",
       equipoise::cli::AddEvalCommand);
+  add("domains", "Tell from its embedding which domain a query belongs to",
+      equipoise::cli::AddDomainsCommand);
   add("inspect", "Show what an index holds and check its files, or what the machine has",
       equipoise::cli::AddInspectCommand);
 

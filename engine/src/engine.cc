@@ -76,4 +76,49 @@ Result<Engine> Engine::Open(const std::string& folder) {
   return Engine(std::move(collection));
 }
 
+Status Engine::UseDetector(std::shared_ptr<const DomainDetector> detector) {
+  const std::size_t dimensions = collection_.dimensions();
+  if (detector != nullptr && dimensions > 0 && detector->dimensions() != dimensions)
+    return Status(
+        Code::kInvalidArgument,
+        fmt::format("the domains were fitted on embeddings of {} dimensions, the index has {}; fit "
+                    "them on embeddings of the same model",
+                    detector->dimensions(), dimensions),
+        {.field = "detector"});
+  detector_ = std::move(detector);
+  return {};
+}
+
+Result<SearchResult> Engine::Search(const SearchRequest& request) const try {
+  auto found = collection_.Search(request);
+  if (!found) return found;
+  QueryDomain& domain = found->domain;
+  if (!request.domain.empty()) {
+    domain = {.name = std::string(request.domain),
+              .probability = 1,
+              .margin = 1,
+              .decider = DomainDecider::kCaller};
+  } else if (detector_ != nullptr && !request.embedding.empty()) {
+    const auto start = std::chrono::steady_clock::now();
+    DomainGuess guess;
+    EQUIPOISE_RETURN_IF_ERROR(
+        detector_->Detect(MatrixView<float>(request.embedding.data(), 1, request.embedding.size()),
+                          std::span(&guess, 1)));
+    domain = {.name = detector_->domains()[guess.domain],
+              .second = detector_->domains()[guess.second],
+              .probability = guess.probability,
+              .margin = guess.margin,
+              .general = guess.general,
+              .decider = DomainDecider::kDetected};
+    found->times.domain_ns =
+        static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
+                                       std::chrono::steady_clock::now() - start)
+                                       .count());
+    found->times.total_ns += found->times.domain_ns;
+  }
+  return found;
+} catch (const std::bad_alloc&) {
+  return Status(Code::kOutOfMemory, "not enough memory to search");
+}
+
 }  // namespace equipoise

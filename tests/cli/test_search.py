@@ -143,7 +143,7 @@ class Output(SearchTest):
                          (0.4, "request", 2, "wing"))
         self.assertIsNone(found["note"])
         self.assertEqual(set(found["time_us"]),
-                         {"analysis", "lexical", "vector", "fusion", "total"})
+                         {"analysis", "lexical", "vector", "fusion", "domain", "total"})
         self.assertEqual([(h["rank"], h["id"]) for h in found["hits"]], [(1, "d1"), (2, "d3")])
         self.assertEqual(found["hits"][0]["title"], "Wing flow")
         self.assertEqual(found["hits"][0]["text"], "the wing in a slipstream")

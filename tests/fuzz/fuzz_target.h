@@ -71,5 +71,6 @@ std::vector<Target> CheckedFileTargets();
 std::vector<Target> AnalyzerTargets();
 std::vector<Target> IndexPartTargets();
 std::vector<Target> CollectionTargets();
+std::vector<Target> DomainTargets();
 
 }  // namespace equipoise::fuzz

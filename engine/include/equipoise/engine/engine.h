@@ -23,6 +23,7 @@
 #include <equipoise/core/matrix_view.h>
 #include <equipoise/core/status.h>
 #include <equipoise/retrieval/collection.h>
+#include <equipoise/retrieval/domain_detector.h>
 
 namespace equipoise {
 
@@ -60,11 +61,14 @@ class EQUIPOISE_API Engine {
   /// Errors   as Collection::Open, and DefaultSimdLevel (kernels/hardware.h)
   static Result<Engine> Open(const std::string& folder);
 
-  /// Hybrid search.
+  /// From now on detects the domain of a query whose request names none and has an embedding.
+  /// Errors   kInvalidArgument: the detector was fitted on embeddings of another dimension
+  /// Threads  before the engine is shared; copies of `detector` may be shared between engines
+  Status UseDetector(std::shared_ptr<const DomainDetector> detector);
+
+  /// Hybrid search; SearchResult::domain says which domain the query belongs to.
   /// Errors   as Collection::Search
-  Result<SearchResult> Search(const SearchRequest& request) const {
-    return collection_.Search(request);
-  }
+  Result<SearchResult> Search(const SearchRequest& request) const;
 
   /// The documents and indexes behind it: stored texts, metadata, explanations, sizes.
   const Collection& collection() const { return collection_; }
@@ -72,6 +76,7 @@ class EQUIPOISE_API Engine {
  private:
   explicit Engine(Collection collection) : collection_(std::move(collection)) {}
   Collection collection_;
+  std::shared_ptr<const DomainDetector> detector_;
 };
 
 }  // namespace equipoise

@@ -22,6 +22,7 @@
 #include <equipoise/retrieval/document.h>
 #include <equipoise/retrieval/fusion.h>
 #include <equipoise/retrieval/lexical_index.h>
+#include <equipoise/retrieval/query_domain.h>
 #include <equipoise/retrieval/vector_index.h>
 
 namespace equipoise {
@@ -98,6 +99,9 @@ struct SearchRequest {
                               ///< normalized over the first `depth` whatever k is
   std::size_t ef_search = 0;  ///< beam of the vector search; 0: the index's default
   bool exact = false;         ///< compare with every vector instead of walking the graph
+  /// The query's domain where the caller knows it; empty: Engine detects it if it has a detector.
+  /// Collection does not look at it.
+  std::string_view domain{};
 };
 
 /// Who decided α.
@@ -130,6 +134,7 @@ struct LayerTimes {
   std::uint64_t lexical_ns = 0;
   std::uint64_t vector_ns = 0;
   std::uint64_t fusion_ns = 0;  ///< missing scores, normalization, order
+  std::uint64_t domain_ns = 0;  ///< detecting the domain, in Engine
   std::uint64_t total_ns = 0;
 };
 
@@ -141,6 +146,7 @@ struct SearchResult {
   bool vector_searched = false;
   std::string_view note;  ///< why only one path was asked, where that was not the caller's wish
   LayerTimes times;
+  QueryDomain domain;  ///< filled by Engine
 };
 
 /// Sizes and settings, for `inspect`.
