@@ -1,6 +1,7 @@
 #include <algorithm>
+#include <atomic>
+#include <cmath>
 #include <new>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -11,13 +12,14 @@
 #include "cpu/dispatch.h"
 #include "cpu/finite_rows.h"
 #include "gpu/gpu.h"
+#include "item_set_maker.h"
 
 namespace equipoise {
 namespace {
 
 constexpr std::size_t kMostItems = 0xffffffffu;
-// What bringing an element to the GPU for one call costs, in multiply-adds of the CPU: a copy into
-// pinned memory, the bus, and a conversion, against some 100 multiply-adds a nanosecond.
+// What bringing an element to the GPU for one call costs, in multiply-adds of the CPU: a copy into pinned
+// memory and the bus, some 0.3 ns for a float32, against up to 200 multiply-adds a nanosecond.
 constexpr std::size_t kUploadCost = 64;
 // The largest batch that a set of items is expected to meet, when kAuto decides about the GPU.
 constexpr std::uint64_t kLargestBatch = 1024;
@@ -42,9 +44,21 @@ Status CheckOptions(const SimilarityOptions& options) {
 
 Status CheckScale(const VectorsView& rows, const char* name) {
   if (rows.type != ElementType::kInt8) return {};
-  if (!(rows.scale.scale > 0) || !(rows.scale.scale <= 3e38f))
-    return Refuse(std::string(name) + ".scale.scale must be above 0 and finite", "scale");
+  if (!(rows.scale.scale > 0) || !std::isfinite(rows.scale.scale) ||
+      !std::isfinite(rows.scale.center))
+    return Refuse(
+        std::string(name) + ".scale: scale must be above 0, and scale and center must be finite",
+        "scale");
   return {};
+}
+
+// Scores of codes are integers times this.
+Status CheckFactor(float query_scale, float item_scale) {
+  const float factor = 1.0f / (query_scale * item_scale);
+  if (factor > 0 && std::isfinite(factor)) return {};
+  return Refuse(
+      "the product of the scales of queries and items, or its inverse, is no finite float32",
+      "scale");
 }
 
 Status CheckShape(const VectorsView& rows, const char* name) {
@@ -96,27 +110,56 @@ class FittedQueries {
     if (Status status = CheckFiniteRows(queries, "queries"); !status.ok()) return status;
     view_ = queries;
     if (items.type != ElementType::kInt8) return {};
-    if (queries.type == ElementType::kInt8) {
-      if (metric == Metric::kL2 &&
-          !(queries.scale.scale == items.scale.scale && queries.scale.center == items.scale.center))
-        return Refuse("queries.scale must equal items.scale for l2", "queries");
-      if (metric != Metric::kL2 && queries.scale.center != 0)
-        return Refuse("queries.scale.center must be 0 for cosine and inner product", "queries");
-      return {};
-    }
-    codes_.resize(queries.rows * queries.cols);
-    for (std::size_t i = 0; i < queries.rows; ++i)
-      QuantizeI8(static_cast<const float*>(queries.row(i)), queries.cols, items.scale,
-                 codes_.data() + i * queries.cols);
-    view_ = VectorsView(MatrixView<std::uint8_t>(codes_.data(), queries.rows, queries.cols),
-                        items.scale);
-    return {};
+    if (queries.type == ElementType::kFloat32) Quantize(items, metric, queries);
+    if (metric == Metric::kL2 &&
+        !(view_.scale.scale == items.scale.scale && view_.scale.center == items.scale.center))
+      return Refuse("queries.scale must equal items.scale for l2", "queries");
+    if (metric != Metric::kL2 && view_.scale.center != 0)
+      return Refuse("queries.scale.center must be 0 for cosine and inner product", "queries");
+    return CheckFactor(view_.scale.scale, items.scale.scale);
   }
+
   const VectorsView& view() const { return view_; }
 
+  /// Gives scores the size that their queries had before they were quantized.
+  void Finish(std::span<float> scores) const {
+    const std::size_t n = steps_.empty() ? 0 : scores.size() / steps_.size();
+    for (std::size_t i = 0; i < n * steps_.size(); ++i) scores[i] *= steps_[i / n];
+  }
+  void Finish(std::span<Scored> best) const {
+    const std::size_t k = steps_.empty() ? 0 : best.size() / steps_.size();
+    for (std::size_t i = 0; i < k * steps_.size(); ++i) best[i].score *= steps_[i / k];
+  }
+
  private:
+  // For L2 on the items' own grid. Else a query's length does not change the ranking: each query gets
+  // all of its 8 bits, and for the inner product the step between two codes is multiplied in at the end.
+  void Quantize(const VectorsView& items, Metric metric, const VectorsView& queries) {
+    const std::size_t d = queries.cols;
+    codes_.resize(queries.rows * d);
+    std::vector<float> row(d);
+    if (metric == Metric::kInnerProduct) steps_.resize(queries.rows);
+    for (std::size_t i = 0; i < queries.rows; ++i) {
+      const auto* values = static_cast<const float*>(queries.row(i));
+      std::uint8_t* to = codes_.data() + i * d;
+      if (metric == Metric::kL2) {
+        QuantizeI8(values, d, items.scale, to);
+        continue;
+      }
+      float largest = 0;
+      for (std::size_t k = 0; k < d; ++k) largest = std::max(largest, std::fabs(values[k]));
+      const double scale = largest > 0 ? 127 / double{largest} : 0;
+      for (std::size_t k = 0; k < d; ++k) row[k] = static_cast<float>(values[k] * scale);
+      QuantizeI8(row.data(), d, {}, to);
+      if (!steps_.empty()) steps_[i] = largest / 127;
+    }
+    view_ = VectorsView(MatrixView<std::uint8_t>(codes_.data(), queries.rows, d),
+                        metric == Metric::kL2 ? items.scale : CodeScale{});
+  }
+
   VectorsView view_;
   std::vector<std::uint8_t> codes_;
+  std::vector<float> steps_;
 };
 
 Status OutOfMemory(const char* function) {
@@ -136,13 +179,13 @@ Status CheckK(std::size_t k, std::size_t n) {
                 "k");
 }
 
-// A GPU that failed is no reason to have no answer.
-bool FallsBack(const Status& status, const LogCallback& log) {
-  if (status.code() != Code::kDevice && status.code() != Code::kOutOfMemory &&
-      status.code() != Code::kUnsupported)
-    return false;
+bool IsGpuFailure(const Status& status) {
+  return status.code() == Code::kDevice || status.code() == Code::kOutOfMemory ||
+         status.code() == Code::kUnsupported;
+}
+
+void Warn(const LogCallback& log, const Status& status) {
   if (log) log(LogLevel::kWarning, "GPU: " + status.message() + "; the CPU answers instead");
-  return true;
 }
 
 }  // namespace
@@ -166,6 +209,19 @@ struct ItemSet::State {
   CpuItems cpu;
   std::unique_ptr<GpuItems> gpu;
   std::string gpu_reason;  ///< why it is not used, where it is not
+  mutable std::atomic<bool> warned{false};
+
+  /// Runs a call where it belongs. A GPU that fails is no reason to have no answer: the CPU gives it,
+  /// and the first failure of a set is told.
+  template <typename OnGpu, typename OnCpu>
+  Status Run(bool on_gpu, const OnGpu& gpu_call, const OnCpu& cpu_call) const {
+    if (on_gpu) {
+      const Status status = gpu_call();
+      if (status.ok() || !IsGpuFailure(status)) return status;
+      if (!warned.exchange(true)) Warn(options.log, status);
+    }
+    return cpu_call();
+  }
 };
 
 ItemSet::ItemSet(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -173,42 +229,50 @@ ItemSet::ItemSet(ItemSet&&) noexcept = default;
 ItemSet& ItemSet::operator=(ItemSet&&) noexcept = default;
 ItemSet::~ItemSet() = default;
 
+ItemSetMaker ItemSetMaker::OfThisMachine() {
+  return {.usable = FindGpu().usable, .reason = FindGpu().reason, .upload = UploadItems};
+}
+
+Result<ItemSet> ItemSetMaker::Make(const VectorsView& items, Metric metric,
+                                   const SimilarityOptions& options) const {
+  if (Status status = CheckOptions(options); !status.ok()) return status;
+  if (Status status = CheckItems(items, metric); !status.ok()) return status;
+  auto kernels = FindKernels(options.simd);
+  if (!kernels) return kernels.error();
+  if (options.backend == Backend::kCuda && !usable)
+    return Status(Code::kDevice, "ItemSet: options.backend = cuda: " + reason,
+                  {.field = "options.backend"});
+  auto packed = CpuItems::Pack(**kernels, items, metric, options.threads);
+  if (!packed) return packed.error();
+
+  auto state = std::make_unique<ItemSet::State>();
+  state->shape = items;
+  state->shape.data = nullptr;
+  state->metric = metric;
+  state->options = options;
+  state->cpu = *std::move(packed);
+  const std::uint64_t largest = std::uint64_t{items.rows} * items.cols * kLargestBatch;
+  if (options.backend == Backend::kCpu) {
+    state->gpu_reason = "the CPU was asked for";
+  } else if (options.backend == Backend::kAuto && largest < options.gpu_min_multiply_adds) {
+    state->gpu_reason = "too few items for a GPU to pay";
+  } else if (!usable) {
+    state->gpu_reason = reason;
+  } else if (auto uploaded = upload(items, metric, options.tf32); uploaded.ok()) {
+    state->gpu = *std::move(uploaded);
+  } else if (IsGpuFailure(uploaded.error())) {
+    state->gpu_reason = uploaded.error().message();
+    Warn(options.log, uploaded.error());
+  } else {
+    return uploaded.error();
+  }
+  return ItemSet(std::move(state));
+}
+
 Result<ItemSet> ItemSet::Create(VectorsView items, Metric metric,
                                 const SimilarityOptions& options) {
   try {
-    if (Status status = CheckOptions(options); !status.ok()) return status;
-    if (Status status = CheckItems(items, metric); !status.ok()) return status;
-    auto kernels = FindKernels(options.simd);
-    if (!kernels) return kernels.error();
-    if (options.backend == Backend::kCuda && !FindGpu().usable)
-      return Status(Code::kDevice, "ItemSet: options.backend = cuda: " + FindGpu().reason,
-                    {.field = "options.backend"});
-    auto packed = CpuItems::Pack(**kernels, items, metric, options.threads);
-    if (!packed) return packed.error();
-
-    auto state = std::make_unique<State>();
-    state->shape = items;
-    state->shape.data = nullptr;
-    state->metric = metric;
-    state->options = options;
-    state->cpu = *std::move(packed);
-    const std::uint64_t largest = std::uint64_t{items.rows} * items.cols * kLargestBatch;
-    if (options.backend == Backend::kCpu) {
-      state->gpu_reason = "the CPU was asked for";
-    } else if (options.backend == Backend::kAuto && largest < options.gpu_min_multiply_adds) {
-      state->gpu_reason = "too few items for a GPU to pay";
-    } else if (!FindGpu().usable) {
-      state->gpu_reason = FindGpu().reason;
-    } else {
-      auto uploaded = UploadItems(items, metric, options.tf32);
-      if (uploaded.ok()) {
-        state->gpu = *std::move(uploaded);
-      } else {
-        state->gpu_reason = uploaded.error().message();
-        if (!FallsBack(uploaded.error(), options.log)) return uploaded.error();
-      }
-    }
-    return ItemSet(std::move(state));
+    return ItemSetMaker::OfThisMachine().Make(items, metric, options);
   } catch (const std::bad_alloc&) {
     return OutOfMemory("ItemSet");
   }
@@ -241,11 +305,12 @@ Status ItemSet::Similarity(VectorsView queries, std::span<float> out) const {
       return status;
     if (Status status = CheckOut(out.size(), queries.rows, rows(), "items.rows"); !status.ok())
       return status;
-    if (BackendFor(queries.rows) == Backend::kCuda) {
-      Status status = state_->gpu->Similarity(fitted.view(), out);
-      if (status.ok() || !FallsBack(status, state_->options.log)) return status;
-    }
-    return state_->cpu.Similarity(fitted.view(), state_->options.threads, out);
+    const Status status = state_->Run(
+        BackendFor(queries.rows) == Backend::kCuda,
+        [&] { return state_->gpu->Similarity(fitted.view(), out); },
+        [&] { return state_->cpu.Similarity(fitted.view(), state_->options.threads, out); });
+    if (status.ok()) fitted.Finish(out);
+    return status;
   } catch (const std::bad_alloc&) {
     return OutOfMemory("Similarity");
   }
@@ -258,11 +323,12 @@ Status ItemSet::TopK(VectorsView queries, std::size_t k, std::span<Scored> out) 
       return status;
     if (Status status = CheckK(k, rows()); !status.ok()) return status;
     if (Status status = CheckOut(out.size(), queries.rows, k, "k"); !status.ok()) return status;
-    if (BackendFor(queries.rows) == Backend::kCuda) {
-      Status status = state_->gpu->TopK(fitted.view(), k, out);
-      if (status.ok() || !FallsBack(status, state_->options.log)) return status;
-    }
-    return state_->cpu.TopK(fitted.view(), k, state_->options.threads, out);
+    const Status status = state_->Run(
+        BackendFor(queries.rows) == Backend::kCuda && k <= kMaxGpuK,
+        [&] { return state_->gpu->TopK(fitted.view(), k, out); },
+        [&] { return state_->cpu.TopK(fitted.view(), k, state_->options.threads, out); });
+    if (status.ok()) fitted.Finish(out);
+    return status;
   } catch (const std::bad_alloc&) {
     return OutOfMemory("TopK");
   }
@@ -277,10 +343,6 @@ Status Once(const VectorsView& queries, const VectorsView& items, Metric metric,
             const SimilarityOptions& options, const OnCpu& on_cpu, const OnSet& on_set) {
   if (Status status = CheckOptions(options); !status.ok()) return status;
   if (Status status = CheckItems(items, metric); !status.ok()) return status;
-  auto kernels = FindKernels(options.simd);
-  if (!kernels) return kernels.error();
-  FittedQueries fitted;
-  if (Status status = fitted.Fit(items, metric, queries); !status.ok()) return status;
   const std::uint64_t elements = std::uint64_t{items.rows} * items.cols;
   const bool pays = queries.rows > kUploadCost &&
                     (queries.rows - kUploadCost) * elements >= options.gpu_min_multiply_adds;
@@ -290,7 +352,11 @@ Status Once(const VectorsView& queries, const VectorsView& items, Metric metric,
     if (!set) return set.error();
     return on_set(*set);
   }
-  return on_cpu(CpuItems::Borrow(**kernels, items, metric), fitted.view());
+  auto kernels = FindKernels(options.simd);
+  if (!kernels) return kernels.error();
+  FittedQueries fitted;
+  if (Status status = fitted.Fit(items, metric, queries); !status.ok()) return status;
+  return on_cpu(CpuItems::Borrow(**kernels, items, metric), fitted);
 }
 
 }  // namespace
@@ -298,12 +364,13 @@ Status Once(const VectorsView& queries, const VectorsView& items, Metric metric,
 Status Similarity(VectorsView queries, VectorsView items, Metric metric, std::span<float> out,
                   const SimilarityOptions& options) {
   try {
-    if (Status status = CheckOut(out.size(), queries.rows, items.rows, "items.rows"); !status.ok())
-      return status;
     return Once(
         queries, items, metric, options,
-        [&](const CpuItems& cpu, const VectorsView& fitted) {
-          return cpu.Similarity(fitted, options.threads, out);
+        [&](const CpuItems& cpu, const FittedQueries& fitted) {
+          Status status = CheckOut(out.size(), queries.rows, items.rows, "items.rows");
+          if (status.ok()) status = cpu.Similarity(fitted.view(), options.threads, out);
+          if (status.ok()) fitted.Finish(out);
+          return status;
         },
         [&](const ItemSet& set) { return set.Similarity(queries, out); });
   } catch (const std::bad_alloc&) {
@@ -314,12 +381,14 @@ Status Similarity(VectorsView queries, VectorsView items, Metric metric, std::sp
 Status TopK(VectorsView queries, VectorsView items, Metric metric, std::size_t k,
             std::span<Scored> out, const SimilarityOptions& options) {
   try {
-    if (Status status = CheckK(k, items.rows); !status.ok()) return status;
-    if (Status status = CheckOut(out.size(), queries.rows, k, "k"); !status.ok()) return status;
     return Once(
         queries, items, metric, options,
-        [&](const CpuItems& cpu, const VectorsView& fitted) {
-          return cpu.TopK(fitted, k, options.threads, out);
+        [&](const CpuItems& cpu, const FittedQueries& fitted) {
+          Status status = CheckK(k, items.rows);
+          if (status.ok()) status = CheckOut(out.size(), queries.rows, k, "k");
+          if (status.ok()) status = cpu.TopK(fitted.view(), k, options.threads, out);
+          if (status.ok()) fitted.Finish(out);
+          return status;
         },
         [&](const ItemSet& set) { return set.TopK(queries, k, out); });
   } catch (const std::bad_alloc&) {

@@ -32,17 +32,8 @@ class BestKeys {
     if (items_.size() == items_.capacity()) Cut();
   }
 
-  /// Takes over what another part of the stream has found.
-  void Merge(const BestKeys& other) {
-    items_.insert(items_.end(), other.items_.begin(), other.items_.end());
-  }
-
-  /// The best k, best first.
-  const std::vector<Item>& Sorted() {
-    if (items_.size() > k_) Cut();
-    std::sort(items_.begin(), items_.end(), Before);
-    return items_;
-  }
+  /// The best k among others, in no order.
+  const std::vector<Item>& items() const { return items_; }
 
  private:
   static constexpr std::size_t kRoom = 16;

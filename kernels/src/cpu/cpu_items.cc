@@ -17,10 +17,9 @@
 namespace equipoise {
 namespace {
 
-// Queries that share one pass over the items, and how many results a worker may keep for them. Both
-// are the same at any number of threads, and so are the sums.
+// Queries that share one pass over the items, and how many results all workers may keep for them.
 constexpr std::size_t kQueriesAtOnce = 1024;
-constexpr std::size_t kMostKept = std::size_t{1} << 22;
+constexpr std::size_t kMostKept = std::size_t{1} << 23;
 // Up to so many queries, borrowed items are read where they are; with more, laying them out as panels
 // costs less than it saves.
 constexpr std::size_t kFewQueries = 8;
@@ -41,7 +40,6 @@ class Scores {
   }
 
   float Of(float key, std::size_t query) const {
-    if (metric_ == Metric::kL2) return std::min(0.0f, key - prepared_.norm2[query]);
     return codes_ ? key * prepared_.inverse_norm[query] : key;
   }
   float Of(std::int32_t key, std::size_t query) const {
@@ -101,7 +99,9 @@ Status ForEachPanel(const ItemPanels& items, const PreparedQueries& prepared, bo
               ranked = values;
               if constexpr (std::is_same_v<Raw, float>) {
                 if (metric == Metric::kCosine) kernels.times(values, reader.floats(panel));
-                if (metric == Metric::kL2) kernels.twice_less(values, reader.floats(panel));
+                if (metric == Metric::kL2)
+                  kernels.negative_distances(values, reader.floats(panel),
+                                             prepared.norm2[block.first + r]);
               } else {
                 if (metric == Metric::kL2) kernels.twice_less_i32(values, reader.integers(panel));
               }
@@ -127,14 +127,21 @@ Key Rankable(Key key) {
   return key;
 }
 
+// A worker's best need not be more than the items that it sees.
+std::size_t KeptByWorker(std::size_t panels, std::size_t workers, std::size_t k) {
+  return std::min(k, (panels + workers - 1) / workers * kPanel);
+}
+
 template <typename Raw, typename Key>
 Status CollectTopK(const ItemPanels& items, const PreparedQueries& prepared, const Scores& scores,
                    bool few, std::size_t k, int threads, Scored* out) {
   const KernelTable& kernels = *items.kernels;
-  const std::size_t workers = Workers(PanelsOf(items.items.rows), threads);
+  const std::size_t panels = PanelsOf(items.items.rows);
+  const std::size_t workers = Workers(panels, threads);
   std::vector<BestKeys<Key>> best;
   best.reserve(workers * prepared.count);
-  for (std::size_t i = 0; i < workers * prepared.count; ++i) best.emplace_back(k);
+  for (std::size_t i = 0; i < workers * prepared.count; ++i)
+    best.emplace_back(KeptByWorker(panels, workers, k));
   const auto sink = [&](int worker, std::size_t query, std::size_t panel, std::size_t rows,
                         const Key* keys) {
     BestKeys<Key>& kept = best[static_cast<std::size_t>(worker) * prepared.count + query];
@@ -153,11 +160,16 @@ Status CollectTopK(const ItemPanels& items, const PreparedQueries& prepared, con
   };
   Status status = ForEachPanel<Raw, Key>(items, prepared, few, threads, sink);
   if (!status.ok()) return status;
+  std::vector<typename BestKeys<Key>::Item> all;
   for (std::size_t q = 0; q < prepared.count; ++q) {
-    BestKeys<Key>& all = best[q];
-    for (std::size_t w = 1; w < workers; ++w) all.Merge(best[w * prepared.count + q]);
-    std::size_t j = 0;
-    for (const auto& item : all.Sorted()) out[q * k + j++] = {item.id, scores.Of(item.key, q)};
+    all.clear();
+    for (std::size_t w = 0; w < workers; ++w) {
+      const auto& kept = best[w * prepared.count + q].items();
+      all.insert(all.end(), kept.begin(), kept.end());
+    }
+    const auto end = all.begin() + static_cast<std::ptrdiff_t>(k);
+    std::partial_sort(all.begin(), end, all.end(), BestKeys<Key>::Before);
+    for (std::size_t j = 0; j < k; ++j) out[q * k + j] = {all[j].id, scores.Of(all[j].key, q)};
   }
   return {};
 }
@@ -238,7 +250,8 @@ Status CpuItems::Similarity(const VectorsView& queries, int threads, std::span<f
                    const auto sink = [&](int, std::size_t query, std::size_t panel,
                                          std::size_t rows, const auto* keys) {
                      float* to = out.data() + (first + query) * n + panel * kPanel;
-                     for (std::size_t i = 0; i < rows; ++i) to[i] = scores.Of(keys[i], query);
+                     for (std::size_t i = 0; i < rows; ++i)
+                       to[i] = scores.Of(Rankable(keys[i]), query);
                    };
                    if (set_.items.type != ElementType::kInt8)
                      return ForEachPanel<float, float>(set_, prepared, few, threads, sink);
@@ -251,8 +264,11 @@ Status CpuItems::Similarity(const VectorsView& queries, int threads, std::span<f
 
 Status CpuItems::TopK(const VectorsView& queries, std::size_t k, int threads,
                       std::span<Scored> out) const {
+  // A buffer holds twice what it keeps. A query's scores do not depend on the part that it is in.
+  const std::size_t panels = PanelsOf(set_.items.rows), workers = Workers(panels, threads);
+  const std::size_t kept = 2 * workers * KeptByWorker(panels, workers, k);
   return InParts(
-      queries, std::clamp<std::size_t>(kMostKept / k, 1, kQueriesAtOnce),
+      queries, std::clamp<std::size_t>(kMostKept / kept, 1, kQueriesAtOnce),
       [&](std::size_t first, const PreparedQueries& prepared, const Scores& scores,
           bool few) -> Status {
         Scored* to = out.data() + first * k;

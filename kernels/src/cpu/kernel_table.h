@@ -1,9 +1,10 @@
 // What each instruction set implements: one table of functions a level, chosen once at run time.
 //
 // The files that fill a table are compiled with flags of their own. They include this header, their
-// intrinsics and simd_kernels.h, keep everything else in anonymous namespaces and use no inline
-// function of the standard library: the linker may keep any one of several copies of such a function,
-// also the one that an old processor cannot run (the warning is Highway's).
+// intrinsics and the texts in this folder, keep everything in anonymous namespaces and leave no weak
+// symbol behind, as an inline function of the standard library would: the linker may keep any one of
+// several copies of it, also the one that an old processor cannot run (the warning is Highway's). A
+// test looks at their objects.
 //
 // Batches work on panels: 32 items side by side, so that a vector register holds the same dimension
 // of neighbouring items and no sum across a register is ever needed. A panel of
@@ -15,9 +16,9 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace equipoise {
+#include <equipoise/kernels/simd_level.h>
 
-enum class SimdLevel : std::uint8_t;
+namespace equipoise {
 
 /// Items of a panel; one bit each in a mask.
 inline constexpr std::size_t kPanel = 32;
@@ -96,8 +97,9 @@ struct KernelTable {
   // values[i] = values[i] * mul[i], or float(from[i]) * mul[i]: one rounding each.
   void (*times)(float* values, const float* mul);
   void (*times_i32)(const std::int32_t* from, const float* mul, float* to);
+  // Scores of L2 from products: min(0, 2 values[i] - norms[i] - norm), -infinity where that overflows.
+  void (*negative_distances)(float* values, const float* norms, float norm);
   // values[i] = 2 values[i] - norms[i].
-  void (*twice_less)(float* values, const float* norms);
   void (*twice_less_i32)(std::int32_t* values, const std::int32_t* norms);
 };
 

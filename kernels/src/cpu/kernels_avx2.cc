@@ -8,8 +8,6 @@
 #if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
 #include <immintrin.h>
 
-#include <equipoise/kernels/hardware.h>
-
 namespace equipoise {
 namespace {
 

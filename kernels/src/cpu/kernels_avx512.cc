@@ -8,8 +8,6 @@
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
 #include <immintrin.h>
 
-#include <equipoise/kernels/hardware.h>
-
 namespace equipoise {
 namespace {
 

@@ -10,8 +10,6 @@
     defined(__AVX512VL__) && defined(__AVX512VNNI__)
 #include <immintrin.h>
 
-#include <equipoise/kernels/hardware.h>
-
 namespace equipoise {
 namespace {
 

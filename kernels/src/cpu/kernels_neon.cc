@@ -9,8 +9,6 @@
 #if defined(__aarch64__) && defined(__ARM_NEON)
 #include <arm_neon.h>
 
-#include <equipoise/kernels/hardware.h>
-
 namespace equipoise {
 namespace {
 

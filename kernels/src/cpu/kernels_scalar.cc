@@ -1,8 +1,6 @@
 // Plain C++, the reference that every other level is tested against, and what runs where none fits.
 #include <bit>
 
-#include <equipoise/kernels/hardware.h>
-
 #include "cpu/half.h"
 #include "cpu/kernel_table.h"
 
@@ -16,14 +14,19 @@ namespace {
 template <typename Term>
 float SumTerms(std::size_t d, const Term& term) {
   constexpr std::size_t kLanes = 16;
-  float lanes[kLanes] = {};
-  std::size_t i = 0;
-  for (; i + kLanes <= d; i += kLanes)
-    for (std::size_t lane = 0; lane < kLanes; ++lane) lanes[lane] += term(i + lane);
-  for (std::size_t lane = 0; i < d; ++i, ++lane) lanes[lane] += term(i);
-  for (std::size_t half = kLanes / 2; half > 0; half /= 2)
-    for (std::size_t lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
-  return lanes[0];
+  float sum = 0;
+  for (std::size_t begin = 0; begin < d; begin += kLongestChain * kLanes) {
+    const std::size_t end = begin + kLongestChain * kLanes < d ? begin + kLongestChain * kLanes : d;
+    float lanes[kLanes] = {};
+    std::size_t i = begin;
+    for (; i + kLanes <= end; i += kLanes)
+      for (std::size_t lane = 0; lane < kLanes; ++lane) lanes[lane] += term(i + lane);
+    for (std::size_t lane = 0; i < end; ++i, ++lane) lanes[lane] += term(i);
+    for (std::size_t half = kLanes / 2; half > 0; half /= 2)
+      for (std::size_t lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
+    sum += lanes[0];
+  }
+  return sum;
 }
 
 float DotFloats(const float* a, const float* b, std::size_t d) {
@@ -176,7 +179,7 @@ constexpr KernelTable kTable = {
     .not_finite = NotFinite,
     .times = TimesLoop,
     .times_i32 = TimesIntegersLoop,
-    .twice_less = TwiceLessLoop,
+    .negative_distances = NegativeDistancesLoop,
     .twice_less_i32 = TwiceLessIntegersLoop,
 };
 

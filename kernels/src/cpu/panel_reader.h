@@ -71,6 +71,7 @@ class PanelReader {
       const float* queries = queries_.dense.data() + block.first * view_.cols;
       const void* rows = view_.row(panel * kPanel);
       const std::size_t n = rows_of(panel), d = view_.cols, m = block.count;
+      if (scaled_ != nullptr) return kernels_.rows_f32(scaled_, d, n, queries, m, d, out);
       if (view_.type == ElementType::kFloat32)
         kernels_.rows_f32(static_cast<const float*>(rows), view_.stride, n, queries, m, d, out);
       if (view_.type == ElementType::kFloat16)
@@ -140,11 +141,13 @@ class PanelReader {
     if (few_ && !NeedsNorms(items_.metric)) return;
     std::byte* to = few_ ? nullptr : panels_.data() + slot * PanelBytes(tile_type(), view_.cols);
     const bool norms = NeedsNorms(items_.metric);
-    PackPanel(kernels_, view_.Slice(panel * kPanel, rows_of(panel)), items_.metric, rows_.data(),
-              {.panel = to,
-               .type = tile_type(),
-               .floats = norms ? &floats_[slot * kPanel] : nullptr,
-               .integers = norms ? &integers_[slot * kPanel] : nullptr});
+    const float* scaled = PackPanel(kernels_, view_.Slice(panel * kPanel, rows_of(panel)),
+                                    items_.metric, rows_.data(),
+                                    {.panel = to,
+                                     .type = tile_type(),
+                                     .floats = norms ? &floats_[slot * kPanel] : nullptr,
+                                     .integers = norms ? &integers_[slot * kPanel] : nullptr});
+    scaled_ = few_ ? scaled : nullptr;
   }
 
   const ItemPanels& items_;
@@ -155,6 +158,7 @@ class PanelReader {
   bool codes_;
   std::size_t chunk_ = 1;
   std::size_t first_ = 0;
+  const float* scaled_ = nullptr;  // rows of the panel at hand, where they had to be scaled
   AlignedBuffer<std::byte> panels_;
   AlignedBuffer<float> rows_;
   AlignedBuffer<float> floats_;

@@ -40,9 +40,11 @@ struct PanelTarget {
   std::int32_t* integers = nullptr;          ///< [32], likewise
 };
 
-/// Lays out up to 32 rows as a panel and finds their norms.
+/// Lays out up to 32 rows as a panel and finds their norms. For cosine, rows so long or short that their
+/// products would overflow or lose bits are scaled by a power of two first; then the rows as laid out are
+/// returned, [n, d] in scratch, else null.
 /// Shapes   scratch [2, 32 d] for rows of floats
-void PackPanel(const KernelTable& kernels, const VectorsView& rows, Metric metric, float* scratch,
-               const PanelTarget& to);
+const float* PackPanel(const KernelTable& kernels, const VectorsView& rows, Metric metric,
+                       float* scratch, const PanelTarget& to);
 
 }  // namespace equipoise

@@ -93,12 +93,20 @@ void TimesIntegersLoop(const std::int32_t* from, const float* mul, float* to) {
   for (std::size_t i = 0; i < kPanel; ++i) to[i] = static_cast<float>(from[i]) * mul[i];
 }
 
-void TwiceLessLoop(float* values, const float* norms) {
-  for (std::size_t i = 0; i < kPanel; ++i) values[i] = 2.0f * values[i] - norms[i];
+void NegativeDistancesLoop(float* values, const float* norms, float norm) {
+  for (std::size_t i = 0; i < kPanel; ++i) {
+    // Not 2 v − |x|², which overflows for vectors whose distance does not.
+    const float score = ((values[i] - norms[i]) + values[i]) - norm;
+    const float least = score == score ? 0.0f : -__builtin_inff();
+    values[i] = score < 0.0f ? score : least;
+  }
 }
 
 void TwiceLessIntegersLoop(std::int32_t* values, const std::int32_t* norms) {
-  for (std::size_t i = 0; i < kPanel; ++i) values[i] = 2 * values[i] - norms[i];
+  // Unsigned, since lanes past the last item hold anything.
+  for (std::size_t i = 0; i < kPanel; ++i)
+    values[i] = static_cast<std::int32_t>(2u * static_cast<std::uint32_t>(values[i]) -
+                                          static_cast<std::uint32_t>(norms[i]));
 }
 
 inline std::uint32_t WordAt(const std::byte* p) {

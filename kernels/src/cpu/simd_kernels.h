@@ -93,13 +93,12 @@ std::int32_t SquaredL2Codes(const std::uint8_t* a, const std::uint8_t* b, std::s
 // --- few queries, rows where they lie ---------------------------------------------------------------
 
 // Row after row: the processor's own prefetching follows one stream best (four rows side by side, or
-// prefetching by hand, read memory at half to nine tenths of the speed). What a row's sum would wait for
-// is hidden by keeping it in several parts.
+// prefetching by hand, read memory at half to nine tenths of the speed).
 
 template <typename Element, std::size_t M>
 void RowsOf(const typename Element::Type* rows, std::size_t stride, std::size_t n,
             const float* queries, std::size_t d, float* out) {
-  constexpr std::size_t w = V::kWidth, kParts = M == 1 ? 4 : M == 2 ? 2 : 1;
+  constexpr std::size_t w = V::kWidth, kParts = 2;
   for (std::size_t row = 0; row < n; ++row, rows += stride) {
     for (std::size_t begin = 0; begin < d; begin += kLongestChain * w) {
       const std::size_t end = Least(d, begin + kLongestChain * w);
@@ -195,61 +194,43 @@ constexpr std::size_t TileRegs(std::size_t m, std::size_t width, std::size_t usu
   return m <= 2 && m * (kPanel / width) <= 8 ? kPanel / width : usual;
 }
 
-// M queries × 32 items, kTileRegs registers of items at a time; sums stay in registers for up to
-// kLongestChain steps. Few queries have too few sums to hide the latency of an addition: then each sum
-// is kept in several parts.
+// M queries × 32 items, some registers of items at a time; sums stay in registers for up to
+// kLongestChain steps. The order of additions is the same for every M, so that a query's scores do not
+// depend on the batch that it comes in.
 template <typename Element, std::size_t M>
 void TileOf(const typename Element::Type* panel, const float* queries, std::size_t d, float* out) {
   constexpr std::size_t w = V::kWidth, kRegs = TileRegs(M, w, V::kTileRegs);
-  constexpr std::size_t kParts = M * kRegs >= 8 ? 1 : M * kRegs >= 4 ? 2 : 4;
   for (std::size_t part = 0; part < kPanel; part += kRegs * w) {
     for (std::size_t begin = 0; begin < d; begin += kLongestChain) {
       const std::size_t end = Least(d, begin + kLongestChain);
-      V::Reg sums[kParts][M][kRegs];
-      EQUIPOISE_UNROLL for (std::size_t u = 0; u < kParts; ++u) {
-        EQUIPOISE_UNROLL for (std::size_t q = 0; q < M; ++q) {
-          EQUIPOISE_UNROLL for (std::size_t v = 0; v < kRegs; ++v) sums[u][q][v] = V::Zero();
-        }
+      V::Reg sums[M][kRegs];
+      EQUIPOISE_UNROLL for (std::size_t q = 0; q < M; ++q) {
+        EQUIPOISE_UNROLL for (std::size_t v = 0; v < kRegs; ++v) sums[q][v] = V::Zero();
       }
       const typename Element::Type* items = panel + begin * kPanel + part;
       const float* query = queries + begin * M;
-      std::size_t k = begin;
-      for (; k + kParts <= end; k += kParts) {
-        EQUIPOISE_UNROLL for (std::size_t u = 0; u < kParts; ++u) {
-          V::Reg values[kRegs];
-          EQUIPOISE_UNROLL for (std::size_t v = 0; v < kRegs; ++v) values[v] =
-              Element::Load(items + v * w);
-          EQUIPOISE_UNROLL for (std::size_t q = 0; q < M; ++q) {
-            const V::Reg element = V::Set(query[q]);
-            EQUIPOISE_UNROLL for (std::size_t v = 0; v < kRegs; ++v) sums[u][q][v] =
-                V::MultiplyAdd(element, values[v], sums[u][q][v]);
-          }
-          items += kPanel;
-          query += M;
+      for (std::size_t k = begin; k < end; ++k, items += kPanel, query += M) {
+        V::Reg values[kRegs];
+        EQUIPOISE_UNROLL for (std::size_t v = 0; v < kRegs; ++v) values[v] =
+            Element::Load(items + v * w);
+        EQUIPOISE_UNROLL for (std::size_t q = 0; q < M; ++q) {
+          const V::Reg element = V::Set(query[q]);
+          EQUIPOISE_UNROLL for (std::size_t v = 0; v < kRegs; ++v) sums[q][v] =
+              V::MultiplyAdd(element, values[v], sums[q][v]);
         }
-      }
-      for (; k < end; ++k) {
-        EQUIPOISE_UNROLL for (std::size_t v = 0; v < kRegs; ++v) {
-          const V::Reg values = Element::Load(items + v * w);
-          EQUIPOISE_UNROLL for (std::size_t q = 0; q < M; ++q) sums[0][q][v] =
-              V::MultiplyAdd(V::Set(query[q]), values, sums[0][q][v]);
-        }
-        items += kPanel;
-        query += M;
       }
       EQUIPOISE_UNROLL for (std::size_t q = 0; q < M; ++q) {
         EQUIPOISE_UNROLL for (std::size_t v = 0; v < kRegs; ++v) {
-          V::Reg sum = sums[0][q][v];
-          EQUIPOISE_UNROLL for (std::size_t u = 1; u < kParts; ++u) sum =
-              V::Add(sum, sums[u][q][v]);
           float* to = out + q * kPanel + part + v * w;
-          V::Store(to, begin == 0 ? sum : V::Add(V::Load(to), sum));
+          V::Store(to, begin == 0 ? sums[q][v] : V::Add(V::Load(to), sums[q][v]));
         }
       }
     }
   }
 }
 
+// Sums of integers may be kept in several parts, which hides the latency of an addition where there are
+// few queries.
 template <std::size_t M>
 void TileOfCodes(const std::uint8_t* panel, const std::int32_t* queries, const std::int32_t* start,
                  std::size_t groups, std::int32_t* out) {
@@ -363,7 +344,7 @@ constexpr KernelTable MakeTable(SimdLevel level) {
       .not_finite = NotFinite,
       .times = TimesLoop,
       .times_i32 = TimesIntegersLoop,
-      .twice_less = TwiceLessLoop,
+      .negative_distances = NegativeDistancesLoop,
       .twice_less_i32 = TwiceLessIntegersLoop,
   };
 }

@@ -9,18 +9,9 @@
 
 #include <equipoise/core/export.h>
 #include <equipoise/core/status.h>
+#include <equipoise/kernels/simd_level.h>
 
 namespace equipoise {
-
-/// Instruction sets that the kernels are written for. Each x86 level includes those before it.
-enum class SimdLevel : std::uint8_t {
-  kAuto = 0,    ///< the best one, or what EQUIPOISE_SIMD says
-  kScalar,      ///< plain C++: the reference
-  kAvx2,        ///< AVX2, FMA, F16C
-  kAvx512,      ///< AVX-512 F, BW, DQ, VL
-  kAvx512Vnni,  ///< and AVX-512 VNNI
-  kNeon,        ///< 64-bit Arm
-};
 
 /// "scalar", "avx2", "avx512", "avx512_vnni", "neon", as EQUIPOISE_SIMD takes them; "auto".
 EQUIPOISE_API std::string_view SimdLevelName(SimdLevel level);
@@ -54,9 +45,9 @@ struct HardwareInfo {
   SimdLevel level = SimdLevel::kScalar;   ///< in use
   std::string level_reason;               ///< why that one
   bool gpu_usable = false;
-  std::vector<GpuInfo> gpus;              ///< that the driver names, usable or not
-  std::string gpu_driver;                 ///< version; empty where there is none
-  std::string gpu_reason;                 ///< why a GPU is used or is not, one sentence
+  std::vector<GpuInfo> gpus;  ///< that the driver names, usable or not
+  std::string gpu_driver;     ///< version; empty where there is none
+  std::string gpu_reason;     ///< why a GPU is used or is not, one sentence
 };
 
 /// Looks now; the GPU's memory and utilization are those of this moment.

@@ -1,12 +1,13 @@
 /// Similarity of a batch of queries against a set of vectors, whole or only its best k, in float32,
 /// float16, bfloat16 and 8-bit codes, on the CPU or on a GPU.
 ///
-///   float scores[2 * 3];
-///   Similarity(queries /* 2 × d */, items /* 3 × d */, Metric::kCosine, scores);
+///   const MatrixView<float> queries(q, 2, d), items(x, 300, d);
+///   float scores[2 * 300];
+///   Status status = Similarity(queries, items, Metric::kCosine, scores);
 ///
-///   auto set = ItemSet::Create(items, Metric::kInnerProduct);      // once
-///   std::vector<Scored> best(queries.rows * 10);
-///   set->TopK(queries, 10, best);                                  // often
+///   auto set = ItemSet::Create(items, Metric::kInnerProduct);  // once
+///   Scored best[2 * 10];
+///   if (set.ok()) status = set->TopK(queries, 10, best);       // often
 ///
 /// For one pair see dot.h, for one row rows.h.
 #pragma once
@@ -58,7 +59,7 @@ struct SimilarityOptions {
   /// float32 products with 10-bit fractions (TF32): error <= 2e-3 |q| |x|, several times as fast.
   bool tf32 = false;
 
-  /// Told when a GPU failed and the CPU answers instead.
+  /// Told when a GPU failed and the CPU answers instead, once for each set.
   LogCallback log{};
 };
 
@@ -90,27 +91,33 @@ class EQUIPOISE_API ItemSet {
 
   /// Every score.
   /// Shapes   queries [m, d]; out [m, n] row-major
-  /// Range    queries are float32, or of the items' own type. For codes: codes, or float32, which is
-  ///          quantized with the items' scale first; with kL2 codes need the items' own scale
+  /// Range    queries are float32, or of the items' own type. float32 queries of codes are quantized
+  ///          first: for kL2 with the items' scale, else each with all of its 8 bits whatever its
+  ///          length; codes for kL2 need the items' own scale
   /// Units    of the values, not the codes; of the metric
   /// Errors   kInvalidArgument: m = 0, d differs, type or scale do not fit, out.size() != m · n, a
   ///          NaN or an infinity in a query (row named); kOutOfMemory; after an error `out` holds
   ///          nothing of use
   /// Exact    codes: the same bits on every instruction set and on a GPU. float32, float16, bfloat16:
   ///          error <= 1e-5 |q| |x| of the values given (d <= 4,096), for kL2 1e-5 (|q| + |x|)²;
-  ///          float16 and bfloat16 are summed in float32
+  ///          float16 and bfloat16 are summed in float32. What overflows float32 is ±infinity, and
+  ///          −infinity where it would be NaN; a cosine does not overflow. A query's scores do not
+  ///          depend on the batch that it comes in
   Status Similarity(VectorsView queries, std::span<float> out) const;
 
   /// The best k items of each query, without storing m × n scores.
   /// Shapes   queries [m, d]; out [m, k]: out[i · k + j] is the j-th best item of query i
   /// Range    1 <= k <= n; otherwise as Similarity
   /// Order    Better: score descending, ties by ascending id. Codes are ranked by exact integers, or
-  ///          for kCosine by their quotient in float32
+  ///          for kCosine by integer / |x| in float32, before that is scaled and rounded to a score
   /// Errors   as Similarity
-  /// Exact    the same at any number of threads
+  /// Threads  const, safe from many threads; memory below 128 MiB beside the queries, or for one
+  ///          query O(k) of each thread
+  /// Exact    scores are those of Similarity; the same at any number of threads
   Status TopK(VectorsView queries, std::size_t k, std::span<Scored> out) const;
 
  private:
+  friend struct ItemSetMaker;
   struct State;
   explicit ItemSet(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
@@ -118,7 +125,8 @@ class EQUIPOISE_API ItemSet {
 
 /// Every score of a set that is used once. Nothing is kept.
 /// Shapes, range, errors, exactness as ItemSet::Create and ItemSet::Similarity.
-/// Note     few queries against many items read the items once, where they are
+/// Note     up to 8 queries read the items where they are; their sums may differ in the last bits from
+///          those of a larger batch
 EQUIPOISE_API Status Similarity(VectorsView queries, VectorsView items, Metric metric,
                                 std::span<float> out, const SimilarityOptions& options = {});
 
