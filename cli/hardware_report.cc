@@ -73,7 +73,8 @@ int PrintMoment(double seconds, bool json) {
   if (json) {
     Json gpus = Json::array();
     for (const GpuInfo& gpu : info.gpus) gpus.push_back(ToJson(gpu));
-    return PrintJson({{"seconds", std::round(seconds * 10) / 10}, {"devices", gpus}});
+    const Json line = {{"seconds", std::round(seconds * 10) / 10}, {"devices", gpus}};
+    return PrintText(line.dump() + "\n");
   }
   std::string text;
   for (const GpuInfo& gpu : info.gpus)

@@ -13,6 +13,7 @@
 #include "cpu/finite_rows.h"
 #include "gpu/gpu.h"
 #include "item_set_maker.h"
+#include "options.h"
 
 namespace equipoise {
 namespace {
@@ -30,16 +31,6 @@ Status Refuse(std::string message, const char* field) {
 
 std::string Sized(const char* name, std::size_t value) {
   return std::string(name) + " = " + std::to_string(value);
-}
-
-Status CheckOptions(const SimilarityOptions& options) {
-  if (options.threads < 1 || options.threads > 1024)
-    return Refuse(
-        "options.threads = " + std::to_string(options.threads) + " is out of range [1, 1024]",
-        "options.threads");
-  if (options.backend > Backend::kCuda)
-    return Refuse("options.backend is unknown", "options.backend");
-  return {};
 }
 
 Status CheckScale(const VectorsView& rows, const char* name) {
@@ -179,28 +170,7 @@ Status CheckK(std::size_t k, std::size_t n) {
                 "k");
 }
 
-bool IsGpuFailure(const Status& status) {
-  return status.code() == Code::kDevice || status.code() == Code::kOutOfMemory ||
-         status.code() == Code::kUnsupported;
-}
-
-void Warn(const LogCallback& log, const Status& status) {
-  if (log) log(LogLevel::kWarning, "GPU: " + status.message() + "; the CPU answers instead");
-}
-
 }  // namespace
-
-std::string_view BackendName(Backend backend) {
-  switch (backend) {
-    case Backend::kAuto:
-      return "auto";
-    case Backend::kCpu:
-      return "cpu";
-    case Backend::kCuda:
-      return "cuda";
-  }
-  return "unknown";
-}
 
 struct ItemSet::State {
   VectorsView shape;  ///< sizes, type and scale; no data

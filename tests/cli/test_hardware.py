@@ -29,8 +29,10 @@ class Hardware(CliTest):
 
     def test_the_text_says_the_same(self):
         found = self.hardware(EQUIPOISE_SIMD="")
-        text = self.run_ok("inspect", "--hardware").stdout
-        self.assertIn(found["simd"]["used"], text)
+        text = run("inspect", "--hardware", env={"EQUIPOISE_SIMD": ""}).stdout
+        self.assertIn(f"kernels     {found['simd']['used']}: the best", text)
+        text = run("inspect", "--hardware", env={"EQUIPOISE_SIMD": "scalar"}).stdout
+        self.assertIn("kernels     scalar: EQUIPOISE_SIMD names it", text)
         self.assertIn(found["gpu"]["reason"], text)
         self.assertIn(found["processor"], text)
 

@@ -150,7 +150,9 @@ Result<SimdLevel> DefaultSimdLevel() {
   return Chosen().table->level;
 }
 
-const std::string& SimdLevelReason() { return Chosen().reason; }
+const std::string& SimdLevelReason() {
+  return Chosen().status.ok() ? Chosen().reason : Chosen().status.message();
+}
 
 const KernelTable& DefaultKernels() { return *Chosen().table; }
 

@@ -36,24 +36,6 @@ float InverseNorm(double norm) {
   return static_cast<float>(std::min(1 / norm, double{std::numeric_limits<float>::max()}));
 }
 
-void ToFloats(const KernelTable& kernels, const VectorsView& rows, float* to) {
-  for (std::size_t i = 0; i < rows.rows; ++i, to += rows.cols) {
-    switch (rows.type) {
-      case ElementType::kFloat32:
-        std::copy_n(static_cast<const float*>(rows.row(i)), rows.cols, to);
-        break;
-      case ElementType::kFloat16:
-        kernels.f16_to_f32(static_cast<const std::uint16_t*>(rows.row(i)), to, rows.cols);
-        break;
-      case ElementType::kBFloat16:
-        kernels.bf16_to_f32(static_cast<const std::uint16_t*>(rows.row(i)), to, rows.cols);
-        break;
-      case ElementType::kInt8:
-        break;
-    }
-  }
-}
-
 std::int32_t CodeNorm2(const std::uint8_t* codes, std::size_t d) {
   std::int32_t sum = 0;
   for (std::size_t i = 0; i < d; ++i) {

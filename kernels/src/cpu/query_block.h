@@ -10,6 +10,7 @@
 
 #include "cpu/aligned_buffer.h"
 #include "cpu/kernel_table.h"
+#include "row_operations.h"
 
 namespace equipoise {
 
@@ -47,10 +48,6 @@ struct PreparedQueries {
 
 /// 1 / norm, 0 for a zero vector; finite for every norm. The definition that the GPU shares.
 float InverseNorm(double norm);
-
-/// Rows as float32.
-/// Shapes   to [rows.rows, rows.cols] dense; not for codes
-void ToFloats(const KernelTable& kernels, const VectorsView& rows, float* to);
 
 /// Σ (code − 128)².
 std::int32_t CodeNorm2(const std::uint8_t* codes, std::size_t d);

@@ -69,9 +69,10 @@ std::vector<std::string> GpuPluginPaths() {
   const char* const named = std::getenv("EQUIPOISE_CUDA_PLUGIN");
   if (named != nullptr && named[0] != '\0') return {named};
   std::vector<std::string> paths;
+  // Absolute, or it would be looked for beside whatever folder the program was started in.
   Dl_info here{};
   if (dladdr(reinterpret_cast<const void*>(&GpuPluginPaths), &here) != 0 &&
-      here.dli_fname != nullptr)
+      here.dli_fname != nullptr && fs::path(here.dli_fname).is_absolute())
     AddFolder(fs::path(here.dli_fname).parent_path(), paths);
   std::error_code ignored;
   const fs::path program = fs::read_symlink("/proc/self/exe", ignored);

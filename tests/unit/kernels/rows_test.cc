@@ -29,7 +29,8 @@ TEST(Softmax, IsThatOfDoublePrecision) {
       for (std::size_t i = 0; i < n; ++i) {
         total += row[i];
         const double probability = expected[i] / sum;
-        EXPECT_NEAR(row[i], probability, probability > 1e-30 ? 4e-6 * probability : 1e-30);
+        const double error = 1e-6 - 1.2e-7 * std::log(std::max(probability, 1e-300));
+        EXPECT_NEAR(row[i], probability, probability > 1e-30 ? error * probability : 1e-30);
       }
       EXPECT_NEAR(total, 1, 1e-5);
     }
@@ -51,6 +52,19 @@ TEST(Softmax, GivesAnInfinityAllTheMass) {
   EXPECT_EQ(row, (std::vector<float>{0.5f, 0, 0.5f}));
   row = {-kInfinity, -kInfinity};
   Softmax(row.data(), row.size(), 1);
+  EXPECT_EQ(row, (std::vector<float>{0.5f, 0.5f}));
+}
+
+TEST(Softmax, IsWithinItsBoundForTheLeastLikely) {
+  std::vector<float> row = {12.7105942f, -128.001984f};
+  const double truth = std::exp((double{row[1]} - row[0]) * 0.477747828f);
+  Softmax(row.data(), row.size(), 0.477747828f);
+  EXPECT_NEAR(row[1], truth, (1e-6 - 1.2e-7 * std::log(truth)) * truth);
+}
+
+TEST(Softmax, IsUniformWhereTheTemperatureIsInfinite) {
+  std::vector<float> row = {3e38f, -3e38f};
+  Softmax(row.data(), row.size(), 0);
   EXPECT_EQ(row, (std::vector<float>{0.5f, 0.5f}));
 }
 

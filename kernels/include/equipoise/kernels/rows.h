@@ -18,9 +18,10 @@ EQUIPOISE_API double Normalize(float* row, std::size_t d);
 
 /// Replaces scores by probabilities: p_i = exp(s_i · inverse_temperature) / Σ_j exp(...).
 /// Shapes   row [n]
-/// Range    inverse_temperature >= 0 and finite; n = 0 does nothing; scores of ±1e38 do not overflow;
-///          an infinity among the scores takes all the mass, −infinity gets 0
-/// Exact    relative error <= 4e-6 of a probability above 1e-30; sums to 1 within 1e-5
+/// Range    inverse_temperature >= 0 and finite (0: all alike); n = 0 does nothing; scores of ±1e38 do
+///          not overflow; an infinity among the scores takes all the mass, −infinity gets 0; no NaN
+/// Exact    relative error of a probability p <= 1e-6 + 1.2e-7 |ln p|, down to p = 1e-30; sums to 1
+///          within 1e-5
 EQUIPOISE_API void Softmax(float* row, std::size_t n, float inverse_temperature);
 
 }  // namespace equipoise
