@@ -11,8 +11,8 @@
 namespace equipoise {
 namespace {
 
-#include "cpu/plain_loops.h"
-#include "cpu/transpose_ymm.h"
+#include "cpu/plain_loops.inc"
+#include "cpu/transpose_ymm.inc"
 
 struct V {
   using Reg = __m256;
@@ -152,7 +152,7 @@ std::uint32_t NotFinite(const float* values) {
   });
 }
 
-#include "cpu/simd_kernels.h"
+#include "cpu/simd_kernels.inc"
 
 constexpr KernelTable Make() {
   KernelTable table = MakeTable(SimdLevel::kAvx2);

@@ -11,9 +11,9 @@
 namespace equipoise {
 namespace {
 
-#include "cpu/plain_loops.h"
-#include "cpu/transpose_ymm.h"
-#include "cpu/vectors_avx512.h"
+#include "cpu/plain_loops.inc"
+#include "cpu/transpose_ymm.inc"
+#include "cpu/vectors_avx512.inc"
 
 struct C {
   using Reg = __m512i;
@@ -65,7 +65,7 @@ struct C {
   static void StoreItems(std::int32_t* p, Acc a) { _mm512_storeu_si512(p, a); }
 };
 
-#include "cpu/simd_kernels.h"
+#include "cpu/simd_kernels.inc"
 
 constexpr KernelTable Make() {
   KernelTable table = MakeTable(SimdLevel::kAvx512);

@@ -12,7 +12,7 @@
 namespace equipoise {
 namespace {
 
-#include "cpu/plain_loops.h"
+#include "cpu/plain_loops.inc"
 
 struct V {
   using Reg = float32x4_t;
@@ -133,7 +133,7 @@ std::uint32_t NotFinite(const float* values) {
   });
 }
 
-#include "cpu/simd_kernels.h"
+#include "cpu/simd_kernels.inc"
 
 constexpr KernelTable kTable = MakeTable(SimdLevel::kNeon);
 

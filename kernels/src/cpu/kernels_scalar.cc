@@ -7,7 +7,7 @@
 namespace equipoise {
 namespace {
 
-#include "cpu/plain_loops.h"
+#include "cpu/plain_loops.inc"
 
 // Sixteen partial sums: short chains of additions, and the compiler may keep them in whatever
 // registers there are.
