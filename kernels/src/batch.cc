@@ -48,7 +48,7 @@ Status Run(const SimilarityOptions& options, const OnGpu& on_gpu, const OnCpu& o
     if (!FindGpu().usable)
       return Status(Code::kDevice, "options.backend = cuda: " + FindGpu().reason,
                     {.field = "options.backend"});
-    const Status status = on_gpu();
+    Status status = on_gpu();
     if (status.ok() || !IsGpuFailure(status)) return status;
     Warn(options.log, status);
   }

@@ -186,7 +186,7 @@ struct ItemSet::State {
   template <typename OnGpu, typename OnCpu>
   Status Run(bool on_gpu, const OnGpu& gpu_call, const OnCpu& cpu_call) const {
     if (on_gpu) {
-      const Status status = gpu_call();
+      Status status = gpu_call();
       if (status.ok() || !IsGpuFailure(status)) return status;
       if (!warned.exchange(true)) Warn(options.log, status);
     }
@@ -275,7 +275,7 @@ Status ItemSet::Similarity(VectorsView queries, std::span<float> out) const {
       return status;
     if (Status status = CheckOut(out.size(), queries.rows, rows(), "items.rows"); !status.ok())
       return status;
-    const Status status = state_->Run(
+    Status status = state_->Run(
         BackendFor(queries.rows) == Backend::kCuda,
         [&] { return state_->gpu->Similarity(fitted.view(), out); },
         [&] { return state_->cpu.Similarity(fitted.view(), state_->options.threads, out); });
@@ -293,7 +293,7 @@ Status ItemSet::TopK(VectorsView queries, std::size_t k, std::span<Scored> out) 
       return status;
     if (Status status = CheckK(k, rows()); !status.ok()) return status;
     if (Status status = CheckOut(out.size(), queries.rows, k, "k"); !status.ok()) return status;
-    const Status status = state_->Run(
+    Status status = state_->Run(
         BackendFor(queries.rows) == Backend::kCuda && k <= kMaxGpuK,
         [&] { return state_->gpu->TopK(fitted.view(), k, out); },
         [&] { return state_->cpu.TopK(fitted.view(), k, state_->options.threads, out); });

@@ -113,7 +113,7 @@ Collection::~Collection() = default;
 // Opening
 
 Status Collection::State::ReadSettings() {
-  const Status damaged(Code::kCorruption, "the settings cannot be read; build the index again",
+  Status damaged(Code::kCorruption, "the settings cannot be read; build the index again",
                        {.file = folder});
   try {
     const auto settings = nlohmann::json::parse(manifest.settings);

@@ -120,7 +120,7 @@ Status CollectionBuilder::Add(const Document& document) {
 Status CollectionBuilder::Finish(EmbeddingsView embeddings) {
   State& s = *state_;
   if (!s.ended.ok()) return s.ended;
-  const Status status = s.Finish(embeddings);
+  Status status = s.Finish(embeddings);
   s.ended = status.ok() ? Status(Code::kInvalidArgument,
                                  "CollectionBuilder: the index is finished; begin another one")
                         : status;

@@ -37,7 +37,7 @@ struct Copy {
   std::uint32_t original = 0;
   std::uint32_t copy = 0;
 
-  friend auto operator<=>(const Copy&, const Copy&) = default;
+  friend auto operator<=>(const Copy&, const Copy&) = default;  // NOLINT(modernize-use-nullptr)
 };
 static_assert(sizeof(Copy) == 8);
 

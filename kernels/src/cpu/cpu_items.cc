@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <limits>
 #include <type_traits>
 #include <utility>
@@ -123,7 +124,7 @@ template <typename Key>
 Key Rankable(Key key) {
   // Only an overflow makes a NaN here; it ranks last.
   if constexpr (std::is_same_v<Key, float>)
-    return key == key ? key : -std::numeric_limits<float>::infinity();
+    return !std::isnan(key) ? key : -std::numeric_limits<float>::infinity();
   return key;
 }
 

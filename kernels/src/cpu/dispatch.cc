@@ -85,6 +85,7 @@ Choice Choose() {
   Choice choice;
   choice.table = TableOf(AvailableSimdLevels().back());
   choice.reason = "the best that this processor and this build have";
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): read once; nothing here changes the environment
   const char* wanted = std::getenv("EQUIPOISE_SIMD");
   if (wanted == nullptr || *wanted == '\0' || SimdLevelName(SimdLevel::kAuto) == wanted)
     return choice;

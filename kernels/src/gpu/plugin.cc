@@ -15,7 +15,7 @@ constexpr const char* kDriver = "libcuda.so.1";
 constexpr const char* kPlugin = "libequipoise_cuda.so";
 
 std::string LastError() {
-  const char* error = dlerror();
+  const char* error = dlerror();  // NOLINT(concurrency-mt-unsafe): of this thread, in glibc
   return error != nullptr ? error : "unknown error";
 }
 
@@ -66,6 +66,7 @@ Result<const EquipoiseCudaApi*> LoadGpuPlugin(const std::string& path) {
 }
 
 std::vector<std::string> GpuPluginPaths() {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): read once; nothing here changes the environment
   const char* const named = std::getenv("EQUIPOISE_CUDA_PLUGIN");
   if (named != nullptr && named[0] != '\0') return {named};
   std::vector<std::string> paths;
