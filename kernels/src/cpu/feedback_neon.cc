@@ -1,0 +1,35 @@
+// 64-bit Arm: two doubles a register, multiplication and addition fused.
+#include "cpu/feedback_table.h"
+
+#if defined(__aarch64__) && defined(__ARM_NEON)
+namespace equipoise {
+namespace {
+
+constexpr std::size_t kLanes = 2;
+
+#include "cpu/feedback_vectors.h"
+
+inline Doubles Widen(Floats a) { return __builtin_convertvector(a, Doubles); }
+// The second where the first is NaN.
+inline Doubles Least(Doubles a, Doubles b) { return a < b ? a : b; }
+inline Doubles Most(Doubles a, Doubles b) { return a > b ? a : b; }
+// One bit a lane.
+inline unsigned Bits(Mask mask) { return static_cast<unsigned>((mask[0] & 1) | (mask[1] & 2)); }
+
+#include "cpu/feedback_loops.h"
+
+constexpr FeedbackTable kTable = {SumLoop, Weigh};
+
+}  // namespace
+
+const FeedbackTable* FeedbackNeon() { return &kTable; }
+
+}  // namespace equipoise
+
+#else
+
+namespace equipoise {
+const FeedbackTable* FeedbackNeon() { return nullptr; }
+}  // namespace equipoise
+
+#endif
