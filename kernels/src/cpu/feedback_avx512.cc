@@ -13,7 +13,6 @@ constexpr std::size_t kLanes = 8;
 
 inline Doubles Widen(Floats a) { return _mm512_cvtps_pd(a); }
 // The second where the first is NaN.
-inline Doubles Least(Doubles a, Doubles b) { return _mm512_min_pd(a, b); }
 inline Doubles Most(Doubles a, Doubles b) { return _mm512_max_pd(a, b); }
 // One bit a lane.
 inline unsigned Bits(Mask mask) {

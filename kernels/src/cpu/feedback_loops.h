@@ -1,6 +1,6 @@
 // The passes of feedback_pass.h, written once over the vectors of feedback_vectors.h. Included inside
 // the anonymous namespace of each feedback_LEVEL.cc, after
-// Widen, Least, Most and Bits.
+// Widen, Most and Bits.
 
 inline Doubles LoadDoubles(const double* p) {
   Doubles out;

@@ -11,7 +11,6 @@ constexpr std::size_t kLanes = 2;
 
 inline Doubles Widen(Floats a) { return __builtin_convertvector(a, Doubles); }
 // The second where the first is NaN.
-inline Doubles Least(Doubles a, Doubles b) { return a < b ? a : b; }
 inline Doubles Most(Doubles a, Doubles b) { return a > b ? a : b; }
 // One bit a lane.
 inline unsigned Bits(Mask mask) { return static_cast<unsigned>((mask[0] & 1) | (mask[1] & 2)); }
