@@ -13,6 +13,7 @@ using Action = std::function<int()>;
 Action AddIndexCommand(CLI::App* app);
 Action AddSearchCommand(CLI::App* app);
 Action AddEvalCommand(CLI::App* app);
+Action AddFilterCommand(CLI::App* app);
 Action AddInspectCommand(CLI::App* app);
 
 }  // namespace equipoise::cli

@@ -70,6 +70,8 @@ int Run(int argc, char** argv) {
   add("search", "Ask an index", equipoise::cli::AddSearchCommand);
   add("eval", "Measure an index, or rankings made elsewhere, against judgments",
       equipoise::cli::AddEvalCommand);
+  add("filter", "Weigh feedback by age and confidence, and take out what is wrong",
+      equipoise::cli::AddFilterCommand);
   add("inspect", "Show what an index holds and check its files, or what the machine has",
       equipoise::cli::AddInspectCommand);
 
