@@ -19,6 +19,7 @@ import report  # noqa: E402
 BENCHMARKS = {
     "offline": "offline.offline_bench",
     "kernels": "micro.kernels_report",
+    "filter": "micro.filter_report",
 }
 
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <limits>
 #include <new>
@@ -193,10 +194,16 @@ class Passes {
       return total;
     }
     std::vector<Part> parts(blocks_);
-    ParallelFor(blocks_, threads_, [&](std::size_t begin, std::size_t end, int) {
+    // Taken some at a time: a thread whose core is busy with other work takes fewer.
+    std::atomic<std::uint64_t> next = 0;
+    const auto workers = static_cast<std::size_t>(threads_);
+    ParallelFor(workers, threads_, [&](std::size_t, std::size_t, int) {
       BlockScratch scratch;  // NOLINT: as above
-      for (std::size_t block = begin; block < end; ++block)
-        parts[block] = of_block(block, &scratch);
+      for (std::uint64_t begin; (begin = next.fetch_add(kBlocksAThread)) < blocks_;) {
+        const std::uint64_t end = std::min(blocks_, begin + kBlocksAThread);
+        for (std::uint64_t block = begin; block < end; ++block)
+          parts[block] = of_block(block, &scratch);
+      }
     });
     for (const Part& part : parts) add(&total, part);
     return total;
