@@ -25,8 +25,9 @@ static_assert(static_cast<int>(FeedbackVerdict::kOutlier) ==
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-// Below, starting a thread costs more than it does.
-constexpr std::uint64_t kBlocksAThread = 8;
+// Blocks that a thread takes at once; with fewer than two such chunks, starting one costs more than
+// it does.
+constexpr std::uint64_t kChunk = 8;
 
 std::uint8_t* Bytes(FeedbackVerdict* verdicts) { return reinterpret_cast<std::uint8_t*>(verdicts); }
 
@@ -109,9 +110,9 @@ class Passes {
       std::stable_sort(rates_.begin(), rates_.end(),
                        [](const auto& a, const auto& b) { return a.domain < b.domain; });
     }
-    if (options.threads > 1 && blocks_ >= 2 * kBlocksAThread)
+    if (options.threads > 1 && blocks_ >= 2 * kChunk)
       threads_ = static_cast<int>(std::min<std::uint64_t>(
-          blocks_ / kBlocksAThread,
+          blocks_ / kChunk,
           static_cast<std::uint64_t>(std::min(options.threads, AvailableThreads()))));
   }
 
@@ -183,27 +184,31 @@ class Passes {
     return found != rates_.end() && found->domain == domain ? 1 / found->seconds : settings_.rate;
   }
 
-  // The parts of all blocks, added in their order whoever made them.
+  // The parts of all blocks, added in one order whoever made them: within each chunk of blocks, then
+  // over the chunks.
   template <typename Part, typename OfBlock, typename Add>
   Part Reduce(const OfBlock& of_block, const Add& add) const {
+    const auto of_chunk = [&](std::uint64_t chunk, BlockScratch* scratch) {
+      Part sum;
+      const std::uint64_t begin = chunk * kChunk;
+      for (std::uint64_t block = begin; block < std::min(blocks_, begin + kChunk); ++block)
+        add(&sum, of_block(block, scratch));
+      return sum;
+    };
+    const std::uint64_t chunks = (blocks_ + kChunk - 1) / kChunk;
     Part total;
     if (threads_ <= 1) {
       BlockScratch scratch;  // NOLINT: not initialized, 120 KiB that are mostly not touched
-      for (std::uint64_t block = 0; block < blocks_; ++block)
-        add(&total, of_block(block, &scratch));
+      for (std::uint64_t chunk = 0; chunk < chunks; ++chunk) add(&total, of_chunk(chunk, &scratch));
       return total;
     }
-    std::vector<Part> parts(blocks_);
-    // Taken some at a time: a thread whose core is busy with other work takes fewer.
+    std::vector<Part> parts(chunks);
+    // Taken one by one: a thread whose core is busy with other work takes fewer.
     std::atomic<std::uint64_t> next = 0;
-    const auto workers = static_cast<std::size_t>(threads_);
-    ParallelFor(workers, threads_, [&](std::size_t, std::size_t, int) {
+    ParallelFor(static_cast<std::size_t>(threads_), threads_, [&](std::size_t, std::size_t, int) {
       BlockScratch scratch;  // NOLINT: as above
-      for (std::uint64_t begin; (begin = next.fetch_add(kBlocksAThread)) < blocks_;) {
-        const std::uint64_t end = std::min(blocks_, begin + kBlocksAThread);
-        for (std::uint64_t block = begin; block < end; ++block)
-          parts[block] = of_block(block, &scratch);
-      }
+      for (std::uint64_t chunk; (chunk = next.fetch_add(1)) < chunks;)
+        parts[chunk] = of_chunk(chunk, &scratch);
     });
     for (const Part& part : parts) add(&total, part);
     return total;
