@@ -131,8 +131,9 @@ std::vector<double> WeighReliability(FilterWork* work) {
     for (std::uint64_t source = 0; source < sums.size(); ++source) {
       const double share = (c.reliability_prior * mean + sums[source].value) /
                            (c.reliability_prior + sums[source].weight);
-      reliability[source] =
-          sums[source].weight >= c.reliability_least ? std::clamp(share / mean, c.least_reliability, 1.0) : 1.0;
+      reliability[source] = sums[source].weight >= c.reliability_least
+                                ? std::clamp(share / mean, c.least_reliability, 1.0)
+                                : 1.0;
     }
   }
   for (std::uint64_t row = 0; row < source_of.size(); ++row)

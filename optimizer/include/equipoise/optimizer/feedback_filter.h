@@ -24,7 +24,8 @@
 
 namespace equipoise {
 
-/// Why an item counts or does not; the first reason that applies, in this order.
+/// Why an item counts or does not: the first reason found, what cannot be read before abuse, abuse
+/// before outliers.
 enum class FeedbackVerdict : std::uint8_t {
   kKept = 0,
   kOutlier,
