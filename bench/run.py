@@ -20,6 +20,7 @@ BENCHMARKS = {
     "offline": "offline.offline_bench",
     "kernels": "micro.kernels_report",
     "domains": "domains.domains_bench",
+    "filter": "micro.filter_report",
 }
 
 

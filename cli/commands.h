@@ -14,6 +14,7 @@ Action AddIndexCommand(CLI::App* app);
 Action AddSearchCommand(CLI::App* app);
 Action AddEvalCommand(CLI::App* app);
 Action AddDomainsCommand(CLI::App* app);
+Action AddFilterCommand(CLI::App* app);
 Action AddInspectCommand(CLI::App* app);
 
 }  // namespace equipoise::cli

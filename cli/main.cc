@@ -76,6 +76,8 @@ int Run(int argc, char** argv) {
       equipoise::cli::AddEvalCommand);
   add("domains", "Tell from its embedding which domain a query belongs to",
       equipoise::cli::AddDomainsCommand);
+  add("filter", "Weigh feedback by age and confidence, and take out what is wrong",
+      equipoise::cli::AddFilterCommand);
   add("inspect", "Show what an index holds and check its files, or what the machine has",
       equipoise::cli::AddInspectCommand);
 

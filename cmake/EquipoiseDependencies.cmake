@@ -37,5 +37,6 @@ equipoise_dependency(Threads::Threads FIND "Threads" LIBS "-pthread")
 
 # Headers alone: compiled in, nothing left to find for whoever links us.
 find_package(nlohmann_json CONFIG REQUIRED)
+find_package(Eigen3 CONFIG REQUIRED)
 find_path(EQUIPOISE_XXHASH_INCLUDE xxhash.h REQUIRED)
 mark_as_advanced(EQUIPOISE_STEMMER_INCLUDE EQUIPOISE_STEMMER_LIBRARY EQUIPOISE_XXHASH_INCLUDE)

@@ -16,7 +16,7 @@ set_property(GLOBAL PROPERTY EQUIPOISE_INTERNAL_HEADERS
 get_property(_modules GLOBAL PROPERTY EQUIPOISE_MODULES)
 get_property(_used GLOBAL PROPERTY EQUIPOISE_PRIVATE_LIBRARIES)
 list(REMOVE_DUPLICATES _used)
-list(FILTER _used EXCLUDE REGEX "^equipoise::|^nlohmann_json")
+list(FILTER _used EXCLUDE REGEX "^equipoise::|^nlohmann_json|^Eigen3::")
 
 # In the order of EquipoiseDependencies.cmake, and only what a module asked for.
 get_property(_known GLOBAL PROPERTY EQUIPOISE_DEPENDENCIES)

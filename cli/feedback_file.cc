@@ -1,0 +1,252 @@
+#include "feedback_file.h"
+
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <optional>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include <equipoise/core/check.h>
+#include <equipoise/core/checked_file.h>
+#include <equipoise/core/json_lines.h>
+
+namespace equipoise::cli {
+namespace {
+
+constexpr std::size_t kErrorsKept = 20;
+enum Field {
+  kRating,
+  kTime,
+  kSource,
+  kItem,
+  kDomain,
+  kEvent,
+  kConfidence,
+  kPosition,
+  kDwell,
+  kFields
+};
+constexpr std::array<const char*, kFields> kNames = {
+    "rating", "time", "source", "item", "domain", "event", "confidence", "position", "dwell"};
+
+bool IsName(int field) { return field >= kSource && field <= kEvent; }
+
+// A line's fields: numbers, or names.
+struct Line {
+  std::array<std::optional<double>, kFields> numbers;
+  std::array<std::optional<std::string>, kFields> names;
+};
+
+Status Wrong(Where where, const char* name, std::string why) {
+  where.field = name;
+  return Status(Code::kInvalidArgument, fmt::format("\"{}\" {}", name, why), std::move(where));
+}
+
+class Columns {
+ public:
+  explicit Columns(FeedbackFile* file) : file_(*file) {}
+
+  Status Take(const Line& line, const Where& where) {
+    for (const int field : {kRating, kTime})
+      if (!line.numbers[static_cast<std::size_t>(field)])
+        return Wrong(where, kNames[static_cast<std::size_t>(field)], "is missing");
+    const double position = line.numbers[kPosition].value_or(0);
+    if (!(position >= 0 && position <= std::numeric_limits<std::uint32_t>::max()) ||
+        position != std::floor(position))
+      return Wrong(where, "position", "is no whole number from 0 on");
+    for (std::size_t field = 0; field < kFields; ++field)
+      there_[field] |= line.numbers[field].has_value() || line.names[field].has_value();
+    FeedbackFile& f = file_;
+    f.rating.push_back(static_cast<float>(*line.numbers[kRating]));
+    f.time.push_back(*line.numbers[kTime]);
+    f.confidence.push_back(static_cast<float>(line.numbers[kConfidence].value_or(1)));
+    f.dwell.push_back(static_cast<float>(line.numbers[kDwell].value_or(0)));
+    f.position.push_back(static_cast<std::uint32_t>(position));
+    f.source.push_back(f.sources.Number(line.names[kSource].value_or("")));
+    f.item.push_back(f.items.Number(line.names[kItem].value_or("")));
+    f.domain.push_back(
+        static_cast<std::uint32_t>(f.domains.Number(line.names[kDomain].value_or(""))));
+    // An event without an id is like no other; ids of names are below.
+    f.event.push_back(line.names[kEvent]
+                          ? f.events.Number(*line.names[kEvent])
+                          : std::numeric_limits<std::uint64_t>::max() - f.event.size());
+    f.line.push_back(where.line);
+    return {};
+  }
+
+  void Finish() {
+    const auto drop = [&](Field field, auto* column) {
+      if (!there_[field]) column->clear();
+    };
+    drop(kConfidence, &file_.confidence);
+    drop(kDwell, &file_.dwell);
+    drop(kPosition, &file_.position);
+    drop(kSource, &file_.source);
+    drop(kItem, &file_.item);
+    drop(kDomain, &file_.domain);
+    drop(kEvent, &file_.event);
+  }
+
+ private:
+  FeedbackFile& file_;
+  std::array<bool, kFields> there_{};
+};
+
+Result<Line> FromJson(const nlohmann::json& object, const Where& where) {
+  Line out;
+  for (std::size_t field = 0; field < kFields; ++field) {
+    const auto found = object.find(kNames[field]);
+    if (found == object.end()) continue;
+    if (IsName(static_cast<int>(field))) {
+      if (found->is_null()) continue;
+      if (!found->is_string() && !found->is_number_integer())
+        return Wrong(where, kNames[field], "must be text or a whole number");
+      out.names[field] = found->is_string() ? found->get<std::string>() : found->dump();
+    } else if (found->is_number()) {
+      out.numbers[field] = found->get<double>();
+    } else if (found->is_boolean() && field == kRating) {
+      out.numbers[field] = found->get<bool>() ? 1 : 0;
+    } else if (found->is_null()) {
+      // A rating that is there but none: the filter's verdict, not the reader's.
+      if (field == kRating) out.numbers[field] = std::nan("");
+    } else {
+      return Wrong(where, kNames[field], "is no number");
+    }
+  }
+  return out;
+}
+
+// The cells of a line of CSV (RFC 4180, without line breaks inside quotes).
+Result<std::vector<std::string>> Cells(std::string_view text, const Where& where) {
+  std::vector<std::string> out(1);
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quoted) {
+      if (c != '"') {
+        out.back() += c;
+      } else if (i + 1 < text.size() && text[i + 1] == '"') {
+        out.back() += text[++i];
+      } else {
+        quoted = false;
+      }
+    } else if (c == '"' && out.back().empty()) {
+      quoted = true;
+    } else if (c == ',') {
+      out.emplace_back();
+    } else {
+      out.back() += c;
+    }
+  }
+  if (quoted) return Status(Code::kInvalidArgument, "has a quote that is not closed", where);
+  return out;
+}
+
+Result<Line> FromCells(const std::vector<std::string>& cells, const std::vector<int>& fields,
+                       const Where& where) {
+  if (cells.size() != fields.size())
+    return Status(Code::kInvalidArgument,
+                  fmt::format("has {} cells, the first line has {}", cells.size(), fields.size()),
+                  where);
+  Line out;
+  for (std::size_t i = 0; i < cells.size(); ++i) {
+    if (fields[i] < 0 || cells[i].empty()) continue;
+    const auto field = static_cast<std::size_t>(fields[i]);
+    if (IsName(fields[i])) {
+      out.names[field] = cells[i];
+      continue;
+    }
+    double value = 0;
+    const char* end = cells[i].data() + cells[i].size();
+    const auto [at, error] = std::from_chars(cells[i].data(), end, value);
+    if (error != std::errc() || at != end) return Wrong(where, kNames[field], "is no number");
+    out.numbers[field] = value;
+  }
+  return out;
+}
+
+Status Handle(Status status, bool strict, FeedbackFile* file) {
+  if (status.ok()) return {};
+  if (strict) return status;
+  ++file->unreadable;
+  if (file->errors.size() < kErrorsKept) file->errors.push_back(std::move(status));
+  return {};
+}
+
+Status ReadCsv(const std::string& path, bool strict, FeedbackFile* file) {
+  EQUIPOISE_ASSIGN_OR_RETURN(const MappedFile mapped, MappedFile::Open(path));
+  std::string_view rest(reinterpret_cast<const char*>(mapped.bytes().data()),
+                        mapped.bytes().size());
+  if (rest.starts_with("\xEF\xBB\xBF")) rest.remove_prefix(3);
+  std::vector<int> fields;
+  Columns columns(file);
+  Where where{.file = path};
+  while (!rest.empty()) {
+    const std::size_t end = rest.find('\n');
+    std::string_view text = rest.substr(0, end);
+    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+    ++where.line;
+    if (text.ends_with('\r')) text.remove_suffix(1);
+    if (text.empty()) continue;
+    const auto cells = Cells(text, where);
+    if (fields.empty()) {
+      if (!cells) return cells.error();
+      std::array<bool, kFields> found{};
+      for (const std::string& cell : *cells) {
+        int field = -1;
+        for (int i = 0; i < kFields; ++i)
+          if (cell == kNames[static_cast<std::size_t>(i)]) field = i;
+        fields.push_back(field);
+        if (field >= 0) found[static_cast<std::size_t>(field)] = true;
+      }
+      for (const Field field : {kRating, kTime})
+        if (!found[field])
+          return Wrong(where, kNames[field], "is not among the columns that the first line names");
+      continue;
+    }
+    const auto line = cells ? FromCells(*cells, fields, where) : Result<Line>(cells.error());
+    EQUIPOISE_RETURN_IF_ERROR(
+        Handle(line ? columns.Take(*line, where) : line.error(), strict, file));
+  }
+  columns.Finish();
+  return {};
+}
+
+Status ReadJson(const std::string& path, bool strict, FeedbackFile* file) {
+  EQUIPOISE_ASSIGN_OR_RETURN(JsonLines lines, JsonLines::Open(path));
+  Columns columns(file);
+  nlohmann::json object;
+  while (true) {
+    const auto next = lines.Next(&object);
+    if (next && !*next) break;
+    const auto line = next ? FromJson(object, lines.Place()) : Result<Line>(next.error());
+    EQUIPOISE_RETURN_IF_ERROR(
+        Handle(line ? columns.Take(*line, lines.Place()) : line.error(), strict, file));
+  }
+  columns.Finish();
+  return {};
+}
+
+}  // namespace
+
+std::uint64_t Names::Number(const std::string& name) {
+  const auto [found, added] = numbers.emplace(name, all.size());
+  if (added) all.push_back(name);
+  return found->second;
+}
+
+FeedbackBatch FeedbackFile::batch() const {
+  return {rating, time, source, item, domain, event, confidence, position, dwell};
+}
+
+Result<FeedbackFile> ReadFeedback(const std::string& path, bool strict) {
+  FeedbackFile out;
+  EQUIPOISE_RETURN_IF_ERROR(path.ends_with(".csv") ? ReadCsv(path, strict, &out)
+                                                   : ReadJson(path, strict, &out));
+  return out;
+}
+
+}  // namespace equipoise::cli

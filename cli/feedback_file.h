@@ -1,0 +1,43 @@
+// Feedback as people have it: JSON lines or CSV, one rating a line.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <equipoise/core/status.h>
+#include <equipoise/optimizer/feedback_batch.h>
+
+namespace equipoise::cli {
+
+/// Names by the order in which they first appear.
+struct Names {
+  std::vector<std::string> all;
+  std::unordered_map<std::string, std::uint64_t> numbers;
+  std::uint64_t Number(const std::string& name);
+};
+
+/// A file of feedback as columns. Names (source, item, domain, event) are text or whole numbers.
+struct FeedbackFile {
+  std::vector<float> rating, confidence, dwell;
+  std::vector<double> time;
+  std::vector<std::uint64_t> source, item, event;
+  std::vector<std::uint32_t> domain, position;
+  std::vector<std::int64_t> line;  // of each row
+  Names sources, items, domains, events;
+  std::uint64_t unreadable = 0;
+  std::vector<Status> errors;  // of the first unreadable lines
+
+  /// Columns that no line has are empty. A column that some lines have has for the others: source,
+  /// item, domain "", confidence 1, dwell and position 0, and an event of their own.
+  FeedbackBatch batch() const;
+};
+
+/// Reads PATH, .csv by its first line's names, anything else as JSON lines: rating and time (seconds)
+/// are needed; source, item, domain, event, confidence, position, dwell may be there.
+/// Errors   kNotFound, kIo; kInvalidArgument: a CSV header without rating or time; with `strict` the
+///          first line that cannot be read
+Result<FeedbackFile> ReadFeedback(const std::string& path, bool strict);
+
+}  // namespace equipoise::cli

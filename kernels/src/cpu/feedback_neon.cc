@@ -1,0 +1,34 @@
+// 64-bit Arm: two doubles a register, multiplication and addition fused.
+#include "cpu/feedback_table.h"
+
+#if defined(__aarch64__) && defined(__ARM_NEON)
+namespace equipoise {
+namespace {
+
+constexpr std::size_t kLanes = 2;
+
+#include "cpu/feedback_vectors.inc"
+
+inline Doubles Widen(Floats a) { return __builtin_convertvector(a, Doubles); }
+// The second where the first is NaN.
+inline Doubles Most(Doubles a, Doubles b) { return a > b ? a : b; }
+// One bit a lane.
+inline unsigned Bits(Mask mask) { return static_cast<unsigned>((mask[0] & 1) | (mask[1] & 2)); }
+
+#include "cpu/feedback_loops.inc"
+
+constexpr FeedbackTable kTable = {SumLoop, Weigh};
+
+}  // namespace
+
+const FeedbackTable* FeedbackNeon() { return &kTable; }
+
+}  // namespace equipoise
+
+#else
+
+namespace equipoise {
+const FeedbackTable* FeedbackNeon() { return nullptr; }
+}  // namespace equipoise
+
+#endif

@@ -1,0 +1,206 @@
+#include <cmath>
+#include <random>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <equipoise/optimizer/feedback_stream.h>
+
+#include "temp_folder.h"
+
+namespace equipoise {
+namespace {
+
+constexpr double kNow = 1.7e9;
+constexpr double kDay = 86400;
+
+struct Data {
+  std::vector<float> rating, confidence;
+  std::vector<double> time;
+  std::vector<std::uint64_t> source, item;
+  std::vector<std::uint32_t> domain;
+
+  FeedbackBatch batch() const {
+    return {rating, time, source, item, domain, {}, confidence, {}, {}};
+  }
+  Data Rows(std::size_t begin, std::size_t end) const {
+    Data out;
+    for (std::size_t i = begin; i < end; ++i) {
+      out.rating.push_back(rating[i]);
+      out.confidence.push_back(confidence[i]);
+      out.time.push_back(time[i]);
+      out.source.push_back(source[i]);
+      out.item.push_back(item[i]);
+      out.domain.push_back(domain[i]);
+    }
+    return out;
+  }
+};
+
+Data Random(std::size_t n, double days) {
+  std::mt19937_64 random(n);
+  std::uniform_real_distribution<double> unit;
+  Data data;
+  for (std::size_t i = 0; i < n; ++i) {
+    data.rating.push_back(static_cast<float>(unit(random)));
+    data.confidence.push_back(static_cast<float>(unit(random)));
+    data.time.push_back(kNow - unit(random) * days * kDay);
+    data.source.push_back(random() % 40);
+    data.item.push_back(random() % 25);
+    data.domain.push_back(static_cast<std::uint32_t>(random() % 3));
+  }
+  return data;
+}
+
+FeedbackOptions Domains() {
+  FeedbackOptions options;
+  options.domain_half_lives = {{1, 3 * kDay}, {2, 100 * kDay}};
+  return options;
+}
+
+FeedbackOptions Bare(FeedbackOptions options) {
+  options.outliers.method = OutlierMethod::kNone;
+  options.abuse.duplicates = false;
+  options.confidence.reliability = options.confidence.evidence = false;
+  return options;
+}
+
+void ExpectNear(const FeedbackAggregate& a, const FeedbackAggregate& b) {
+  EXPECT_EQ(a.kept, b.kept);
+  EXPECT_NEAR(a.weight, b.weight, 1e-6 * b.weight);
+  EXPECT_NEAR(a.mean, b.mean, 1e-6);
+  EXPECT_NEAR(a.Variance(), b.Variance(), 1e-6);
+  EXPECT_NEAR(a.EffectiveSize(), b.EffectiveSize(), 1e-6 * b.EffectiveSize());
+}
+
+void ExpectBatch(const FeedbackStream& stream, const Data& data, double now) {
+  const auto want = FeedbackFilter(Bare(Domains())).Apply(data.batch(), now);
+  ASSERT_TRUE(want.ok());
+  ExpectNear(*stream.Total(now), want->total);
+  for (const auto& item : want->items) ExpectNear(*stream.Item(item.key, now), item);
+  for (const auto& source : want->sources) ExpectNear(*stream.Source(source.key, now), source);
+  const auto verdicts = FeedbackFilter(Domains()).Apply(data.batch(), now);
+  const auto got = stream.Filter(now);
+  ASSERT_TRUE(got.ok());
+  EXPECT_EQ(got->verdict, verdicts->verdict);
+  EXPECT_EQ(got->weight, verdicts->weight);
+}
+
+TEST(FeedbackStream, AggregatesAndVerdictsAreThoseOfTheBatch) {
+  const Data data = Random(3000, 90);
+  auto stream = FeedbackStream::Create(Domains());
+  for (std::size_t i = 0; i < 3000; i += 100)
+    ASSERT_TRUE(stream->Add(data.Rows(i, i + 100).batch(), kNow).ok());
+  EXPECT_EQ(stream->size(), 3000u);
+  ExpectBatch(*stream, data, kNow);
+  ExpectBatch(*stream, data, kNow + 30 * kDay);
+}
+
+TEST(FeedbackStream, TheLandmarkMovesOverManyHalfLives) {
+  Data data = Random(2000, 4000);  // 1,333 half-lives of domain 1
+  std::sort(data.time.begin(), data.time.end());
+  auto stream = FeedbackStream::Create(Domains());
+  for (std::size_t i = 0; i < 2000; i += 50)
+    ASSERT_TRUE(stream->Add(data.Rows(i, i + 50).batch(), data.time[i + 49]).ok());
+  ExpectBatch(*stream, data, kNow);
+}
+
+TEST(FeedbackStream, RemovedIsAsIfNeverAdded) {
+  const Data data = Random(3000, 90);
+  auto stream = FeedbackStream::Create(Domains());
+  ASSERT_TRUE(stream->Add(data.batch(), kNow).ok());
+  for (const double days : {60.0, 20.0, 1.0}) {
+    Data left;
+    for (std::size_t i = 0; i < 3000; ++i) {
+      if (data.time[i] < kNow - days * kDay) continue;
+      const Data row = data.Rows(i, i + 1);
+      left.rating.push_back(row.rating[0]);
+      left.confidence.push_back(row.confidence[0]);
+      left.time.push_back(row.time[0]);
+      left.source.push_back(row.source[0]);
+      left.item.push_back(row.item[0]);
+      left.domain.push_back(row.domain[0]);
+    }
+    stream->Remove(kNow - days * kDay);
+    EXPECT_EQ(stream->size(), left.rating.size());
+    ExpectBatch(*stream, left, kNow);
+  }
+  stream->Remove(kNow + 1);
+  EXPECT_EQ(stream->size(), 0u);
+  EXPECT_EQ(stream->Total(kNow)->weight, 0);
+  EXPECT_EQ(stream->Item(3, kNow)->kept, 0u);
+  ASSERT_TRUE(stream->Add(data.batch(), kNow).ok());
+  ExpectBatch(*stream, data, kNow);
+}
+
+TEST(FeedbackStream, ALightRestIsNotLostBesideWhatGoes) {
+  // One item: an old rating of full confidence goes, new ones of hardly any stay.
+  auto stream = FeedbackStream::Create({});
+  Data data = Random(3, 1);
+  data.confidence = {1, 1e-9f, 2e-9f};
+  data.time = {kNow - kDay, kNow, kNow};
+  data.item = {1, 1, 1};
+  ASSERT_TRUE(stream->Add(data.batch(), kNow).ok());
+  EXPECT_EQ(stream->Remove(kNow), 1u);
+  const auto item = stream->Item(1, kNow);
+  EXPECT_EQ(item->kept, 2u);
+  EXPECT_NEAR(item->mean, (data.rating[1] + 2.0 * data.rating[2]) / 3, 1e-6);
+}
+
+TEST(FeedbackStream, MergedIsAsIfAddedToOne) {
+  const Data data = Random(2000, 90);
+  auto one = FeedbackStream::Create(Domains()), two = FeedbackStream::Create(Domains());
+  ASSERT_TRUE(one->Add(data.Rows(0, 700).batch(), kNow - 1).ok());
+  ASSERT_TRUE(two->Add(data.Rows(700, 2000).batch(), kNow).ok());
+  ASSERT_TRUE(one->Merge(*two).ok());
+  ExpectBatch(*one, data, kNow);
+  auto other = FeedbackStream::Create({});
+  EXPECT_FALSE(one->Merge(*other).ok());
+}
+
+TEST(FeedbackStream, ASnapshotRestoresEverything) {
+  const testing::TempFolder folder;
+  const Data data = Random(500, 90);
+  auto stream = FeedbackStream::Create(Domains());
+  ASSERT_TRUE(stream->Add(data.Rows(0, 400).batch(), kNow).ok());
+  Data bad = data.Rows(0, 1);
+  bad.rating[0] = std::nanf("");
+  ASSERT_TRUE(stream->Add(bad.batch(), kNow).ok());
+  ASSERT_TRUE(stream->Save(folder.path("s")).ok());
+  auto back = FeedbackStream::Load(folder.path("s"), Domains());
+  ASSERT_TRUE(back.ok()) << back.error().ToString();
+  EXPECT_EQ(back->refused(), stream->refused());
+  EXPECT_EQ(back->refused()[static_cast<int>(FeedbackVerdict::kBadRating)], 1u);
+  ASSERT_TRUE(back->Add(data.Rows(400, 500).batch(), kNow).ok());
+  ExpectBatch(*back, data, kNow);
+  EXPECT_EQ(FeedbackStream::Load(folder.path("s"), {}).error().code(), Code::kInvalidArgument);
+  EXPECT_EQ(FeedbackStream::Load(folder.path("t"), {}).error().code(), Code::kNotFound);
+  const std::string whole = testing::ReadFile(folder.path("s"));
+  for (std::size_t at = 0; at < whole.size(); at += 997) {
+    std::string changed = whole;
+    changed[at] = static_cast<char>(changed[at] ^ 1);
+    EXPECT_FALSE(FeedbackStream::Load(folder.Write("c", changed), Domains()).ok()) << at;
+  }
+  EXPECT_FALSE(FeedbackStream::Load(folder.Write("c", whole.substr(0, 300)), Domains()).ok());
+}
+
+TEST(FeedbackStream, TimeDoesNotRunBackAndColumnsStay) {
+  const Data data = Random(10, 1);
+  auto stream = FeedbackStream::Create({});
+  ASSERT_TRUE(stream->Add(data.batch(), kNow).ok());
+  EXPECT_EQ(stream->Add(data.batch(), kNow - 1).code(), Code::kInvalidArgument);
+  EXPECT_FALSE(stream->Total(kNow - 1).ok());
+  FeedbackBatch fewer = data.batch();
+  fewer.item = {};
+  EXPECT_EQ(stream->Add(fewer, kNow).code(), Code::kInvalidArgument);
+  EXPECT_EQ(stream->size(), 10u);
+  EXPECT_FALSE(FeedbackStream::Create([] {
+                 FeedbackOptions options;
+                 options.half_life = -1;
+                 return options;
+               }())
+                   .ok());
+}
+
+}  // namespace
+}  // namespace equipoise
