@@ -1,11 +1,14 @@
 // equipoise domains: fit, detect, eval.
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <filesystem>
 #include <limits>
 #include <numeric>
+#include <system_error>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <equipoise/core/matrix_file.h>
 #include <equipoise/engine/labelled_embeddings.h>
@@ -115,9 +118,28 @@ int PrintFit(const DomainDetector& detector, const DomainsArguments& a, double s
                   100 * info.held_out_accuracy,
                   info.source == DomainSource::kRows ? "held-out rows" : "rows of held-out topics");
   if (info.trials.size() > 1)
-    text += "\nTried (the simplest within one standard error of the best is chosen):\n" +
-            TrialTable(info.trials);
+    text +=
+        "\nTried (of those within one standard error of the best, the most gently trained is "
+        "chosen, then the smallest):\n" +
+        TrialTable(info.trials);
   return PrintText(text);
+}
+
+/// Refuses early what could not be written after a long fit.
+Status CheckTarget(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  if (fs::exists(path, ignored) && !fs::is_regular_file(path, ignored))
+    return Status(Code::kInvalidArgument, "exists and is not a regular file; name another path",
+                  {.file = path});
+  fs::path folder = fs::path(path).parent_path();
+  if (folder.empty()) folder = ".";
+  if (::access(folder.c_str(), W_OK | X_OK) != 0)
+    return Status(Code::kIo,
+                  fmt::format("cannot be written: {}: {}", folder.string(),
+                              std::generic_category().message(errno)),
+                  {.file = path});
+  return {};
 }
 
 int RunFit(DomainsArguments* a) {
@@ -132,6 +154,7 @@ int RunFit(DomainsArguments* a) {
   const bool collections =
       a->source == "auto" ? !a->sources.names.empty() : a->source == "collections";
   options.source = collections ? DomainSource::kCollections : DomainSource::kRows;
+  if (Status writable = CheckTarget(a->model); !writable.ok()) return Fail(writable, a->json);
   options.progress = MakeProgress();
   const auto start = std::chrono::steady_clock::now();
   auto labelled = LabelledEmbeddings::Read(a->sources, options.progress);
@@ -170,7 +193,7 @@ int RunDetect(const DomainsArguments& a) {
       batch = MatrixView<float>(rows.f32.row(from), n, rows.f32.cols, rows.f32.stride);
     const auto start = std::chrono::steady_clock::now();
     const Status status = detector->Detect(batch, std::span(guesses).subspan(from, n));
-    if (n == a.batch || times.empty()) times.push_back(Since(start) * 1e6);
+    if (n == std::min(a.batch, rows.rows())) times.push_back(Since(start) * 1e6);
     if (status.ok()) continue;
     Where where{.file = path};
     if (status.where().row >= 0) where.row = status.where().row + static_cast<std::int64_t>(from);
@@ -183,7 +206,7 @@ int RunDetect(const DomainsArguments& a) {
   if (a.json) {
     Json object = {{"model", a.model},
                    {"queries", rows.rows()},
-                   {"batch", a.batch},
+                   {"batch", std::min(a.batch, rows.rows())},
                    {"batch_us", {{"p50", p50}, {"p95", p95}}},
                    {"results", Json::array()}};
     for (std::size_t i = 0; i < guesses.size(); ++i) {
@@ -368,9 +391,8 @@ Action AddFit(CLI::App* app) {
       "      --embeddings med.npy --label med --out my.domains\n"
       "Methods: centroid, the mean of each domain; linear, logistic regression; prototypes, "
       "k-means\n"
-      "in each domain, trained together. auto takes the simplest that is about as good as the "
-      "best\n"
-      "on held-out rows.\n"
+      "in each domain, trained together. auto takes, of those about as good as the best on held-out\n"
+      "rows, the most gently trained and then the smallest.\n"
       "--source says what queries are like: rows (held out are single rows, domains are asked for "
       "as\n"
       "often as they have rows), or something else than the documents of these collections (whole\n"
@@ -408,7 +430,8 @@ Action AddFit(CLI::App* app) {
       ->capture_default_str()
       ->group("Model");
   app->add_flag("--int8", a->options.int8, "Detect with 8-bit codes")->group("Model");
-  app->add_option("--seed", a->options.seed, "Seed; the same seed makes the same model")
+  app->add_option("--seed", a->options.seed,
+                  "Seed; the same seed makes the same model on one instruction set")
       ->check(WholeNumber(0, std::numeric_limits<std::uint64_t>::max()))
       ->capture_default_str()
       ->group("Model");
@@ -465,6 +488,12 @@ Action AddEval(CLI::App* app) {
 
 Action AddDomainsCommand(CLI::App* app) {
   app->require_subcommand(1);
+  app->footer(
+      "Example:\n"
+      "  equipoise domains fit --corpus corpus.jsonl --embeddings corpus.npy --label-field domain "
+      "--out my.domains\n"
+      "  equipoise domains detect my.domains --embeddings queries.npy\n"
+      "  equipoise domains eval my.domains --queries queries.jsonl --embeddings queries.npy");
   auto commands = std::make_shared<std::vector<std::pair<CLI::App*, Action>>>();
   auto add = [&](const char* name, const char* about, auto register_options) {
     CLI::App* command = app->add_subcommand(name, about);

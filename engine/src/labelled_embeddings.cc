@@ -52,11 +52,13 @@ Status LabelledEmbeddings::State::ReadLabels(const std::string& path, const std:
     if (label.empty()) {
       Where where = reader.Place();
       where.field = field;
-      return Status(Code::kInvalidArgument,
-                    fmt::format("has no \"{}\" to be labelled with (a string that is not empty, a "
-                                "number or a truth value)",
-                                field),
-                    where);
+      return Status(
+          Code::kInvalidArgument,
+          fmt::format(
+              "has no further field \"{}\" to be labelled with (a string that is not empty, a "
+              "number or a truth value)",
+              field),
+          where);
     }
     Label(std::move(label));
     if (!progress || reader.bytes_read() < next) continue;

@@ -114,7 +114,7 @@ Collection::~Collection() = default;
 
 Status Collection::State::ReadSettings() {
   Status damaged(Code::kCorruption, "the settings cannot be read; build the index again",
-                       {.file = folder});
+                 {.file = folder});
   try {
     const auto settings = nlohmann::json::parse(manifest.settings);
     auto made = Analyzer::FromJson(settings.at("analyzer").dump());

@@ -41,7 +41,7 @@ Result<bool> UnitRow(const EmbeddingsView& rows, std::size_t i, float* out) {
   const double norm = Norm(out, dim);
   if (!std::isfinite(norm))
     return Status(Code::kInvalidArgument,
-                  fmt::format("row {} has a NaN or an infinity; leave it out or embed it again", i),
+                  "a value is NaN or infinite; leave the row out or embed it again",
                   {.row = static_cast<std::int64_t>(i)});
   if (!(norm > 0)) return false;
   const double scale = 1 / norm;  // no float is so small that this overflows

@@ -66,13 +66,21 @@ Result<DomainEvaluation> EvaluateGuesses(std::span<const DomainGuess> guesses,
                                          std::span<const std::string> names,
                                          std::span<const std::string_view> labels,
                                          std::uint64_t seed) try {
-  const char* function = "EvaluateDomains";
+  const char* function = "EvaluateGuesses";
   EQUIPOISE_CHECK_RANGE(function, guesses.size(), 1u, (std::size_t{1} << 31) - 1);
   EQUIPOISE_CHECK_EQUAL(function, labels.size(), guesses.size());
   std::map<std::string_view, std::size_t> rows;
   for (const std::string& name : names) rows.emplace(name, 0);
   const std::size_t known = rows.size();
   for (std::size_t i = 0; i < labels.size(); ++i) {
+    if (const double p = double{guesses[i].probability}; !(p >= 0 && p <= 1))
+      return Status(Code::kInvalidArgument,
+                    fmt::format("{}: the probability is {}; it must lie in [0, 1]", function, p),
+                    {.row = static_cast<std::int64_t>(i), .field = "guesses"});
+    if (guesses[i].domain >= names.size())
+      return Status(Code::kInvalidArgument,
+                    fmt::format("{}: domain {} of {}", function, guesses[i].domain, names.size()),
+                    {.row = static_cast<std::int64_t>(i), .field = "guesses"});
     if (labels[i].empty())
       return Status(Code::kInvalidArgument,
                     fmt::format("{}: row {} has no label; label it or leave it out", function, i),

@@ -2,6 +2,7 @@
 //
 // Sections: "settings" (numbers, in the order of Settings), "names" and "name_offsets", "first",
 // "weights", "offsets", "priors", "calibration" and "trials".
+#include <atomic>
 #include <cmath>
 #include <filesystem>
 #include <new>
@@ -57,10 +58,11 @@ Status Damaged(const std::string& path, std::string_view what) {
 }
 
 template <typename T>
-bool AllFinite(std::span<const T> values) {
-  for (const T value : values)
-    if (!std::isfinite(value)) return false;
-  return true;
+bool AllModest(std::span<const T> values) {
+  // Far above what Fit makes, far below what overflows in a product.
+  constexpr T kLargest = 1e9;
+  return std::all_of(values.begin(), values.end(),
+                     [=](T value) { return value >= -kLargest && value <= kLargest; });
 }
 
 template <typename T>
@@ -69,8 +71,8 @@ Status Read(const CheckedFile& file, std::string_view name, std::size_t count,
   EQUIPOISE_ASSIGN_OR_RETURN(const std::span<const T> values, file.SectionOf<T>(name, count));
   out->assign(values.begin(), values.end());
   if constexpr (std::is_floating_point_v<T>)
-    if (!AllFinite(values))
-      return Damaged(file.path(), fmt::format("section \"{}\" has a NaN or an infinity", name));
+    if (!AllModest(values))
+      return Damaged(file.path(), fmt::format("section \"{}\" has a number out of range", name));
   return {};
 }
 
@@ -98,7 +100,8 @@ Status DomainDetector::Save(const std::string& path) const try {
     return Status(Code::kInvalidArgument, "exists and is not a regular file; name another path",
                   {.file = path});
   const State& s = *state_;
-  const std::string aside = fmt::format("{}.{}.partial", path, ::getpid());
+  static std::atomic<unsigned> saved{0};
+  const std::string aside = fmt::format("{}.{}.{}.partial", path, ::getpid(), saved++);
   {
     // The writer removes what is not finished.
     EQUIPOISE_ASSIGN_OR_RETURN(CheckedFileWriter file,

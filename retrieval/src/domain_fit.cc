@@ -135,7 +135,17 @@ Result<std::vector<double>> Priors(const Prepared& rows, const DomainDetectorOpt
     for (const std::uint32_t label : rows.labels) out[label] += 1;
   }
   const double sum = std::accumulate(out.begin(), out.end(), 0.0);
-  for (double& prior : out) prior /= sum;
+  constexpr double kLeast = 1e-9;
+  for (std::size_t c = 0; c < domains; ++c) {
+    out[c] /= sum;
+    if (out[c] >= kLeast) continue;
+    return Status(
+        Code::kInvalidArgument,
+        fmt::format("DomainDetector::Fit: the prior of \"{}\" is {} of all; it must be at "
+                    "least {}",
+                    rows.names[c], out[c], kLeast),
+        {.field = "given_priors"});
+  }
   return out;
 }
 

@@ -41,7 +41,7 @@ inline constexpr std::size_t kMaxDimensions = 32'768;
 
 /// The options that matter after Fit: none of its callbacks.
 inline SimilarityOptions OnCpu(SimilarityOptions similarity) {
-  similarity.backend = Backend::kCpu;  // the same model whatever the machine has
+  similarity.backend = Backend::kCpu;  // the same model with a GPU and without
   return similarity;
 }
 

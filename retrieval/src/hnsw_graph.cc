@@ -10,8 +10,8 @@
 #include <fmt/format.h>
 
 #include <equipoise/core/check.h>
-#include <equipoise/kernels/quantize.h>
 #include <equipoise/kernels/dot.h>
+#include <equipoise/kernels/quantize.h>
 
 namespace equipoise {
 namespace {

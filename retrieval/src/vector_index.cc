@@ -29,7 +29,6 @@ Status Mismatch(const std::string& path, const char* what) {
 
 }  // namespace
 
-
 struct VectorIndex::State {
   CheckedFile vectors;
   CheckedFile graph_file;

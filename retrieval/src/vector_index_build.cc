@@ -11,9 +11,9 @@
 #include <equipoise/core/checked_file.h>
 #include <equipoise/core/matrix_file.h>
 #include <equipoise/core/parallel.h>
+#include <equipoise/kernels/dot.h>
 #include <equipoise/kernels/quantize.h>
 #include <equipoise/kernels/rows.h>
-#include <equipoise/kernels/dot.h>
 #include <equipoise/retrieval/vector_index.h>
 
 #include "hnsw_builder.h"

@@ -27,7 +27,10 @@ void Use(DomainDetector* detector) {
   RequireCode(status, {Code::kInvalidArgument});
   if (status.ok())
     for (const DomainGuess& guess : guesses)
-      EQUIPOISE_FUZZ_REQUIRE(guess.domain < domains && guess.second < domains, "");
+      EQUIPOISE_FUZZ_REQUIRE(guess.domain < domains && guess.second < domains &&
+                                 guess.probability >= 0 && guess.probability <= 1 &&
+                                 guess.margin >= 0,
+                             "");
   std::vector<float> all(kRows * domains);
   RequireCode(detector->Probabilities(view, all), {Code::kInvalidArgument});
 }

@@ -382,13 +382,15 @@ TEST(DomainDetector, LabelsThatAreMissingOrAloneAreRefusedByName) {
 
 TEST(DomainDetector, OptionsOutOfRangeAreRefused) {
   const Labelled rows = Clouds(3, 20, 1);
-  std::vector<DomainDetectorOptions> bad(6);
+  std::vector<DomainDetectorOptions> bad(8);
   bad[0].threshold = std::nan("");
   bad[1].held_out_share = 0.9;
   bad[2].prototypes = 5000;
   bad[3].given_priors = {{"domain a", 1}};
   bad[4].given_priors = {{"domain a", 1}, {"domain b", 1}, {"nowhere", 1}};
   bad[5].given_priors = {{"domain a", 1}, {"domain b", 1}, {"domain c", -1}};
+  bad[6].given_priors = {{"domain a", 1e-320}, {"domain b", 1e300}, {"domain c", 1}};
+  bad[7].given_priors = {{"domain a", 1e308}, {"domain b", 1e308}, {"domain c", 1}};
   for (std::size_t i = 0; i < bad.size(); ++i)
     EXPECT_EQ(Fit(rows, bad[i]).error().code(), Code::kInvalidArgument) << i;
 }

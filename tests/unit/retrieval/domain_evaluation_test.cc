@@ -1,3 +1,5 @@
+#include <limits>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -71,6 +73,23 @@ TEST(DomainEvaluation, LabelsThatAreMissingAreRefused) {
       1);
   EXPECT_FALSE(EvaluateGuesses(guesses, kNames, std::vector<std::string_view>{"a"}).ok());
   EXPECT_FALSE(EvaluateGuesses({}, kNames, {}).ok());
+}
+
+TEST(DomainEvaluation, RefusesGuessesThatAreNoProbabilities) {
+  const std::vector<std::string> names = {"a", "b"};
+  const std::vector<std::string_view> labels = {"a", "b", "a"};
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), -0.1f, 1.5f,
+                          std::numeric_limits<float>::infinity()}) {
+    std::vector<DomainGuess> guesses(3, DomainGuess{.domain = 0, .second = 1, .probability = 0.7f});
+    EXPECT_TRUE(EvaluateGuesses(guesses, names, labels).ok());
+    guesses[2].probability = bad;
+    const Status status = EvaluateGuesses(guesses, names, labels).error();
+    EXPECT_EQ(status.code(), Code::kInvalidArgument);
+    EXPECT_EQ(status.where().row, 2);
+    guesses[2].probability = 0.5f;
+    guesses[1].domain = 2;
+    EXPECT_EQ(EvaluateGuesses(guesses, names, labels).error().where().row, 1);
+  }
 }
 
 }  // namespace

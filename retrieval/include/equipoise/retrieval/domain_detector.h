@@ -79,8 +79,8 @@ struct DomainDetectorOptions {
   /// Share of the rows that are held out to choose a model. [0.05, 0.5]
   double held_out_share = 0.2;
   std::uint64_t seed = 12345;
-  /// Store prototypes as 8-bit codes: a quarter of the memory, faster where the processor
-  /// multiplies bytes.
+  /// Detect with 8-bit codes of the prototypes, beside the prototypes themselves: faster where the
+  /// processor multiplies bytes. Query values beyond 99 % of those of the rows are clipped.
   bool int8 = false;
   /// Threads, backend and instruction set, of Fit and of the detector that it returns.
   SimilarityOptions similarity{};
@@ -141,7 +141,8 @@ class EQUIPOISE_API DomainDetector {
   /// Errors   kInvalidArgument: sizes or options out of range, an empty label, a NaN or an infinity
   ///          (row named), fewer than two domains, a domain with a single row (named);
   ///          kCancelled by the progress callback; kOutOfMemory; those of the backend
-  /// Threads  options.similarity.threads, on the CPU; the same model at any number of them; memory
+  /// Threads  options.similarity.threads, on the CPU; the same model at any number of them, on one
+  ///          instruction set; memory
   ///          about 4 n d bytes, and as much again for the largest domain
   /// Source   prototypes: Geva & Sitte 1991 (doi:10.1109/72.80344) and Bonilla & Robles-Kelly 2012
   ///          (soft learning vector quantization); the gentlest training within one standard error:

@@ -68,6 +68,8 @@ EQUIPOISE_API Result<DomainEvaluation> EvaluateDomains(const DomainDetector& det
 
 /// The same from guesses that were made elsewhere.
 /// Shapes   guesses, labels [m]; guesses[i].domain < names.size()
+/// Errors   kInvalidArgument: another number of labels, an empty label, a domain that has no name, a
+///          probability outside [0, 1] (row named)
 EQUIPOISE_API Result<DomainEvaluation> EvaluateGuesses(std::span<const DomainGuess> guesses,
                                                        std::span<const std::string> names,
                                                        std::span<const std::string_view> labels,
