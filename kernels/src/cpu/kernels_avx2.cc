@@ -16,7 +16,7 @@ namespace {
 
 struct V {
   using Reg = __m256;
-  static constexpr std::size_t kWidth = 8, kTileRegs = 2, kBlock = 6;
+  static constexpr std::size_t kWidth = 8, kTileRegs = 2, kBlock = 6, kRowParts = 2;
   static Reg Zero() { return _mm256_setzero_ps(); }
   static Reg Set(float x) { return _mm256_set1_ps(x); }
   static Reg Load(const float* p) { return _mm256_loadu_ps(p); }

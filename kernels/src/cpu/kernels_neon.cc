@@ -16,7 +16,7 @@ namespace {
 
 struct V {
   using Reg = float32x4_t;
-  static constexpr std::size_t kWidth = 4, kTileRegs = 4, kBlock = 6;
+  static constexpr std::size_t kWidth = 4, kTileRegs = 4, kBlock = 6, kRowParts = 4;
   static Reg Zero() { return vdupq_n_f32(0); }
   static Reg Set(float x) { return vdupq_n_f32(x); }
   static Reg Load(const float* p) { return vld1q_f32(p); }
