@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cmath>
 #include <new>
 #include <utility>
@@ -84,6 +85,14 @@ Status CheckItems(const VectorsView& items, Metric metric) {
   return {};
 }
 
+// The largest |x|, as a number: the bits of floats without a sign are in their order.
+float LargestMagnitude(const float* values, std::size_t d) {
+  std::int32_t largest = 0;
+  for (std::size_t k = 0; k < d; ++k)
+    largest = std::max(largest, std::bit_cast<std::int32_t>(values[k]) & 0x7fffffff);
+  return std::bit_cast<float>(largest);
+}
+
 // The queries as the items' arithmetic takes them: float queries of codes become codes.
 class FittedQueries {
  public:
@@ -128,7 +137,7 @@ class FittedQueries {
   void Quantize(const VectorsView& items, Metric metric, const VectorsView& queries) {
     const std::size_t d = queries.cols;
     codes_.resize(queries.rows * d);
-    std::vector<float> row(d);
+    std::vector<float> row;
     if (metric == Metric::kInnerProduct) steps_.resize(queries.rows);
     for (std::size_t i = 0; i < queries.rows; ++i) {
       const auto* values = static_cast<const float*>(queries.row(i));
@@ -137,11 +146,16 @@ class FittedQueries {
         QuantizeI8(values, d, items.scale, to);
         continue;
       }
-      float largest = 0;
-      for (std::size_t k = 0; k < d; ++k) largest = std::max(largest, std::fabs(values[k]));
-      const double scale = largest > 0 ? 127 / double{largest} : 0;
-      for (std::size_t k = 0; k < d; ++k) row[k] = static_cast<float>(values[k] * scale);
-      QuantizeI8(row.data(), d, {}, to);
+      const float largest = LargestMagnitude(values, d);
+      const float scale = 127.0f / largest;
+      if (std::isfinite(scale)) {
+        QuantizeI8(values, d, {.scale = scale}, to);
+      } else {  // a zero vector, or one so short that its scale overflows
+        row.resize(d);
+        const double steps = largest > 0 ? 127 / double{largest} : 0;
+        for (std::size_t k = 0; k < d; ++k) row[k] = static_cast<float>(values[k] * steps);
+        QuantizeI8(row.data(), d, {}, to);
+      }
       if (!steps_.empty()) steps_[i] = largest / 127;
     }
     view_ = VectorsView(MatrixView<std::uint8_t>(codes_.data(), queries.rows, d),
