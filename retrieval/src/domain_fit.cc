@@ -3,11 +3,11 @@
 #include <cmath>
 #include <new>
 #include <numeric>
-#include <unordered_map>
 
 #include <equipoise/core/check.h>
 #include <equipoise/core/random.h>
 
+#include "domain_rows.h"
 #include "domain_state.h"
 
 namespace equipoise {
@@ -16,6 +16,7 @@ namespace {
 using domain::Calibration;
 using domain::CalibrationRow;
 using domain::LabelledRows;
+using domain::Prepared;
 using domain::Prototypes;
 using domain::TrainOptions;
 
@@ -34,18 +35,6 @@ constexpr std::size_t kTopics = 10;  // a domain
 constexpr std::size_t kMaxPrototypes = 1024;
 constexpr std::size_t kReports = 100;
 
-struct Prepared {
-  std::vector<std::string> names;
-  std::vector<float> rows;
-  std::vector<std::uint32_t> labels;
-  std::size_t left_out = 0;
-  std::size_t dim = 0;
-
-  LabelledRows data() const {
-    return {.rows = rows.data(), .dim = dim, .labels = labels, .domains = names.size()};
-  }
-};
-
 Status CheckOptions(const DomainDetectorOptions& options) {
   EQUIPOISE_CHECK_RANGE("DomainDetector::Fit", options.threshold, 0.0, 1.0);
   if (options.prototypes > kMaxPrototypes)
@@ -55,98 +44,6 @@ Status CheckOptions(const DomainDetectorOptions& options) {
                   {.field = "prototypes"});
   EQUIPOISE_CHECK_RANGE("DomainDetector::Fit", options.held_out_share, 0.05, 0.5);
   return {};
-}
-
-/// Rows of unit length with numbered labels.
-Result<Prepared> Prepare(const EmbeddingsView& rows, std::span<const std::string_view> labels,
-                         const DomainDetectorOptions& options) {
-  const std::size_t n = rows.rows();
-  Prepared out;
-  out.dim = rows.cols();
-  out.rows.resize(n * out.dim);
-  std::vector<std::size_t> kept;                                           // rows that are not zero
-  std::map<std::string_view, std::pair<std::size_t, std::size_t>> counts;  // rows, the first one
-  for (std::size_t i = 0; i < n; ++i) {
-    float* to = out.rows.data() + kept.size() * out.dim;
-    EQUIPOISE_ASSIGN_OR_RETURN(const bool any, domain::UnitRow(rows, i, to));
-    auto [at, added] = counts.try_emplace(labels[i], 0, i);
-    if (!any) continue;
-    ++at->second.first;
-    kept.push_back(i);
-  }
-  std::map<std::string_view, std::uint32_t> numbers;
-  for (const auto& [name, count] : counts) {
-    if (count.first < options.min_rows) continue;
-    if (count.first < 2)
-      return Status(
-          Code::kInvalidArgument,
-          fmt::format("DomainDetector::Fit: the domain \"{}\" has {} that is not zero; at least 2 "
-                      "are needed, so that one can be held out: add rows, or leave it out "
-                      "(min_rows)",
-                      name, count.first == 1 ? "1 row" : "no row"),
-          {.row = static_cast<std::int64_t>(count.second), .field = "labels"});
-    numbers.emplace(name, static_cast<std::uint32_t>(numbers.size()));
-    out.names.emplace_back(name);
-  }
-  if (numbers.size() < 2 || numbers.size() > domain::kMaxDomains)
-    return Status(Code::kInvalidArgument,
-                  fmt::format("DomainDetector::Fit: there are {} domains; it needs 2 to {}",
-                              numbers.size(), domain::kMaxDomains),
-                  {.field = "labels"});
-  std::size_t to = 0;
-  for (std::size_t from = 0; from < kept.size(); ++from) {
-    const auto number = numbers.find(labels[kept[from]]);
-    if (number == numbers.end()) continue;
-    if (to != from)
-      std::copy_n(out.rows.data() + from * out.dim, out.dim, out.rows.data() + to * out.dim);
-    out.labels.push_back(number->second);
-    ++to;
-  }
-  out.rows.resize(to * out.dim);
-  out.left_out = n - to;
-  return out;
-}
-
-Result<std::vector<double>> Priors(const Prepared& rows, const DomainDetectorOptions& options) {
-  const std::size_t domains = rows.names.size();
-  std::vector<double> out(domains, 1.0);
-  const bool frequency =
-      options.priors == DomainPriors::kFrequency ||
-      (options.priors == DomainPriors::kAuto && options.source == DomainSource::kRows);
-  if (!options.given_priors.empty()) {
-    for (const auto& [name, prior] : options.given_priors) {
-      const auto at = std::lower_bound(rows.names.begin(), rows.names.end(), name);
-      const bool known = at != rows.names.end() && *at == name;
-      if (!known || !(prior > 0) || !std::isfinite(prior))
-        return Status(Code::kInvalidArgument,
-                      fmt::format("DomainDetector::Fit: {} \"{}\"{}",
-                                  known ? "the prior of" : "there is a prior but no row of", name,
-                                  known ? fmt::format(" is {}; it must be above 0", prior) : ""),
-                      {.field = "given_priors"});
-      out[static_cast<std::size_t>(at - rows.names.begin())] = prior;
-    }
-    if (options.given_priors.size() != domains)
-      return Status(Code::kInvalidArgument,
-                    fmt::format("DomainDetector::Fit: {} priors are given for {} domains",
-                                options.given_priors.size(), domains),
-                    {.field = "given_priors"});
-  } else if (frequency) {
-    std::fill(out.begin(), out.end(), 0.0);
-    for (const std::uint32_t label : rows.labels) out[label] += 1;
-  }
-  const double sum = std::accumulate(out.begin(), out.end(), 0.0);
-  constexpr double kLeast = 1e-9;
-  for (std::size_t c = 0; c < domains; ++c) {
-    out[c] /= sum;
-    if (out[c] >= kLeast) continue;
-    return Status(
-        Code::kInvalidArgument,
-        fmt::format("DomainDetector::Fit: the prior of \"{}\" is {} of all; it must be at "
-                    "least {}",
-                    rows.names[c], out[c], kLeast),
-        {.field = "given_priors"});
-  }
-  return out;
 }
 
 /// How much a row of each domain counts among these rows, so that domains count as their priors; 1
@@ -553,8 +450,8 @@ Result<DomainDetector> DomainDetector::Fit(const EmbeddingsView& rows,
                                            const DomainDetectorOptions& options) try {
   EQUIPOISE_RETURN_IF_ERROR(CheckOptions(options));
   EQUIPOISE_RETURN_IF_ERROR(domain::CheckLabelled("DomainDetector::Fit", rows, labels));
-  EQUIPOISE_ASSIGN_OR_RETURN(const Prepared prepared, Prepare(rows, labels, options));
-  EQUIPOISE_ASSIGN_OR_RETURN(std::vector<double> priors, Priors(prepared, options));
+  EQUIPOISE_ASSIGN_OR_RETURN(const Prepared prepared, domain::Prepare(rows, labels, options));
+  EQUIPOISE_ASSIGN_OR_RETURN(std::vector<double> priors, domain::Priors(prepared, options));
 
   std::vector<DomainTrial> trials = Candidates(options);
   if (trials.size() > 1)
