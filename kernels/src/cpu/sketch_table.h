@@ -1,0 +1,63 @@
+// What each instruction set implements of sketch.h and nibbles.h. As with KernelTable, the files that
+// fill a table include nothing with inline functions.
+//
+// Floats are added in one fixed order in all of them and no multiplication is fused with an addition,
+// so that records, planes and verdicts are the same on each.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <equipoise/kernels/simd_level.h>
+#include <equipoise/kernels/sketch.h>
+
+namespace equipoise {
+
+/// Bytes of a record in front of its bits.
+inline constexpr std::size_t kSketchHeader = 16;
+/// Bits of a query's value, and planes.
+inline constexpr std::size_t kSketchPlanes = 4;
+
+struct SketchSums {
+  double squares = 0;  // Σ x²
+  double sizes = 0;    // Σ |x|
+  float largest = 0;   // max |x|; unspecified where x has NaN
+};
+
+struct SketchTable {
+  // x[i] = from[i] - center[i]
+  void (*subtract)(const float* from, const float* center, std::size_t d, float* to);
+  // to[i] = from[i] * mul[i]; may be the same memory.
+  void (*multiply)(const float* from, const float* mul, std::size_t d, float* to);
+  // Unscaled Hadamard transform of p = 2^k values in place, pairs at distance 1, 2, 4, ...
+  void (*hadamard)(float* x, std::size_t p);
+  // a[i], b[i] = a[i] + b[i], a[i] - b[i]
+  void (*butterfly)(float* a, float* b, std::size_t n);
+  // In doubles, 16 partial sums.
+  SketchSums (*sums)(const float* x, std::size_t d);
+  double (*dot)(const float* a, const float* b, std::size_t d);
+  // Bit i: x[i] > 0. Writes ceil(d / 64) words.
+  void (*signs)(const float* x, std::size_t d, std::byte* bits);
+  // v[i] = clamp(trunc(x[i] * scale + 8), 0, 15) - 8, in two's complement as 4 planes of bits,
+  // ceil(d / 64) words each, `stride` bytes apart. Returns Σ v. For finite x * scale.
+  std::int32_t (*planes)(const float* x, std::size_t d, float scale, std::size_t stride,
+                         std::byte* bits);
+  // As SketchBelow; error_scale: slack times that of the query.
+  std::size_t (*below)(const SketchConstants& query, const std::byte* records,
+                       const std::uint32_t* ids, std::size_t count, float threshold,
+                       float error_scale, std::uint32_t* kept, const PrefetchTarget& next);
+  // As in nibbles.h.
+  std::int32_t (*dot_i4)(const std::uint8_t* nibbles, const std::int8_t* query, std::size_t d);
+  std::int32_t (*l2_i4)(const std::uint8_t* nibbles, const std::uint8_t* codes, std::size_t d);
+};
+
+/// Null where this build lacks the level.
+const SketchTable* SketchScalar();
+
+/// The table of a level that this machine has; the plain one where there is none for it.
+const SketchTable& SketchKernels(SimdLevel level);
+
+/// The table of the default level.
+const SketchTable& DefaultSketchKernels();
+
+}  // namespace equipoise
