@@ -245,9 +245,17 @@ const SketchTable& SketchKernels(SimdLevel level) {
   const SketchTable* table = nullptr;
   switch (level) {
     case SimdLevel::kAvx2:
+      table = SketchAvx2();
+      break;
     case SimdLevel::kAvx512:
+      table = SketchAvx512();
+      break;
     case SimdLevel::kAvx512Vnni:
+      table = CountsBitsOfVectors() ? SketchAvx512Popcount() : SketchAvx512();
+      break;
     case SimdLevel::kNeon:
+      table = SketchNeon();
+      break;
     case SimdLevel::kAuto:
     case SimdLevel::kScalar:
       break;

@@ -34,7 +34,8 @@ std::vector<Feature> FindFeatures() {
           {"avx512bw", __builtin_cpu_supports("avx512bw") != 0},
           {"avx512dq", __builtin_cpu_supports("avx512dq") != 0},
           {"avx512vl", __builtin_cpu_supports("avx512vl") != 0},
-          {"avx512_vnni", __builtin_cpu_supports("avx512vnni") != 0}};
+          {"avx512_vnni", __builtin_cpu_supports("avx512vnni") != 0},
+          {"avx512_vpopcntdq", __builtin_cpu_supports("avx512vpopcntdq") != 0}};
 #elif defined(__aarch64__)
   return {{"neon", true}};
 #else
@@ -131,6 +132,8 @@ std::string_view SimdLevelName(SimdLevel level) {
   }
   return "unknown";
 }
+
+bool CountsBitsOfVectors() { return HasFirst(9); }
 
 std::vector<SimdLevel> AvailableSimdLevels() {
   std::vector<SimdLevel> out;

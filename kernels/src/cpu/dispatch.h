@@ -25,6 +25,9 @@ const KernelTable& DefaultKernels();
 /// The instruction sets that matter here and that the processor has.
 std::vector<std::string> ProcessorInstructions();
 
+/// Whether the processor has VPOPCNTDQ beside AVX-512 VNNI; some with that level lack it.
+bool CountsBitsOfVectors();
+
 /// Why the default level is what it is.
 const std::string& SimdLevelReason();
 

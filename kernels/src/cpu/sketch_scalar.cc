@@ -26,8 +26,7 @@ std::size_t Below(const SketchConstants& query, const std::byte* records, const 
     }
     return counts[0] + 2 * counts[1] + 4 * counts[2] - 8 * counts[3];
   };
-  return BelowOneByOne(query, records, ids, 0, count, threshold, error_scale, kept, 0, next,
-                       product);
+  return BelowOneByOne(query, records, ids, count, threshold, error_scale, kept, next, product);
 }
 
 constexpr SketchTable kTable = {

@@ -53,6 +53,10 @@ struct SketchTable {
 
 /// Null where this build lacks the level.
 const SketchTable* SketchScalar();
+const SketchTable* SketchAvx2();
+const SketchTable* SketchAvx512();
+const SketchTable* SketchAvx512Popcount();
+const SketchTable* SketchNeon();
 
 /// The table of a level that this machine has; the plain one where there is none for it.
 const SketchTable& SketchKernels(SimdLevel level);
