@@ -11,12 +11,11 @@
 #include <faiss/IndexHNSW.h>
 #include <faiss/IndexScalarQuantizer.h>
 #include <faiss/impl/DistanceComputer.h>
-#include <faiss/impl/io.h>
-#include <faiss/index_io.h>
 #include <fmt/format.h>
 #include <omp.h>
 
 #include <equipoise/core/check.h>
+#include <equipoise/core/checked_file.h>
 #include <equipoise/kernels/dot.h>
 
 namespace equipoise {
@@ -111,29 +110,21 @@ class CodeStorage final : public faiss::IndexScalarQuantizer {
     return new CosineDistance(codes.data(), code_size, scale_);
   }
 
+  // Holds these rows' codes already.
+  void Take(std::span<const std::uint8_t> all, std::span<const std::uint32_t> which) {
+    codes.resize(which.size() * code_size);
+    for (std::size_t i = 0; i < which.size(); ++i)
+      std::copy_n(all.data() + std::size_t{which[i]} * code_size, code_size,
+                  codes.data() + i * code_size);
+    ntotal = static_cast<FaissId>(which.size());
+  }
+
   void sa_encode(FaissId n, const float* x, std::uint8_t* bytes) const override {
     QuantizeI8(x, static_cast<std::size_t>(n) * code_size, scale_, bytes);
   }
 
  private:
   CodeScale scale_;
-};
-
-class SectionWriter final : public faiss::IOWriter {
- public:
-  explicit SectionWriter(CheckedFileWriter* out) : out_(out) { name = "graph"; }
-
-  std::size_t operator()(const void* data, std::size_t size, std::size_t count) override {
-    if (!status_.ok()) return 0;
-    status_ = out_->Append({static_cast<const std::byte*>(data), size * count});
-    return status_.ok() ? count : 0;
-  }
-
-  const Status& status() const { return status_; }
-
- private:
-  CheckedFileWriter* out_;
-  Status status_;
 };
 
 // FAISS takes its number of threads from OpenMP's setting for the calling thread.
@@ -152,148 +143,183 @@ class OpenMpThreads {
 
 constexpr std::size_t kMinBatch = 4096;
 
-// Rows as codes, a batch at a time.
-class Encoder {
- public:
-  Encoder(std::size_t dim, CodeScale scale, const RowReader& read)
-      : dim_(dim), scale_(scale), read_(read), values_(dim) {}
-
-  void Encode(std::size_t row, std::uint8_t* codes) {
-    read_(row, row + 1, values_.data());
-    QuantizeI8(values_.data(), dim_, scale_, codes);
-  }
-
- private:
-  std::size_t dim_;
-  CodeScale scale_;
-  const RowReader& read_;
-  std::vector<float> values_;
-};
-
 // Rows whose codes an earlier row has, in order of (original, copy).
-std::vector<Copy> FindCopies(std::size_t rows, std::size_t dim, Encoder& encoder) {
+std::vector<Copy> FindCopies(std::span<const std::uint8_t> codes, std::size_t rows,
+                             std::size_t dim) {
   struct Hashed {
     std::uint64_t hash;
     std::uint32_t row;
   };
+  const auto row = [&](std::size_t i) { return codes.subspan(i * dim, dim); };
   std::vector<Hashed> hashed(rows);
-  std::vector<std::uint8_t> codes(dim), original(dim);
-  for (std::size_t i = 0; i < rows; ++i) {
-    encoder.Encode(i, codes.data());
-    hashed[i] = {Checksum(std::as_bytes(std::span(codes))), static_cast<std::uint32_t>(i)};
-  }
+  for (std::size_t i = 0; i < rows; ++i)
+    hashed[i] = {Checksum(std::as_bytes(row(i))), static_cast<std::uint32_t>(i)};
   std::sort(hashed.begin(), hashed.end(), [](const Hashed& a, const Hashed& b) {
     return a.hash < b.hash || (a.hash == b.hash && a.row < b.row);
   });
   std::vector<Copy> out;
   for (std::size_t begin = 0, end = 0; begin < rows; begin = end) {
+    const auto original = row(hashed[begin].row);
     for (end = begin + 1; end < rows && hashed[end].hash == hashed[begin].hash; ++end) {
-      if (end == begin + 1) encoder.Encode(hashed[begin].row, original.data());
-      encoder.Encode(hashed[end].row, codes.data());
       // Other codes of the same hash, should that ever happen, are linked as any other row.
-      if (codes == original) out.push_back({hashed[begin].row, hashed[end].row});
+      if (std::equal(original.begin(), original.end(), row(hashed[end].row).begin()))
+        out.push_back({hashed[begin].row, hashed[end].row});
     }
   }
   std::sort(out.begin(), out.end());
   return out;
 }
 
-// Turns a graph over the linked rows into one over all rows: node i becomes node linked[i], and the
-// nodes of copies have lists without links.
-void SpreadNodes(std::span<const std::uint32_t> linked, std::size_t rows, Encoder& encoder,
-                 faiss::IndexHNSWSQ& index, CodeStorage& storage) {
-  auto& hnsw = index.hnsw;
-  const std::vector<int> levels(hnsw.levels.begin(), hnsw.levels.end());
-  const std::vector<std::size_t> offsets(hnsw.offsets.begin(), hnsw.offsets.end());
-  const std::vector<std::int32_t> neighbors(hnsw.neighbors.data(),
-                                            hnsw.neighbors.data() + hnsw.neighbors.size());
-  hnsw.levels.assign(rows, 1);
-  for (std::size_t i = 0; i < linked.size(); ++i) hnsw.levels[linked[i]] = levels[i];
-  hnsw.offsets.assign(rows + 1, 0);
-  for (std::size_t i = 0; i < rows; ++i) {
-    const auto lists = static_cast<std::size_t>(hnsw.cum_nb_neighbors(hnsw.levels[i]));
-    hnsw.offsets[i + 1] = hnsw.offsets[i] + lists;
-  }
-  hnsw.neighbors.resize(hnsw.offsets[rows]);
-  std::fill_n(hnsw.neighbors.data(), hnsw.neighbors.size(), -1);
+// The graph over the linked rows as one over all rows: node i is row linked[i], and copies have
+// lists without links.
+SlottedGraph Spread(const faiss::HNSW& hnsw, std::span<const std::uint32_t> linked,
+                    std::size_t rows) {
+  SlottedGraph out;
+  out.slot_ends.assign(hnsw.cum_nneighbor_per_level.begin(), hnsw.cum_nneighbor_per_level.end());
+  out.levels.assign(rows, 1);
+  for (std::size_t i = 0; i < linked.size(); ++i) out.levels[linked[i]] = hnsw.levels[i];
+  out.offsets.assign(rows + 1, 0);
+  for (std::size_t i = 0; i < rows; ++i)
+    out.offsets[i + 1] =
+        out.offsets[i] +
+        static_cast<std::uint64_t>(out.slot_ends[static_cast<std::size_t>(out.levels[i])]);
+  out.neighbors.assign(out.offsets[rows], -1);
   for (std::size_t i = 0; i < linked.size(); ++i) {
-    std::int32_t* to = hnsw.neighbors.data() + hnsw.offsets[linked[i]];
-    for (std::size_t j = offsets[i]; j < offsets[i + 1]; ++j, ++to) {
-      if (neighbors[j] >= 0) *to = static_cast<std::int32_t>(linked[neighbors[j]]);
+    std::int32_t* to = out.neighbors.data() + out.offsets[linked[i]];
+    for (std::size_t j = hnsw.offsets[i]; j < hnsw.offsets[i + 1]; ++j, ++to) {
+      const auto neighbor = hnsw.neighbors[j];
+      if (neighbor >= 0)
+        *to = static_cast<std::int32_t>(linked[static_cast<std::size_t>(neighbor)]);
     }
   }
-  hnsw.entry_point = static_cast<std::int32_t>(linked[hnsw.entry_point]);
-  const std::size_t dim = storage.code_size;
-  storage.codes.resize(rows * dim);
-  for (std::size_t i = 0; i < rows; ++i) encoder.Encode(i, storage.codes.data() + i * dim);
-  storage.ntotal = index.ntotal = static_cast<FaissId>(rows);
+  out.entry = linked[static_cast<std::size_t>(hnsw.entry_point)];
+  out.top_level = static_cast<std::uint32_t>(hnsw.max_level);
+  return out;
+}
+
+// The inverse of Spread, over rows of which the first ones are in the graph.
+Status Restore(const SlottedGraph& graph, std::span<const std::uint32_t> linked,
+               faiss::HNSW& hnsw) {
+  std::vector<std::int32_t> node(graph.levels.size(), -1);
+  for (std::size_t i = 0; i < linked.size(); ++i) node[linked[i]] = static_cast<std::int32_t>(i);
+  hnsw.offsets.assign(1, 0);
+  hnsw.levels.clear();
+  std::vector<std::int32_t> neighbors;
+  for (const std::uint32_t row : linked) {
+    const std::int32_t levels = graph.levels[row];
+    for (std::int32_t level = 0; level < levels; ++level) {
+      const auto at = static_cast<std::size_t>(level);
+      const std::size_t begin = graph.offsets[row] + static_cast<std::size_t>(graph.slot_ends[at]);
+      const std::size_t size =
+          static_cast<std::size_t>(graph.slot_ends[at + 1] - graph.slot_ends[at]);
+      if (std::cmp_not_equal(size, hnsw.nb_neighbors(level)))
+        return Status(Code::kInvalidArgument, "m differs from that of the graph",
+                      {.field = "options.m"});
+      const std::size_t to = neighbors.size();
+      neighbors.resize(to + size, -1);
+      std::size_t used = 0;
+      for (std::size_t i = 0; i < size; ++i) {
+        const std::int32_t neighbor = graph.neighbors[begin + i];
+        if (neighbor >= 0 && node[static_cast<std::size_t>(neighbor)] >= 0)
+          neighbors[to + used++] = node[static_cast<std::size_t>(neighbor)];
+      }
+    }
+    hnsw.levels.push_back(levels);
+    hnsw.offsets.push_back(neighbors.size());
+  }
+  hnsw.neighbors.resize(neighbors.size());
+  std::copy(neighbors.begin(), neighbors.end(), hnsw.neighbors.data());
+  hnsw.entry_point = node[graph.entry];
+  hnsw.max_level = static_cast<int>(graph.top_level);
+  return {};
 }
 
 Status Cancelled() { return Status(Code::kCancelled, "building the vector index was cancelled"); }
 
-Status Build(std::size_t rows, std::size_t dim, CodeScale scale, const RowReader& read,
-             const VectorIndexOptions& options, SectionWriter* writer, std::vector<Copy>* copies) {
-  Encoder encoder(dim, scale, read);
-  *copies = FindCopies(rows, dim, encoder);
+// The rows that are linked: all but the copies.
+std::vector<std::uint32_t> LinkedRows(std::size_t rows, const std::vector<Copy>& copies) {
   std::vector<std::uint8_t> is_copy(rows);
-  for (const Copy& pair : *copies) is_copy[pair.copy] = 1;
-  std::vector<std::uint32_t> linked;
-  linked.reserve(rows - copies->size());
+  for (const Copy& pair : copies) is_copy[pair.copy] = 1;
+  std::vector<std::uint32_t> out;
+  out.reserve(rows - copies.size());
   for (std::size_t i = 0; i < rows; ++i) {
-    if (is_copy[i] == 0) linked.push_back(static_cast<std::uint32_t>(i));
+    if (is_copy[i] == 0) out.push_back(static_cast<std::uint32_t>(i));
   }
+  return out;
+}
 
+Result<SlottedGraph> Build(std::span<const std::uint8_t> codes, std::size_t dim, CodeScale scale,
+                           const VectorIndexOptions& options, const SlottedGraph* before,
+                           std::vector<Copy>* copies) {
+  const std::size_t rows = codes.size() / dim;
+  *copies = FindCopies(codes, rows, dim);
+  const std::vector<std::uint32_t> linked = LinkedRows(rows, *copies);
   const int d = static_cast<int>(dim);
   const auto metric =
       options.metric == Metric::kL2 ? faiss::METRIC_L2 : faiss::METRIC_INNER_PRODUCT;
-  // Of this class, so that FAISS writes it under a name that it can read.
-  faiss::IndexHNSWSQ index(d, faiss::ScalarQuantizer::QT_8bit_uniform, options.m, metric);
-  auto made = std::make_unique<CodeStorage>(d, metric, scale);
-  CodeStorage& storage = *made;
-  if (index.own_fields) delete index.storage;
-  index.storage = made.release();
-  index.own_fields = true;
+  CodeStorage storage(d, metric, scale);
+  faiss::IndexHNSW index(&storage, options.m);
+  index.own_fields = false;
   index.is_trained = true;
   index.hnsw.efConstruction = options.ef_construction;
   index.hnsw.rng = faiss::RandomGenerator(static_cast<std::int64_t>(options.seed));
 
+  std::size_t first = 0;
+  if (before != nullptr) {
+    // What is linked already: as many of the first rows as the old graph had.
+    first = static_cast<std::size_t>(
+        std::lower_bound(linked.begin(), linked.end(), before->levels.size()) - linked.begin());
+    EQUIPOISE_RETURN_IF_ERROR(Restore(*before, std::span(linked).first(first), index.hnsw));
+    storage.Take(codes, std::span(linked).first(first));
+    index.ntotal = static_cast<FaissId>(first);
+  }
   // FAISS locks and marks every node anew in each call: batches that grow with the collection.
   const std::size_t count = linked.size();
   const std::size_t batch = std::max(kMinBatch, count / 100);
+  // FAISS wants floats to encode; the storage knows better, and is told which codes come next.
   std::vector<float> values(std::min(batch, count) * dim);
-  for (std::size_t begin = 0; begin < count; begin += batch) {
+  for (std::size_t begin = first; begin < count; begin += batch) {
     if (options.progress && !options.progress({"graph", begin, rows})) return Cancelled();
     const std::size_t end = std::min(count, begin + batch);
     for (std::size_t i = begin; i < end; ++i)
-      read(linked[i], linked[i] + 1, values.data() + (i - begin) * dim);
+      DequantizeI8(codes.data() + std::size_t{linked[i]} * dim, dim, scale,
+                   values.data() + (i - begin) * dim);
     index.add(static_cast<FaissId>(end - begin), values.data());
   }
   if (options.progress && !options.progress({"graph", rows, rows})) return Cancelled();
-  if (count < rows) SpreadNodes(linked, rows, encoder, index, storage);
-  faiss::write_index(&index, writer);
-  return writer->status();
+  return Spread(index.hnsw, linked, rows);
 }
 
-}  // namespace
-
-Status BuildHnsw(std::size_t rows, std::size_t dim, CodeScale scale, const RowReader& read,
-                 const VectorIndexOptions& options, CheckedFileWriter* out,
-                 std::vector<Copy>* copies) {
+Result<SlottedGraph> BuildSafely(std::span<const std::uint8_t> codes, std::size_t dim,
+                                 CodeScale scale, const VectorIndexOptions& options,
+                                 const SlottedGraph* before, std::vector<Copy>* copies) {
 #ifdef EQUIPOISE_STD_THREADS
   // FAISS knows OpenMP only, which this build does without.
   const OpenMpThreads threads(1);
 #else
   const OpenMpThreads threads(options.threads);
 #endif
-  SectionWriter writer(out);
   try {
-    return Build(rows, dim, scale, read, options, &writer, copies);
+    return Build(codes, dim, scale, options, before, copies);
   } catch (const std::bad_alloc&) {
     return Status(Code::kOutOfMemory, "not enough memory to build the vector index");
   } catch (const std::exception& error) {
-    if (!writer.status().ok()) return writer.status();
     return Status(Code::kInternal, fmt::format("FAISS failed: {}", error.what()));
   }
+}
+
+}  // namespace
+
+Result<SlottedGraph> BuildHnsw(std::span<const std::uint8_t> codes, std::size_t dim,
+                               CodeScale scale, const VectorIndexOptions& options,
+                               std::vector<Copy>* copies) {
+  return BuildSafely(codes, dim, scale, options, nullptr, copies);
+}
+
+Result<SlottedGraph> ExtendHnsw(const SlottedGraph& graph, std::span<const std::uint8_t> codes,
+                                std::size_t dim, CodeScale scale, const VectorIndexOptions& options,
+                                std::vector<Copy>* copies) {
+  return BuildSafely(codes, dim, scale, options, &graph, copies);
 }
 
 std::string FaissVersion() {

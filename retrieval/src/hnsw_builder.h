@@ -1,31 +1,37 @@
-// FAISS builds the graph, with our distances, and writes it as any FAISS can read it.
+// FAISS builds the graph, with our distances.
 #pragma once
 
 #include <cstddef>
-#include <functional>
+#include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
-#include <equipoise/core/checked_file.h>
 #include <equipoise/core/status.h>
+#include <equipoise/kernels/metric.h>
 #include <equipoise/kernels/quantize.h>
 #include <equipoise/retrieval/vector_index.h>
 
+#include "hnsw_links.h"
 #include "vector_files.h"
 
 namespace equipoise {
 
-// Copies rows [begin, end) as float32 to `to` [end - begin, dim].
-using RowReader = std::function<void(std::size_t begin, std::size_t end, float* to)>;
-
-// Builds an IndexHNSWSQ over the rows, appends its stream to the current section of `out`, and sets
-// `copies` to the rows that are not linked because an earlier row has the same codes, in order.
+// Links the rows whose codes are given. Of rows with equal codes only the first is linked; `copies`
+// names the others, in order.
+// Shapes   codes [rows, dim]
 // Range    1 <= rows < 2^31; 1 <= dim <= kMaxCodeDim
-// Errors   kCancelled, kIo, kOutOfMemory, kInternal (what FAISS threw)
+// Errors   kCancelled, kOutOfMemory, kInternal (what FAISS threw)
 // Threads  options.threads; the OpenMP setting of the calling thread is restored
-Status BuildHnsw(std::size_t rows, std::size_t dim, CodeScale scale, const RowReader& read,
-                 const VectorIndexOptions& options, CheckedFileWriter* out,
-                 std::vector<Copy>* copies);
+Result<SlottedGraph> BuildHnsw(std::span<const std::uint8_t> codes, std::size_t dim,
+                               CodeScale scale, const VectorIndexOptions& options,
+                               std::vector<Copy>* copies);
+
+// Links further rows to a graph that is there.
+// Shapes   codes [rows, dim]: those of the graph first, the new ones behind them
+Result<SlottedGraph> ExtendHnsw(const SlottedGraph& graph, std::span<const std::uint8_t> codes,
+                                std::size_t dim, CodeScale scale, const VectorIndexOptions& options,
+                                std::vector<Copy>* copies);
 
 // "1.7.3"
 std::string FaissVersion();

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -8,180 +9,366 @@
 
 #include <equipoise/core/check.h>
 #include <equipoise/core/checked_file.h>
-#include <equipoise/core/matrix_file.h>
-#include <equipoise/kernels/dot.h>
-#include <equipoise/kernels/rows.h>
+#include <equipoise/core/parallel.h>
+#include <equipoise/kernels/nibbles.h>
+#include <equipoise/kernels/sketch.h>
 #include <equipoise/retrieval/vector_index.h>
 
-#include "hnsw_graph.h"
+#include "hnsw_walk.h"
+#include "stored_rows.h"
 #include "vector_files.h"
+#include "vector_state.h"
 
 namespace equipoise {
 namespace {
 
-// A walk costs about as much as scanning this many times its beam (measured: see
-// kDefaultEfSearch); wider beams scan.
+// A walk costs about as much as scanning this many times its beam (measured: see bench
+// peers-vector); wider beams scan.
 constexpr std::size_t kRowsPerBeam = 8;
+// Of a walk that its margin ends. Rarely reached: a bound on the work of hard queries.
+constexpr std::size_t kWidestBeam = 512;
+// Filters: up to so many allowed rows, or to such a share of all rows, all of them are scanned; up
+// to the second share two hops are taken.
+constexpr std::size_t kScanAllowedRows = 4000;
+constexpr double kScanAllowedShare = 0.01;
+constexpr double kTwoHopShare = 0.4;
 
 Status Mismatch(const std::string& path, const char* what) {
   return Status(Code::kCorruption, fmt::format("{}; build the index again", what), {.file = path});
 }
 
+std::size_t CountBits(std::span<const std::uint64_t> words) {
+  std::size_t out = 0;
+  for (const std::uint64_t word : words) out += static_cast<std::size_t>(std::popcount(word));
+  return out;
+}
+
 }  // namespace
 
-struct VectorIndex::State {
-  CheckedFile vectors;
-  CheckedFile graph_file;
-  VectorsInfo info;
-  std::span<const Float16> rows;
-  std::span<const float> inverse_norms;  // cosine only
-  std::optional<HnswGraph> graph;
-  std::span<const Copy> copies;  // rows that the graph does not link, by original
-  VectorIndexSettings settings;
-
-  // A query as scores need it: unit length for cosine, scaled as the rows are for l2.
-  struct Query {
-    std::vector<float> values;
-    std::span<const float> given;  // l2: what codes are made of
-    bool zero = false;
-  };
-
-  Status Load(const std::string& vectors_path, const std::string& graph_path);
-  Result<Query> Prepare(const char* function, std::span<const float> query) const;
-  float RowScore(const Query& query, std::uint32_t row) const;
-  Status NotANumber(std::uint32_t row) const {
-    return Status(Code::kCorruption,
-                  "a stored vector gives no number as its score: the file has changed; verify the "
-                  "index",
-                  {.file = vectors.path(), .row = row});
+std::string_view VectorStorageName(VectorStorage storage) {
+  switch (storage) {
+    case VectorStorage::kInt8Float16:
+      return "int8+float16";
+    case VectorStorage::kInline:
+      return "inline";
+    case VectorStorage::kInt8:
+      return "int8";
+    case VectorStorage::kInt4Int8:
+      return "int4+int8";
+    case VectorStorage::kFloat32:
+      return "float32";
   }
-  // Appends the rows of the walk's beam with their exact scores; false where the walk found fewer
-  // than it should have, because the graph does not connect all rows.
-  Result<bool> Walk(const Query& query, std::size_t ef, std::vector<Scored>* out) const;
-  Result<std::vector<Scored>> Scan(const Query& query, std::size_t k) const;
-};
+  return "unknown";
+}
+
+std::string_view VectorPlanName(VectorPlan plan) {
+  switch (plan) {
+    case VectorPlan::kNothing:
+      return "nothing";
+    case VectorPlan::kScan:
+      return "scan";
+    case VectorPlan::kScanAllowed:
+      return "scan allowed";
+    case VectorPlan::kTwoHop:
+      return "two hops";
+    case VectorPlan::kWalk:
+      return "walk";
+  }
+  return "unknown";
+}
+
+RowSet::RowSet(std::size_t rows, const std::function<bool(std::uint32_t row)>& allowed)
+    : RowSet(rows) {
+  for (std::uint32_t i = 0; i < rows; ++i) {
+    if (allowed(i)) Add(i);
+  }
+}
+
+std::size_t RowSet::Count() const { return CountBits(words_); }
 
 Status VectorIndex::State::Load(const std::string& vectors_path, const std::string& graph_path) {
   EQUIPOISE_ASSIGN_OR_RETURN(vectors,
                              CheckedFile::Open(vectors_path, kVectorsKind, kVectorFilesVersion));
-  EQUIPOISE_RETURN_IF_ERROR(vectors.VerifySection("info"));
-  EQUIPOISE_ASSIGN_OR_RETURN(const auto infos, vectors.SectionOf<VectorsInfo>("info", 1));
-  info = infos[0];
-  if (info.metric > static_cast<std::uint32_t>(Metric::kL2) || info.dim > kMaxCodeDim ||
-      info.rows > static_cast<std::uint64_t>(std::numeric_limits<std::int32_t>::max()) ||
-      (info.rows > 0 && info.dim == 0) || info.exponent < -kMaxExponent ||
-      info.exponent > kMaxExponent || !(info.max_norm >= 0) || !std::isfinite(info.max_norm))
-    return Mismatch(vectors_path, "says impossible things about its rows");
-  const auto n = static_cast<std::size_t>(info.rows);
-  settings.metric = static_cast<Metric>(info.metric);
-  EQUIPOISE_ASSIGN_OR_RETURN(rows, vectors.SectionOf<Float16>("rows", n * info.dim));
-  if (settings.metric == Metric::kCosine) {
-    EQUIPOISE_RETURN_IF_ERROR(vectors.VerifySection("norms"));
-    EQUIPOISE_ASSIGN_OR_RETURN(inverse_norms, vectors.SectionOf<float>("norms", n));
-  }
-
   EQUIPOISE_ASSIGN_OR_RETURN(graph_file,
                              CheckedFile::Open(graph_path, kGraphKind, kVectorFilesVersion));
+  for (const CheckedFile* file : {&vectors, &graph_file}) {
+    if (file->version() != kVectorFilesVersion)
+      return Status(Code::kUnsupported,
+                    fmt::format("is of version {}, which this program no longer reads; build the "
+                                "index again",
+                                file->version()),
+                    {.file = file->path()});
+  }
+  EQUIPOISE_RETURN_IF_ERROR(rows.Open(vectors));
+  const VectorsInfo& info = rows.info;
   EQUIPOISE_RETURN_IF_ERROR(graph_file.VerifySection("info"));
   EQUIPOISE_ASSIGN_OR_RETURN(const auto graph_infos, graph_file.SectionOf<GraphInfo>("info", 1));
   const GraphInfo& built = graph_infos[0];
   if (built.vectors_checksum != vectors.checksum() || built.rows != info.rows ||
-      built.dim != info.dim || built.metric != info.metric)
+      built.dim != info.dim || built.metric != info.metric || built.storage != info.storage)
     return Mismatch(graph_path, "belongs to another file of vectors");
+  settings.metric = rows.metric;
+  settings.storage = static_cast<VectorStorage>(info.storage);
   settings.has_graph = built.has_graph != 0;
-  if (!settings.has_graph) return {};
   settings.m = built.m;
   settings.ef_construction = built.ef_construction;
   settings.seed = built.seed;
-  settings.code_scale = built.code_scale;
-  settings.code_center = built.code_center;
   settings.faiss_version.assign(built.faiss_version,
                                 ::strnlen(built.faiss_version, sizeof(built.faiss_version)));
-  EQUIPOISE_RETURN_IF_ERROR(graph_file.VerifySection("faiss"));
-  EQUIPOISE_ASSIGN_OR_RETURN(const auto stream, graph_file.Section("faiss"));
-  if (n == 0) return Mismatch(graph_path, "has a graph of no rows");
-  auto parsed = HnswGraph::Parse(stream, n, info.dim, settings.metric);
-  if (!parsed) return parsed.error().At({.file = graph_path});
-  graph = *std::move(parsed);
+  if (info.rows == 0 && settings.has_graph) return Mismatch(graph_path, "has a graph of no rows");
+  if (graph_file.Has("deleted")) {
+    EQUIPOISE_RETURN_IF_ERROR(graph_file.VerifySection("deleted"));
+    EQUIPOISE_ASSIGN_OR_RETURN(
+        const auto deleted, graph_file.SectionOf<std::uint64_t>("deleted", (info.rows + 63) / 64));
+    alive.assign(deleted.begin(), deleted.end());
+    for (std::size_t i = 0; i < alive.size(); ++i) {
+      const std::size_t last = std::min<std::size_t>(64, info.rows - 64 * i);
+      const std::uint64_t all = last == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << last) - 1;
+      alive[i] = ~alive[i] & all;
+    }
+  }
+  live = alive.empty() ? static_cast<std::size_t>(info.rows) : CountBits(alive);
+  if (settings.has_graph || rows.scored_by_codes()) {
+    settings.code_scale = built.code_scale;
+    settings.code_center = built.code_center;
+    EQUIPOISE_RETURN_IF_ERROR(LoadCodes(built));
+  }
+  return settings.has_graph ? LoadGraph(built) : Status();
+}
+
+Status VectorIndex::State::LoadCodes(const GraphInfo& built) {
+  const auto n = static_cast<std::size_t>(built.rows);
+  CodeRows codes;
+  codes.metric = rows.metric;
+  codes.dim = built.dim;
+  codes.scale = {built.code_scale, built.code_center};
+  if (!(built.code_scale > 0) || !std::isfinite(built.code_scale) ||
+      !std::isfinite(built.code_center) || (rows.metric != Metric::kL2 && built.code_center != 0))
+    return Mismatch(graph_file.path(), "has an impossible scale of codes");
+  if (settings.storage == VectorStorage::kInt4Int8) {
+    codes.nibble_bytes = NibbleBytes(codes.dim);
+    EQUIPOISE_ASSIGN_OR_RETURN(const auto high,
+                               graph_file.SectionOf<std::uint8_t>("high", n * codes.nibble_bytes));
+    EQUIPOISE_ASSIGN_OR_RETURN(const auto low,
+                               graph_file.SectionOf<std::uint8_t>("low", n * codes.nibble_bytes));
+    codes.high = high.data();
+    codes.low = low.data();
+  } else {
+    EQUIPOISE_ASSIGN_OR_RETURN(const auto all,
+                               graph_file.SectionOf<std::uint8_t>("codes", n * codes.dim));
+    codes.codes = all.data();
+  }
+  rows.codes = codes;
+  graph.codes = codes;
+  return {};
+}
+
+Status VectorIndex::State::LoadGraph(const GraphInfo& built) {
+  const std::string& path = graph_file.path();
+  const auto n = static_cast<std::size_t>(built.rows);
+  auto links = HnswLinks::Open(graph_file, built);
+  if (!links) return links.error().At({.file = path});
+  graph.links = *links;
+  graph.reach = rows.metric == Metric::kL2 ? 0.0f : rows.info.max_norm;
+  if (graph_file.Has("sketches")) {
+    EQUIPOISE_RETURN_IF_ERROR(graph_file.VerifySection("center"));
+    EQUIPOISE_ASSIGN_OR_RETURN(const auto center, graph_file.SectionOf<float>("center", built.dim));
+    EQUIPOISE_ASSIGN_OR_RETURN(sketcher,
+                               Sketcher::Make(built.dim, rows.metric, center, built.sketch_seed));
+    graph.inline_sketches = settings.storage == VectorStorage::kInline;
+    const std::size_t count = graph.inline_sketches ? graph.links.link_count() : n;
+    EQUIPOISE_ASSIGN_OR_RETURN(
+        sketches, graph_file.SectionOf<std::byte>("sketches", count * SketchBytes(built.dim)));
+    graph.sketcher = &*sketcher;
+    graph.sketches = sketches.data();
+  }
   EQUIPOISE_RETURN_IF_ERROR(graph_file.VerifySection("copies"));
   EQUIPOISE_ASSIGN_OR_RETURN(copies, graph_file.SectionOf<Copy>("copies"));
-  std::vector<bool> seen(n);
+  std::vector<bool> seen(copies.empty() ? 0 : n);
   for (std::size_t i = 0; i < copies.size(); ++i) {
     const Copy& pair = copies[i];
     if (pair.original >= pair.copy || pair.copy >= n || seen[pair.copy] ||
         (i > 0 && !(copies[i - 1] < pair)))
-      return Mismatch(graph_path, "has copies of rows out of order");
+      return Mismatch(path, "has copies of rows out of order");
     seen[pair.copy] = true;
+  }
+  EQUIPOISE_RETURN_IF_ERROR(graph_file.VerifySection("calibration"));
+  EQUIPOISE_ASSIGN_OR_RETURN(recall, graph_file.SectionOf<RecallPoint>("calibration"));
+  target = built.target_recall;
+  for (const RecallPoint& point : recall) {
+    if (!(point.margin >= 0) || !(point.target >= 0 && point.target < 1))
+      return Mismatch(path, "has an impossible calibration");
   }
   return {};
 }
 
-Result<VectorIndex::State::Query> VectorIndex::State::Prepare(const char* function,
-                                                              std::span<const float> query) const {
-  if (query.size() != info.dim)
-    return Status(Code::kInvalidArgument,
-                  fmt::format("{}: query.size() = {} must equal the index's dimension {}", function,
-                              query.size(), info.dim),
-                  {.field = "query"});
-  Query out;
-  out.given = query;
-  out.values.assign(query.begin(), query.end());
-  for (const float value : out.values) {
-    if (!std::isfinite(value))
-      return Status(Code::kInvalidArgument,
-                    fmt::format("{}: query holds a value that is NaN or infinite", function),
-                    {.field = "query"});
+float VectorIndex::State::MarginFor(float wanted) const {
+  for (const RecallPoint& point : recall) {
+    if (point.target >= wanted) return point.margin;
   }
-  if (settings.metric == Metric::kCosine) {
-    out.zero = !(Normalize(out.values.data(), out.values.size()) > 0);
-  } else if (info.exponent != 0) {
-    for (float& value : out.values) value = std::ldexp(value, info.exponent);
-  }
-  return out;
+  return recall.empty() ? kNoMargin : recall.back().margin;
 }
 
-float VectorIndex::State::RowScore(const Query& query, std::uint32_t row) const {
-  const std::size_t d = info.dim;
-  const Float16* values = rows.data() + std::size_t{row} * d;
-  if (settings.metric == Metric::kCosine)
-    return query.zero ? 0.0f : DotF16(query.values.data(), values, d) * inverse_norms[row];
-  const double squared = SquaredL2F16(query.values.data(), values, d);
-  return static_cast<float>(0.0 - std::ldexp(squared, -2 * info.exponent));
+VectorIndex::State::Limits VectorIndex::State::LimitsFor(const SearchParams& params,
+                                                         std::size_t k) const {
+  if (params.ef_search > 0)
+    return {std::max(params.ef_search, k), params.margin >= 0 ? params.margin : kNoMargin};
+  const std::size_t widest = std::max(kWidestBeam, 2 * k);
+  if (params.margin >= 0) return {widest, params.margin};
+  return {widest, MarginFor(params.target_recall > 0 ? params.target_recall : target)};
 }
 
-Result<bool> VectorIndex::State::Walk(const Query& query, std::size_t ef,
-                                      std::vector<Scored>* out) const {
-  // One a thread, so that a search neither locks nor allocates in proportion to the rows.
-  thread_local WalkScratch scratch;
-  const bool cosine = settings.metric == Metric::kCosine;
-  graph->Walk(cosine ? query.values.data() : query.given.data(), ef, &scratch);
-  const std::size_t linked = static_cast<std::size_t>(info.rows) - copies.size();
-  if (scratch.beam.size() < std::min(ef, linked)) return false;
-  out->reserve(scratch.beam.size());
-  const auto add = [&](std::uint32_t row) -> Status {
-    const float score = RowScore(query, row);
+Status VectorIndex::State::Rescore(const PreparedQuery& query, std::span<const std::uint32_t> ids,
+                                   std::vector<Scored>* out) const {
+  constexpr std::size_t kAhead = 4;
+  for (std::size_t i = 0; i < std::min(kAhead, ids.size()); ++i) rows.Prefetch(ids[i]);
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (i + kAhead < ids.size()) rows.Prefetch(ids[i + kAhead]);
+    const float score = rows.Score(query, ids[i]);
     // Sorting must never see one.
-    if (std::isnan(score)) return NotANumber(row);
-    out->push_back({row, score});
-    return {};
-  };
-  for (const auto& candidate : scratch.beam) {
-    EQUIPOISE_RETURN_IF_ERROR(add(candidate.id));
-    auto copy = std::lower_bound(copies.begin(), copies.end(), Copy{candidate.id, 0});
-    for (; copy != copies.end() && copy->original == candidate.id; ++copy)
-      EQUIPOISE_RETURN_IF_ERROR(add(copy->copy));
+    if (std::isnan(score)) return NotANumber(ids[i]);
+    out->push_back({ids[i], score});
   }
-  return true;
+  return {};
 }
 
-Result<std::vector<Scored>> VectorIndex::State::Scan(const Query& query, std::size_t k) const {
+Status VectorIndex::State::Scan(const PreparedQuery& query, const std::uint64_t* allowed,
+                                std::size_t k, std::vector<Scored>* out) const {
   TopKCollector best(k);
-  for (std::uint32_t i = 0; i < info.rows; ++i) {
-    const float score = RowScore(query, i);
+  for (std::uint32_t i = 0; i < rows.info.rows; ++i) {
+    if (allowed != nullptr && ((allowed[i / 64] >> (i % 64)) & 1) == 0) continue;
+    const float score = rows.Score(query, i);
     if (std::isnan(score)) return NotANumber(i);
     best.Push(i, score);
   }
-  return best.Take();
+  *out = best.Take();
+  return {};
+}
+
+Status VectorIndex::State::ScanAllowed(const PreparedQuery& query, const std::uint64_t* allowed,
+                                       std::size_t rescored, std::size_t k, WalkScratch* scratch,
+                                       std::vector<Scored>* out) const {
+  auto& ids = scratch->ids;
+  ids.clear();
+  for (std::size_t word = 0; word < (rows.info.rows + 63) / 64; ++word) {
+    for (std::uint64_t rest = allowed[word]; rest != 0; rest &= rest - 1)
+      ids.push_back(
+          static_cast<std::uint32_t>(64 * word + static_cast<unsigned>(std::countr_zero(rest))));
+  }
+  if (ids.size() > 2 * rescored && !rows.scored_by_codes()) {
+    // Codes first, rows for the best of them.
+    scratch->query.Set(rows.codes, query.walked.data());
+    auto& found = scratch->found;
+    found.clear();
+    constexpr std::size_t kAhead = 8;
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      if (i + kAhead < ids.size()) PrefetchCodes(rows.codes, ids[i + kAhead]);
+      found.push_back({CodeDistance(rows.codes, scratch->query, ids[i], nullptr), ids[i]});
+    }
+    std::nth_element(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(rescored - 1),
+                     found.end(), [](const auto& a, const auto& b) {
+                       return a.distance < b.distance || (a.distance == b.distance && a.id < b.id);
+                     });
+    ids.clear();
+    for (std::size_t i = 0; i < rescored; ++i) ids.push_back(found[i].id);
+  }
+  EQUIPOISE_RETURN_IF_ERROR(Rescore(query, ids, out));
+  KeepBest(k, out);
+  return {};
+}
+
+Result<bool> VectorIndex::State::Walk(const PreparedQuery& query, const WalkRequest& request,
+                                      std::size_t rescored, std::size_t k, WalkScratch* scratch,
+                                      std::vector<Scored>* out) const {
+  if (Status status = WalkGraph(graph, query.walked.data(), request, scratch); !status.ok())
+    return status.At({.file = graph_file.path()});
+  auto& ids = scratch->ids;
+  ids.clear();
+  const auto may = [&](std::uint32_t row) {
+    return request.allowed == nullptr || ((request.allowed[row / 64] >> (row % 64)) & 1) != 0;
+  };
+  for (const auto& candidate : scratch->found) {
+    if (ids.size() >= rescored) break;
+    if (may(candidate.id)) ids.push_back(candidate.id);
+    // Rows with the same codes are not linked: they come with the one that is.
+    auto copy = std::lower_bound(copies.begin(), copies.end(), Copy{candidate.id, 0});
+    for (; copy != copies.end() && copy->original == candidate.id; ++copy) {
+      if (may(copy->copy)) ids.push_back(copy->copy);
+    }
+  }
+  EQUIPOISE_RETURN_IF_ERROR(Rescore(query, ids, out));
+  KeepBest(k, out);
+  return out->size() == k;
+}
+
+Status VectorIndex::State::Find(const PreparedQuery& query, const SearchParams& params,
+                                VectorSearchReport* report, std::vector<Scored>* out) const {
+  // One a thread, so that a search neither locks nor allocates in proportion to the rows.
+  thread_local WalkScratch scratch;
+  const std::size_t n = static_cast<std::size_t>(rows.info.rows);
+  const std::uint64_t* allowed = alive.empty() ? nullptr : alive.data();
+  std::size_t may_be_found = live;
+  if (params.allowed != nullptr) {
+    const auto words = params.allowed->words();
+    if (alive.empty()) {
+      allowed = words.data();
+    } else {
+      scratch.words.assign(words.begin(), words.end());
+      for (std::size_t i = 0; i < words.size(); ++i) scratch.words[i] &= alive[i];
+      allowed = scratch.words.data();
+    }
+    may_be_found = CountBits({allowed, words.size()});
+    if (may_be_found == n) allowed = nullptr;
+  }
+  const std::size_t k = std::min(params.k, may_be_found);
+  report->allowed = may_be_found;
+  if (k == 0) return {};
+  const Limits limits = LimitsFor(params, k);
+  const std::size_t automatic = k + std::max<std::size_t>(10, k / 2);
+  const std::size_t rescored =
+      std::min(may_be_found, std::max(k, params.rescore == 0 ? automatic : params.rescore));
+  const double share = static_cast<double>(may_be_found) / static_cast<double>(n);
+  const std::size_t beam = std::isfinite(limits.margin) ? 2 * k : limits.ef;
+
+  // Whether to walk does not depend on k where ef alone ends the walk, so that answers do not.
+  const bool walks = settings.has_graph && !params.exact && !query.zero && beam <= n / kRowsPerBeam;
+  const bool by_codes = rows.codes.dim > 0 && rows.codes.codes != nullptr && !params.exact;
+  if (allowed != nullptr && by_codes && !query.zero &&
+      (may_be_found <= kScanAllowedRows || share <= kScanAllowedShare)) {
+    report->plan = VectorPlan::kScanAllowed;
+    EQUIPOISE_RETURN_IF_ERROR(ScanAllowed(query, allowed, rescored, k, &scratch, out));
+    report->distances = may_be_found;
+    report->rescored = rescored;
+  } else if (walks) {
+    WalkRequest request{.k = k, .ef = std::max(limits.ef, k), .margin = limits.margin};
+    request.allowed = allowed;
+    request.two_hop = allowed != nullptr && share <= kTwoHopShare;
+    report->plan = request.two_hop ? VectorPlan::kTwoHop : VectorPlan::kWalk;
+    EQUIPOISE_ASSIGN_OR_RETURN(const bool whole, Walk(query, request, rescored, k, &scratch, out));
+    report->expanded = scratch.stats.expanded;
+    report->seen = scratch.stats.seen;
+    report->distances = scratch.stats.distances;
+    report->rescored = std::min(rescored, scratch.found.size());
+    if (!whole) out->clear();  // the links do not lead to enough of the rows
+  }
+  if (out->empty()) {
+    report->plan = VectorPlan::kScan;
+    report->rescored += may_be_found;
+    EQUIPOISE_RETURN_IF_ERROR(Scan(query, allowed, k, out));
+  }
+  report->bytes = BytesOf(*report);
+  return {};
+}
+
+std::uint64_t VectorIndex::State::BytesOf(const VectorSearchReport& report) const {
+  const std::uint64_t sketch = sketches.empty() ? 0 : SketchBytes(rows.info.dim);
+  const std::uint64_t code =
+      rows.codes.codes != nullptr ? rows.info.dim : std::uint64_t{rows.codes.nibble_bytes};
+  const std::uint64_t list =
+      settings.has_graph ? 4 * graph.links.link_count() / std::max<std::uint64_t>(1, rows.info.rows)
+                         : 0;
+  return report.expanded * list + report.seen * sketch + report.distances * code +
+         report.rescored * rows.row_bytes();
 }
 
 VectorIndex::VectorIndex(std::unique_ptr<const State> state) : state_(std::move(state)) {}
@@ -202,44 +389,70 @@ Result<VectorIndex> VectorIndex::Open(const std::string& vectors_path,
 }
 
 Result<std::vector<Scored>> VectorIndex::Search(std::span<const float> query,
-                                                const SearchParams& params) const try {
+                                                const SearchParams& params,
+                                                VectorSearchReport* report) const try {
   const State& s = *state_;
   if (params.k == 0)
     return Status(Code::kInvalidArgument, "Search: k = 0 is out of range; ask for at least 1",
                   {.field = "k"});
-  EQUIPOISE_ASSIGN_OR_RETURN(const auto prepared, s.Prepare("Search", query));
-  const std::size_t n = rows();
-  const std::size_t k = std::min(params.k, n);
-  const std::size_t wanted = params.ef_search == 0 ? kDefaultEfSearch : params.ef_search;
-  const std::size_t ef = std::max(wanted, k);
-  // Whether to walk depends on n and ef alone, so that answers do not change with k.
-  if (s.graph && !params.exact && !prepared.zero && ef <= n / kRowsPerBeam) {
-    std::vector<Scored> found;
-    EQUIPOISE_ASSIGN_OR_RETURN(const bool whole, s.Walk(prepared, ef, &found));
-    if (whole) {
-      std::partial_sort(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(k), found.end(),
-                        Better);
-      found.resize(k);
-      return found;
-    }
-  }
-  return s.Scan(prepared, k);
+  if (!(params.target_recall >= 0 && params.target_recall < 1))
+    return Status(Code::kInvalidArgument,
+                  fmt::format("Search: target_recall = {} is out of [0, 1)", params.target_recall),
+                  {.field = "target_recall"});
+  if (std::isnan(params.margin))
+    return Status(Code::kInvalidArgument, "Search: margin is not a number", {.field = "margin"});
+  if (params.allowed != nullptr && params.allowed->rows() != rows())
+    return Status(Code::kInvalidArgument,
+                  fmt::format("Search: a filter of {} rows, but the index has {}",
+                              params.allowed->rows(), rows()),
+                  {.field = "allowed"});
+  EQUIPOISE_ASSIGN_OR_RETURN(const auto prepared, s.rows.Prepare("Search", query));
+  VectorSearchReport done;
+  std::vector<Scored> out;
+  EQUIPOISE_RETURN_IF_ERROR(s.Find(prepared, params, &done, &out));
+  if (report != nullptr) *report = done;
+  return out;
 } catch (const std::bad_alloc&) {
   return Status(Code::kOutOfMemory, "not enough memory for a vector search");
+}
+
+Result<std::vector<std::vector<Scored>>> VectorIndex::SearchMany(const MatrixView<float>& queries,
+                                                                 const SearchParams& params,
+                                                                 int threads) const try {
+  EQUIPOISE_CHECK_RANGE("SearchMany", threads, 1, 1024);
+  std::vector<std::vector<Scored>> out(queries.rows);
+  std::vector<Status> failed(static_cast<std::size_t>(threads));
+  ParallelFor(queries.rows, threads, [&](std::size_t begin, std::size_t end, int worker) {
+    for (std::size_t i = begin; i < end; ++i) {
+      auto found = Search(queries.row_span(i), params);
+      if (!found) {
+        failed[static_cast<std::size_t>(worker)] =
+            found.error().At({.row = static_cast<std::int64_t>(i)});
+        return;
+      }
+      out[i] = *std::move(found);
+    }
+  });
+  for (Status& status : failed) {
+    if (!status.ok()) return std::move(status);
+  }
+  return out;
+} catch (const std::bad_alloc&) {
+  return Status(Code::kOutOfMemory, "not enough memory for vector searches");
 }
 
 Status VectorIndex::Score(std::span<const float> query, std::span<const std::uint32_t> docs,
                           std::span<float> scores) const try {
   const State& s = *state_;
   EQUIPOISE_CHECK_EQUAL("Score", docs.size(), scores.size());
-  EQUIPOISE_ASSIGN_OR_RETURN(const auto prepared, s.Prepare("Score", query));
+  EQUIPOISE_ASSIGN_OR_RETURN(const auto prepared, s.rows.Prepare("Score", query));
   for (std::size_t i = 0; i < docs.size(); ++i) {
-    if (docs[i] >= s.info.rows)
+    if (docs[i] >= rows())
       return Status(Code::kInvalidArgument,
                     fmt::format("Score: docs[{}] = {} is not below the number of rows, {}", i,
-                                docs[i], s.info.rows),
+                                docs[i], rows()),
                     {.field = "docs"});
-    scores[i] = s.RowScore(prepared, docs[i]);
+    scores[i] = s.rows.Score(prepared, docs[i]);
     if (std::isnan(scores[i])) return s.NotANumber(docs[i]);
   }
   return {};
@@ -247,25 +460,33 @@ Status VectorIndex::Score(std::span<const float> query, std::span<const std::uin
   return Status(Code::kOutOfMemory, "not enough memory for vector scores");
 }
 
-std::size_t VectorIndex::rows() const { return static_cast<std::size_t>(state_->info.rows); }
-std::size_t VectorIndex::dim() const { return state_->info.dim; }
+std::size_t VectorIndex::rows() const { return static_cast<std::size_t>(state_->rows.info.rows); }
+std::size_t VectorIndex::dim() const { return state_->rows.info.dim; }
 Metric VectorIndex::metric() const { return state_->settings.metric; }
-float VectorIndex::max_norm() const { return state_->info.max_norm; }
+float VectorIndex::max_norm() const { return state_->rows.info.max_norm; }
 const VectorIndexSettings& VectorIndex::settings() const { return state_->settings; }
+std::span<const RecallPoint> VectorIndex::recall_points() const { return state_->recall; }
+float VectorIndex::target_recall() const { return state_->target; }
 
 VectorIndexBytes VectorIndex::bytes() const {
+  const State& s = *state_;
   VectorIndexBytes out;
-  out.rows = state_->rows.size_bytes() + state_->inverse_norms.size_bytes();
-  if (state_->graph) {
-    out.codes = state_->graph->code_bytes();
-    out.links = state_->graph->link_bytes();
-  }
+  out.rows =
+      s.rows.half.size_bytes() + s.rows.single.size_bytes() + s.rows.inverse_norms.size_bytes();
+  if (s.rows.codes.dim > 0)
+    out.codes = rows() * (s.rows.codes.codes != nullptr ? dim() : 2 * s.rows.codes.nibble_bytes);
+  if (s.settings.has_graph) out.links = s.graph.links.bytes();
+  out.sketches = s.sketches.size_bytes();
   return out;
 }
 
 Status VectorIndex::Verify() const {
   EQUIPOISE_RETURN_IF_ERROR(state_->vectors.Verify());
-  return state_->graph_file.Verify();
+  EQUIPOISE_RETURN_IF_ERROR(state_->graph_file.Verify());
+  if (!state_->settings.has_graph) return {};
+  if (Status status = state_->graph.links.CheckBase(); !status.ok())
+    return status.At({.file = state_->graph_file.path()});
+  return {};
 }
 
 }  // namespace equipoise

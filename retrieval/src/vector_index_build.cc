@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
@@ -12,11 +13,16 @@
 #include <equipoise/core/matrix_file.h>
 #include <equipoise/core/parallel.h>
 #include <equipoise/kernels/dot.h>
+#include <equipoise/kernels/nibbles.h>
 #include <equipoise/kernels/quantize.h>
 #include <equipoise/kernels/rows.h>
+#include <equipoise/kernels/sketch.h>
 #include <equipoise/retrieval/vector_index.h>
 
 #include "hnsw_builder.h"
+#include "hnsw_links.h"
+#include "recall_calibration.h"
+#include "stored_rows.h"
 #include "vector_files.h"
 
 namespace equipoise {
@@ -24,15 +30,22 @@ namespace {
 
 // Rows that the scale is taken from, evenly spaced.
 constexpr std::size_t kSampleRows = 4096;
+constexpr std::size_t kCenterRows = 20'000;
 constexpr std::size_t kBatchRows = 4096;
 
 Status CheckOptions(const EmbeddingsView& rows, const VectorIndexOptions& options) {
   EQUIPOISE_CHECK_RANGE("BuildVectorIndex", options.m, 2, 256);
   EQUIPOISE_CHECK_RANGE("BuildVectorIndex", options.ef_construction, 8, 4096);
   EQUIPOISE_CHECK_RANGE("BuildVectorIndex", options.threads, 1, 1024);
-  if (options.metric != Metric::kCosine && options.metric != Metric::kL2)
-    return Status(Code::kInvalidArgument, "BuildVectorIndex: no such metric; cosine or l2",
+  EQUIPOISE_CHECK_RANGE("BuildVectorIndex", options.target_recall, 0.5f, 0.999f);
+  if (options.metric > Metric::kInnerProduct)
+    return Status(Code::kInvalidArgument, "BuildVectorIndex: no such metric; cosine, l2 or ip",
                   {.field = "options.metric"});
+  if (options.storage > VectorStorage::kFloat32)
+    return Status(Code::kInvalidArgument,
+                  "BuildVectorIndex: no such storage; int8+float16, inline, int8, int4+int8 or "
+                  "float32",
+                  {.field = "options.storage"});
   const std::size_t max_rows = std::numeric_limits<std::int32_t>::max();
   if (rows.rows() > max_rows)
     return Status(
@@ -46,13 +59,18 @@ Status CheckOptions(const EmbeddingsView& rows, const VectorIndexOptions& option
 
 Status Cancelled() { return Status(Code::kCancelled, "building the vector index was cancelled"); }
 
-// l2, float32: the power of two that brings the largest value close below the largest float16.
+// The power of two that brings the largest value close below the largest float16.
 std::int32_t ExponentFor(const MatrixView<float>& rows) {
   float largest = 0;
   for (std::size_t i = 0; i < rows.rows; ++i) {
     for (const float value : rows.row_span(i)) largest = std::max(largest, std::fabs(value));
   }
   return largest > 0 ? 14 - std::ilogb(largest) : 0;
+}
+
+bool KeepsFloat32(VectorStorage storage) { return storage == VectorStorage::kFloat32; }
+bool KeepsCodesOnly(VectorStorage storage) {
+  return storage == VectorStorage::kInt8 || storage == VectorStorage::kInt4Int8;
 }
 
 // One row as it is stored, and its norm.
@@ -63,21 +81,25 @@ struct StoredRow {
 
   explicit StoredRow(std::size_t d) : values(d), half(d) {}
 
-  void Set(const EmbeddingsView& rows, std::size_t i, Metric metric, std::int32_t exponent) {
+  void Set(const EmbeddingsView& rows, std::size_t i, const VectorIndexOptions& options,
+           std::int32_t exponent) {
     const std::size_t d = values.size();
     if (rows.is_f16()) {
       std::copy_n(rows.f16.row(i), d, half.data());
+      HalfToFloat(half.data(), values.data(), d);
     } else {
       const float* row = rows.f32.row(i);
-      if (metric == Metric::kCosine) {
-        std::copy_n(row, d, values.data());
-        Normalize(values.data(), d);
-      } else {
-        for (std::size_t j = 0; j < d; ++j) values[j] = std::ldexp(row[j], exponent);
+      std::copy_n(row, d, values.data());
+      if (!KeepsFloat32(options.storage)) {
+        if (options.metric == Metric::kCosine) {
+          Normalize(values.data(), d);
+        } else {
+          for (std::size_t j = 0; j < d; ++j) values[j] = std::ldexp(row[j], exponent);
+        }
+        FloatToHalf(values.data(), half.data(), d);
+        HalfToFloat(half.data(), values.data(), d);
       }
-      FloatToHalf(values.data(), half.data(), d);
     }
-    HalfToFloat(half.data(), values.data(), d);
     norm = Norm(values.data(), d);
   }
 };
@@ -92,8 +114,10 @@ Status WriteVectors(const EmbeddingsView& rows, const VectorIndexOptions& option
   info.rows = n;
   info.dim = static_cast<std::uint32_t>(d);
   info.metric = static_cast<std::uint32_t>(options.metric);
+  info.storage = static_cast<std::uint32_t>(options.storage);
   const bool cosine = options.metric == Metric::kCosine;
-  if (!cosine && !rows.is_f16()) info.exponent = ExponentFor(rows.f32);
+  const bool f32 = KeepsFloat32(options.storage);
+  if (!cosine && !rows.is_f16() && !f32) info.exponent = ExponentFor(rows.f32);
 
   std::vector<float> inverse_norms;
   if (cosine) inverse_norms.reserve(n);
@@ -104,8 +128,12 @@ Status WriteVectors(const EmbeddingsView& rows, const VectorIndexOptions& option
     if (i % std::max(kBatchRows, n / 100) == 0 && options.progress &&
         !options.progress({"vectors", i, n}))
       return Cancelled();
-    stored.Set(rows, i, options.metric, info.exponent);
-    EQUIPOISE_RETURN_IF_ERROR(writer.AppendArray<Float16>(stored.half));
+    stored.Set(rows, i, options, info.exponent);
+    if (f32) {
+      EQUIPOISE_RETURN_IF_ERROR(writer.AppendArray<float>(stored.values));
+    } else {
+      EQUIPOISE_RETURN_IF_ERROR(writer.AppendArray<Float16>(stored.half));
+    }
     const double norm = stored.norm;
     if (cosine) inverse_norms.push_back(norm > 0 ? static_cast<float>(1 / norm) : 0.0f);
     max_norm = std::max(max_norm, cosine ? (norm > 0 ? 1.0 : 0.0) : norm);
@@ -118,68 +146,173 @@ Status WriteVectors(const EmbeddingsView& rows, const VectorIndexOptions& option
   return writer.Finish();
 }
 
-// `read_row(i, to)` gives row i as it is to be encoded.
-template <typename ReadRow>
-CodeScale ScaleFor(Metric metric, std::size_t n, std::size_t d, const ReadRow& read_row) {
+// Where codes are all that is kept, the file of rows holds their description alone.
+Status DropRows(VectorsInfo info, const std::string& path) {
+  EQUIPOISE_ASSIGN_OR_RETURN(auto writer,
+                             CheckedFileWriter::Create(path, kVectorsKind, kVectorFilesVersion));
+  info.exponent = 0;
+  EQUIPOISE_RETURN_IF_ERROR(writer.Section<VectorsInfo>("info", std::span(&info, 1)));
+  return writer.Finish();
+}
+
+CodeScale ScaleFor(const StoredRows& rows) {
+  const auto n = static_cast<std::size_t>(rows.info.rows);
   const std::size_t sampled = std::min(n, kSampleRows);
-  std::vector<float> row(d), least(sampled), largest(sampled);
+  const bool l2 = rows.metric == Metric::kL2;
+  std::vector<float> row(rows.info.dim), least(sampled), largest(sampled);
   for (std::size_t i = 0; i < sampled; ++i) {
-    read_row(i * n / sampled, row.data());
+    rows.Read(static_cast<std::uint32_t>(i * n / sampled), row.data());
     const auto [low, high] = std::minmax_element(row.begin(), row.end());
     least[i] = *low;
-    largest[i] = metric == Metric::kL2 ? *high : std::max(std::fabs(*low), std::fabs(*high));
+    largest[i] = l2 ? *high : std::max(std::fabs(*low), std::fabs(*high));
   }
-  return metric == Metric::kL2 ? CenteredCodeScale(least, largest) : SymmetricCodeScale(largest);
+  return l2 ? CenteredCodeScale(least, largest) : SymmetricCodeScale(largest);
+}
+
+// Calls body(row, values) for every row as it is to be encoded.
+template <typename Body>
+void ForEachRow(const StoredRows& rows, int threads, const Body& body) {
+  ParallelFor(static_cast<std::size_t>(rows.info.rows), threads,
+              [&](std::size_t begin, std::size_t end, int) {
+                std::vector<float> values(rows.info.dim);
+                for (std::size_t i = begin; i < end; ++i) {
+                  rows.Read(static_cast<std::uint32_t>(i), values.data());
+                  body(i, values.data());
+                }
+              });
+}
+
+std::vector<float> CenterOf(const StoredRows& rows) {
+  const auto n = static_cast<std::size_t>(rows.info.rows);
+  const std::size_t d = rows.info.dim;
+  const std::size_t sampled = std::min(n, kCenterRows);
+  std::vector<double> sum(d);
+  std::vector<float> row(d), out(d);
+  for (std::size_t i = 0; i < sampled; ++i) {
+    rows.Read(static_cast<std::uint32_t>(i * n / sampled), row.data());
+    for (std::size_t j = 0; j < d; ++j) sum[j] += double{row[j]};
+  }
+  for (std::size_t j = 0; j < d; ++j)
+    out[j] = static_cast<float>(sum[j] / static_cast<double>(sampled));
+  return out;
+}
+
+Result<std::vector<std::byte>> MakeSketches(const StoredRows& rows, const Sketcher& sketcher,
+                                            int threads) {
+  const std::size_t bytes = SketchBytes(rows.info.dim);
+  std::vector<std::byte> sketches(rows.info.rows * bytes);
+  std::atomic<bool> failed{false};
+  ForEachRow(rows, threads, [&](std::size_t i, const float* values) {
+    if (!sketcher.Encode(values, sketches.data() + i * bytes).ok()) failed = true;
+  });
+  if (failed) return Status(Code::kOutOfMemory, "not enough memory to build the vector index");
+  return sketches;
+}
+
+Status WriteSketches(const std::vector<std::byte>& sketches, const GraphInfo& info,
+                     const HnswLinks& links, CheckedFileWriter* writer) {
+  const std::size_t bytes = SketchBytes(info.dim);
+  EQUIPOISE_RETURN_IF_ERROR(writer->BeginSection("sketches"));
+  if (static_cast<VectorStorage>(info.storage) != VectorStorage::kInline)
+    return writer->AppendArray<std::byte>(sketches);
+  for (std::uint32_t i = 0; i < info.rows; ++i) {
+    bool bad = false;
+    for (const std::uint32_t link : links.Base(i, &bad))
+      EQUIPOISE_RETURN_IF_ERROR(
+          writer->Append(std::span(sketches).subspan(std::size_t{link} * bytes, bytes)));
+  }
+  return {};
+}
+
+Status WriteCodes(const std::vector<std::uint8_t>& codes, std::size_t d, VectorStorage storage,
+                  CheckedFileWriter* writer) {
+  if (storage != VectorStorage::kInt4Int8) return writer->Section<std::uint8_t>("codes", codes);
+  std::vector<std::uint8_t> half(NibbleBytes(d));
+  for (const bool high : {true, false}) {
+    EQUIPOISE_RETURN_IF_ERROR(writer->BeginSection(high ? "high" : "low"));
+    for (std::size_t i = 0; i < codes.size(); i += d) {
+      if (high) {
+        PackHighNibbles(codes.data() + i, d, half.data());
+      } else {
+        PackLowNibbles(codes.data() + i, d, half.data());
+      }
+      EQUIPOISE_RETURN_IF_ERROR(writer->AppendArray<std::uint8_t>(half));
+    }
+  }
+  return {};
 }
 
 Status WriteGraph(const VectorIndexOptions& options, const std::string& vectors_path,
                   const std::string& path) {
   // What is encoded is what was stored, so that walk and rescoring speak of the same vectors.
-  EQUIPOISE_ASSIGN_OR_RETURN(const auto vectors,
+  EQUIPOISE_ASSIGN_OR_RETURN(auto vectors,
                              CheckedFile::Open(vectors_path, kVectorsKind, kVectorFilesVersion));
-  EQUIPOISE_ASSIGN_OR_RETURN(const auto infos, vectors.SectionOf<VectorsInfo>("info", 1));
-  const auto n = static_cast<std::size_t>(infos[0].rows);
-  const std::size_t d = infos[0].dim;
-  EQUIPOISE_ASSIGN_OR_RETURN(const auto rows, vectors.SectionOf<Float16>("rows", n * d));
-  std::span<const float> norms;
-  if (options.metric == Metric::kCosine) {
-    EQUIPOISE_ASSIGN_OR_RETURN(norms, vectors.SectionOf<float>("norms", n));
-  }
-  const auto read_row = [&](std::size_t i, float* to) {
-    HalfToFloat(rows.data() + i * d, to, d);
-    if (!norms.empty()) {
-      for (std::size_t j = 0; j < d; ++j) to[j] *= norms[i];
-    } else if (infos[0].exponent != 0) {
-      for (std::size_t j = 0; j < d; ++j) to[j] = std::ldexp(to[j], -infos[0].exponent);
-    }
-  };
-
+  StoredRows rows;
+  EQUIPOISE_RETURN_IF_ERROR(rows.OpenAll(vectors));
+  const auto n = static_cast<std::size_t>(rows.info.rows);
+  const std::size_t d = rows.info.dim;
   EQUIPOISE_ASSIGN_OR_RETURN(auto writer,
                              CheckedFileWriter::Create(path, kGraphKind, kVectorFilesVersion));
   GraphInfo info;
-  info.vectors_checksum = vectors.checksum();
   info.rows = n;
   info.dim = static_cast<std::uint32_t>(d);
-  info.metric = infos[0].metric;
+  info.metric = rows.info.metric;
+  info.storage = rows.info.storage;
   info.has_graph = n > 0 && n >= options.exact_below ? 1 : 0;
+  info.target_recall = options.target_recall;
+  std::vector<std::uint8_t> codes;
+  if (n > 0 && (info.has_graph != 0 || KeepsCodesOnly(options.storage))) {
+    const CodeScale scale = ScaleFor(rows);
+    info.code_scale = scale.scale;
+    info.code_center = scale.center;
+    codes.resize(n * d);
+    ForEachRow(rows, options.threads, [&](std::size_t i, const float* values) {
+      QuantizeI8(values, d, scale, codes.data() + i * d);
+    });
+    EQUIPOISE_RETURN_IF_ERROR(WriteCodes(codes, d, options.storage, &writer));
+  }
   if (info.has_graph != 0) {
-    const CodeScale scale = ScaleFor(options.metric, n, d, read_row);
     info.m = options.m;
     info.ef_construction = options.ef_construction;
     info.seed = options.seed;
-    info.code_scale = scale.scale;
-    info.code_center = scale.center;
+    info.sketch_seed = options.seed;
     const std::string version = FaissVersion();
     std::memcpy(info.faiss_version, version.data(),
                 std::min(version.size(), sizeof(info.faiss_version) - 1));
-    const auto read = [&](std::size_t begin, std::size_t end, float* to) {
-      for (std::size_t i = begin; i < end; ++i) read_row(i, to + (i - begin) * d);
-    };
-    EQUIPOISE_RETURN_IF_ERROR(writer.BeginSection("faiss"));
     std::vector<Copy> copies;
-    EQUIPOISE_RETURN_IF_ERROR(BuildHnsw(n, d, scale, read, options, &writer, &copies));
+    EQUIPOISE_ASSIGN_OR_RETURN(
+        const auto slotted,
+        BuildHnsw(codes, d, {info.code_scale, info.code_center}, options, &copies));
+    EQUIPOISE_ASSIGN_OR_RETURN(const auto links, OwnedLinks::Make(slotted, n));
+    info.entry_row = slotted.entry;
+    info.top_level = slotted.top_level;
+    EQUIPOISE_RETURN_IF_ERROR(links.Write(&writer));
+    const std::vector<float> center = CenterOf(rows);
+    EQUIPOISE_ASSIGN_OR_RETURN(const auto sketcher,
+                               Sketcher::Make(d, rows.metric, center, info.sketch_seed));
+    EQUIPOISE_ASSIGN_OR_RETURN(const auto sketches, MakeSketches(rows, sketcher, options.threads));
+    EQUIPOISE_RETURN_IF_ERROR(writer.Section<float>("center", center));
+    EQUIPOISE_RETURN_IF_ERROR(WriteSketches(sketches, info, links.View(), &writer));
     EQUIPOISE_RETURN_IF_ERROR(writer.Section<Copy>("copies", copies));
+    HnswGraph graph;
+    graph.links = links.View();
+    graph.codes = {.metric = rows.metric,
+                   .dim = d,
+                   .scale = {info.code_scale, info.code_center},
+                   .codes = codes.data()};
+    graph.sketcher = &sketcher;
+    graph.sketches = sketches.data();
+    graph.reach = rows.metric == Metric::kL2 ? 0.0f : rows.info.max_norm;
+    EQUIPOISE_ASSIGN_OR_RETURN(const auto recall,
+                               MeasureRecall(graph, rows, codes, copies, options));
+    EQUIPOISE_RETURN_IF_ERROR(writer.Section<RecallPoint>("calibration", recall));
   }
+  if (KeepsCodesOnly(options.storage)) {
+    EQUIPOISE_RETURN_IF_ERROR(DropRows(rows.info, vectors_path));
+    EQUIPOISE_ASSIGN_OR_RETURN(vectors,
+                               CheckedFile::Open(vectors_path, kVectorsKind, kVectorFilesVersion));
+  }
+  info.vectors_checksum = vectors.checksum();
   EQUIPOISE_RETURN_IF_ERROR(writer.Section<GraphInfo>("info", std::span(&info, 1)));
   return writer.Finish();
 }

@@ -1,12 +1,14 @@
-/// Vector recall: an HNSW graph over 8-bit codes, rescored exactly from float16 rows.
+/// Vector recall: an HNSW graph over 8-bit codes, rescored from the rows themselves.
 ///
-/// Two checked files. "vectors" holds the rows as float16 and is only mapped; "graph" holds the
-/// codes and the links as a standard FAISS stream (IndexHNSWSQ, QT_8bit_uniform) and is checked
-/// wholly when it is opened. Small collections have no graph and are scanned.
+/// FAISS builds the graph; codes, links, walk and files are ours. Two checked files, both mapped:
+/// "vectors" holds the rows, "graph" the codes, one-bit sketches of them, the links, and what recall
+/// was measured at. Small collections have no graph and are scanned.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -22,12 +24,45 @@
 
 namespace equipoise {
 
+/// What is kept of each vector of d values. The numbers are stored in files.
+enum class VectorStorage : std::uint8_t {
+  /// 8-bit codes to walk by, float16 rows to score by: 3 d bytes.
+  kInt8Float16 = 0,
+  /// The same, with the sketches of a row's neighbours beside its links: one access less for each
+  /// row that is expanded, for about (d / 8 + 16) bytes a link more.
+  kInline = 1,
+  /// 8-bit codes alone: d bytes. Scores are those of the codes (error about |q| |x| / 250).
+  kInt8 = 2,
+  /// 8-bit codes kept as two halves: the walk reads the upper one only. d bytes; scores as kInt8.
+  kInt4Int8 = 3,
+  /// 8-bit codes to walk by, float32 rows to score by: 5 d bytes. Nothing is rounded.
+  kFloat32 = 4,
+};
+
+/// "int8+float16", "inline", "int8", "int4+int8", "float32".
+EQUIPOISE_API std::string_view VectorStorageName(VectorStorage storage);
+
+/// Recall that was measured when an index was built: of rows of the collection itself, each searched
+/// as if it were not in it, against an exact search.
+struct RecallPoint {
+  float target = 0;  ///< recall@10 asked for
+  /// The smallest stopping margin (see SearchParams) whose recall reaches the target.
+  float margin = 0;
+  float recall = 0;       ///< mean over the sample
+  float lower_bound = 0;  ///< of the mean: one-sided 95 % confidence (normal)
+  std::uint32_t sample = 0;
+  /// 0 where no margin reached the target: the widest one is kept then.
+  std::uint32_t reached = 0;
+};
+
 struct VectorIndexOptions {
   // What is found.
-  /// kCosine or kL2.
   Metric metric = Metric::kCosine;
+  /// The recall@10 that a search aims at which names neither a target nor ef_search. [0.5, 0.999]
+  float target_recall = 0.99f;
 
   // How fast, at which recall.
+  VectorStorage storage = VectorStorage::kInt8Float16;
   /// Links of a node on upper levels, twice as many on the lowest. More: better recall, more
   /// memory, slower to build. [2, 256]
   int m = 32;
@@ -38,10 +73,10 @@ struct VectorIndexOptions {
   /// Threads while building, >= 1. With 1 the files are byte-identical for the same input and seed;
   /// with more, the order in which FAISS links the nodes, and so the graph, depends on scheduling.
   int threads = 1;
-  /// Seed of the nodes' levels.
+  /// Seed of the nodes' levels and of the sketches' rotation.
   std::uint64_t seed = 12345;
 
-  /// Stages "vectors" and "graph", in rows.
+  /// Stages "vectors", "graph" and "recall", in rows.
   ProgressCallback progress{};
 };
 
@@ -52,9 +87,11 @@ struct VectorIndexOptions {
 ///          before anything is written; kCancelled; kIo; kOutOfMemory. After an error neither file
 ///          remains.
 /// Threads  options.threads; memory about n (d + 4 (2 m + 3)) bytes
-/// Note     float16 rows are kept bit for bit; float32 rows are rounded to float16 (cosine: after
-///          they were scaled to unit length; l2: after all were scaled by one power of two, so that
-///          neither large nor small values leave the range)
+/// Note     where rows are kept as float16, float16 rows are kept bit for bit; float32 rows are
+///          rounded (cosine: after they were scaled to unit length; else after all were scaled by one
+///          power of two, so that neither large nor small values leave the range). Codes are rounded
+///          and clamped with one scale that 1 % of the rows may exceed: an outlier costs itself
+///          precision, not the others
 EQUIPOISE_API Status BuildVectorIndex(const EmbeddingsView& rows, const VectorIndexOptions& options,
                                       const std::string& vectors_path,
                                       const std::string& graph_path);
@@ -62,54 +99,128 @@ EQUIPOISE_API Status BuildVectorIndex(const EmbeddingsView& rows, const VectorIn
 /// How an index was built, for manifests and `inspect`.
 struct VectorIndexSettings {
   Metric metric = Metric::kCosine;
+  VectorStorage storage = VectorStorage::kInt8Float16;
   bool has_graph = false;
   int m = 0;
   int ef_construction = 0;
   std::uint64_t seed = 0;
-  float code_scale = 0;   ///< codes are round(code_scale · (x − code_center)) + 128; 0: no graph
-  float code_center = 0;  ///< 0 for cosine
+  float code_scale = 0;   ///< codes are round(code_scale · (x − code_center)) + 128; 0: no codes
+  float code_center = 0;  ///< 0 unless the metric is l2
   std::string faiss_version{};
 };
 
 struct VectorIndexBytes {
-  std::uint64_t rows = 0;   ///< float16 rows and norms
-  std::uint64_t codes = 0;  ///< 8-bit codes
-  std::uint64_t links = 0;  ///< the graph
+  std::uint64_t rows = 0;      ///< float16 or float32 rows and norms
+  std::uint64_t codes = 0;     ///< 8-bit codes
+  std::uint64_t links = 0;     ///< the graph
+  std::uint64_t sketches = 0;  ///< one-bit sketches
+};
+
+/// How a search was answered.
+enum class VectorPlan : std::uint8_t {
+  kNothing = 0,      ///< no row, or none allowed
+  kScan = 1,         ///< every row, exactly
+  kScanAllowed = 2,  ///< every allowed row: by codes, the best of them exactly
+  kTwoHop = 3,       ///< the graph, stepping over rows that are not allowed
+  kWalk = 4,         ///< the graph
+};
+
+/// "nothing", "scan", "scan allowed", "two hops", "walk".
+EQUIPOISE_API std::string_view VectorPlanName(VectorPlan plan);
+
+/// What one search did.
+struct VectorSearchReport {
+  VectorPlan plan = VectorPlan::kNothing;
+  std::uint64_t allowed = 0;    ///< rows that might have been found
+  std::uint64_t expanded = 0;   ///< rows whose links were followed
+  std::uint64_t seen = 0;       ///< rows that came up
+  std::uint64_t distances = 0;  ///< of codes
+  std::uint64_t rescored = 0;   ///< rows scored exactly
+  std::uint64_t bytes = 0;      ///< about as many bytes of the files were read
+};
+
+/// The rows that a search may find.
+/// Threads  const after it was made; a value type
+class EQUIPOISE_API RowSet {
+ public:
+  /// No row of `rows`.
+  explicit RowSet(std::size_t rows) : rows_(rows), words_((rows + 63) / 64, 0) {}
+  /// Those for which `allowed` is true; it is asked once for each row, in order.
+  RowSet(std::size_t rows, const std::function<bool(std::uint32_t row)>& allowed);
+
+  /// Range    row < rows()
+  void Add(std::uint32_t row) { words_[row / 64] |= std::uint64_t{1} << (row % 64); }
+  bool Has(std::uint32_t row) const { return ((words_[row / 64] >> (row % 64)) & 1) != 0; }
+  std::size_t rows() const { return rows_; }
+  std::size_t Count() const;
+  std::span<const std::uint64_t> words() const { return words_; }
+
+ private:
+  std::size_t rows_;
+  std::vector<std::uint64_t> words_;
 };
 
 /// An open index.
 /// Threads  const after opening; any number of threads may search at once, without locks. Each
-///          thread that searches a graph keeps 2 bytes a row (of the largest index it searched) as
+///          thread that searches a graph keeps one bit a row (of the largest index it searched) as
 ///          scratch until it ends.
 class EQUIPOISE_API VectorIndex {
  public:
-  /// Maps both files; checks the graph wholly, of the rows only sizes (see Verify).
+  /// Maps both files. Reads what is small (the upper levels, norms) and checks it; codes, links and
+  /// rows are read when a search needs them, each link checked then, and wholly by Verify.
   /// Errors   kNotFound, kIo; kCorruption: not such files, changed, or of different collections;
-  ///          kUnsupported: written by a newer version; kOutOfMemory
+  ///          kUnsupported: written by another version; kOutOfMemory
   static Result<VectorIndex> Open(const std::string& vectors_path, const std::string& graph_path);
 
   VectorIndex(VectorIndex&&) noexcept;
   VectorIndex& operator=(VectorIndex&&) noexcept;
   ~VectorIndex();
 
+  static constexpr float kNoMargin = std::numeric_limits<float>::infinity();
+
   struct SearchParams {
     std::size_t k = 10;
-    /// Beam of the walk; all of it is rescored. 0: kDefaultEfSearch. Raised to k where smaller.
+
+    // How thorough. The first of these that is set decides: ef_search, margin, target_recall, the
+    // index's own target.
+    /// Beam of the walk: it ends when the ef_search nearest rows that were found have all been
+    /// expanded. 0: not set. Raised to k where smaller.
     std::size_t ef_search = 0;
+    /// The walk does not follow rows farther than (1 + margin) times the k-th best found so far, in
+    /// squared distance: easy queries end early. Negative: not set; kNoMargin: only ef_search ends
+    /// the walk (and what it finds for a smaller k is then a prefix of what it finds for a larger
+    /// one, as long as `rescore` is the same).
+    float margin = -1;
+    /// recall@10 as in RecallPoint; the next higher one that was measured is taken. 0: not set.
+    float target_recall = 0;
+
+    /// Best rows by codes that are scored by the rows themselves, at least k. 0: k and a half more,
+    /// at least 10 more.
+    std::size_t rescore = 0;
     /// Scan all rows instead of walking the graph.
     bool exact = false;
+    /// Only these rows may be found; null: all. rows() must equal the index's.
+    const RowSet* allowed = nullptr;
   };
-  static constexpr std::size_t kDefaultEfSearch = 128;
 
-  /// The k best rows.
-  /// Shapes   query [dim]; result min(k, rows)
+  /// The k best rows: min(k, rows allowed) of them, whatever the filter.
+  /// Shapes   query [dim]
   /// Range    k >= 1; query finite; a zero query under cosine scores 0 with every row
-  /// Order    score descending, ties by ascending id. For one effective ef_search the answer to a
-  ///          smaller k is a prefix of that to a larger one.
-  /// Errors   kInvalidArgument: k = 0, another dimension, NaN or infinite values; kOutOfMemory
+  /// Order    score descending, ties by ascending id
+  /// Errors   kInvalidArgument: k = 0, another dimension, NaN or infinite values, a target recall out
+  ///          of [0, 1), a filter of other rows; kCorruption: a link or row that has changed since
+  ///          the file was written; kOutOfMemory
   /// Threads  the caller's only
-  Result<std::vector<Scored>> Search(std::span<const float> query,
-                                     const SearchParams& params) const;
+  /// Exact    the same answer on every instruction set, up to the rounding of float scores
+  Result<std::vector<Scored>> Search(std::span<const float> query, const SearchParams& params,
+                                     VectorSearchReport* report = nullptr) const;
+
+  /// Search for each row of `queries`, over `threads` threads.
+  /// Shapes   queries [m, dim]; result [m]
+  /// Errors   as Search; of the first query that failed (row named)
+  Result<std::vector<std::vector<Scored>>> SearchMany(const MatrixView<float>& queries,
+                                                      const SearchParams& params,
+                                                      int threads) const;
 
   /// Scores of given rows: bit for bit those that Search returns.
   /// Shapes   query [dim]; docs, scores [m]; docs < rows, in any order, repeats allowed
@@ -120,16 +231,21 @@ class EQUIPOISE_API VectorIndex {
   std::size_t rows() const;
   std::size_t dim() const;
   Metric metric() const;
-  /// Largest norm of a row: 1 (0 where all are zero) for cosine, that of the input for l2.
+  /// Largest norm of a row: 1 (0 where all are zero) for cosine, else that of the input.
   float max_norm() const;
   const VectorIndexSettings& settings() const;
+  /// By ascending target; empty without a graph.
+  std::span<const RecallPoint> recall_points() const;
+  /// The target of searches that name none.
+  float target_recall() const;
   VectorIndexBytes bytes() const;
 
-  /// Reads every byte of both files and compares every checksum.
+  /// Reads every byte of both files, compares every checksum and follows every link.
   /// Errors   kCorruption naming file and section
   Status Verify() const;
 
  private:
+  friend class VectorIndexFiles;
   struct State;
   explicit VectorIndex(std::unique_ptr<const State> state);
   std::unique_ptr<const State> state_;

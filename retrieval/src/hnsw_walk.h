@@ -1,0 +1,118 @@
+// The walk through an HNSW graph: which rows are probably nearest, by codes alone.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include <equipoise/core/status.h>
+#include <equipoise/kernels/metric.h>
+#include <equipoise/kernels/quantize.h>
+#include <equipoise/kernels/sketch.h>
+
+#include "hnsw_links.h"
+
+namespace equipoise {
+
+// Rows as 8-bit codes, or as the upper and lower halves of them.
+struct CodeRows {
+  Metric metric = Metric::kCosine;
+  std::size_t dim = 0;
+  CodeScale scale;
+  const std::uint8_t* codes = nullptr;  // [rows, dim]
+  const std::uint8_t* high = nullptr;   // [rows, nibble_bytes]
+  const std::uint8_t* low = nullptr;
+  std::size_t nibble_bytes = 0;
+};
+
+// A query as codes are compared with it: distance = (integer distance + offset) / unit, where a
+// distance is |q - x|² for l2 and -<q, x> otherwise.
+struct CodeQuery {
+  std::vector<std::uint8_t> codes;
+  std::vector<std::int8_t> values;  // not l2
+  float unit = 1;
+  float offset = 0;       // of 8-bit distances
+  float offset_high = 0;  // of distances by the upper halves
+  bool clamped = false;   // l2: it lies outside of what codes reach
+
+  // Shapes   query [dim]
+  void Set(const CodeRows& rows, const float* query);
+};
+
+// The integer distance of 8-bit codes; `unpacked` [dim] is scratch where they are kept in halves.
+std::int32_t CodeDistance(const CodeRows& rows, const CodeQuery& query, std::uint32_t row,
+                          std::uint8_t* unpacked);
+
+void PrefetchCodes(const CodeRows& rows, std::uint32_t row);
+
+// What a walk cost.
+struct WalkStats {
+  std::uint64_t expanded = 0;   // rows whose links were followed
+  std::uint64_t seen = 0;       // rows that came up
+  std::uint64_t distances = 0;  // of codes
+};
+
+// Scratch of one thread's walks, kept between them.
+class WalkScratch {
+ public:
+  struct Candidate {
+    std::int32_t distance;
+    std::uint32_t id;  // the top bit marks those whose links were followed
+  };
+
+  CodeQuery query;
+  SketchQuery sketch;
+  // Nearest first; after a walk without marks.
+  std::vector<Candidate> found;
+  WalkStats stats;
+  // Of whoever walks.
+  std::vector<std::uint32_t> ids;
+  std::vector<std::uint64_t> words;
+
+ private:
+  friend class Walker;
+  std::vector<std::uint64_t> visited_;  // one bit a row, all zero between walks
+  std::vector<std::uint32_t> log_;      // the rows whose bits are set
+  std::vector<std::uint32_t> fresh_, kept_;
+  std::vector<Candidate> frontier_;
+};
+
+// Everything that a walk reads. Views; const while walks run.
+struct HnswGraph {
+  HnswLinks links;
+  CodeRows codes;
+  const Sketcher* sketcher = nullptr;   // null: no sketches
+  const std::byte* sketches = nullptr;  // one a row, or with `inline_sketches` one a link
+  bool inline_sketches = false;
+  // Unit vectors: 1. Inner product: the largest norm of a row. What makes -<q, x> of a query of
+  // length 1 a quantity that grows like a squared distance.
+  float reach = 1;
+};
+
+struct WalkRequest {
+  std::size_t k = 10;    // ranks that stop the walk
+  std::size_t ef = 128;  // rows kept at most, >= k
+  // Rows farther than (1 + margin) times the k-th best, in squared distance, are not followed.
+  // Infinite: only ef stops the walk.
+  float margin = 0;
+  // One bit a row, null: all. Others are walked through, but not found.
+  const std::uint64_t* allowed = nullptr;
+  // Where few rows are allowed: step over those that are not, to their neighbours.
+  bool two_hop = false;
+  // This row does not exist (to ask for its neighbours); must have links on level 0 only.
+  std::uint32_t except = 0xffffffffu;
+};
+
+// Fills scratch->found with the rows nearest to the query by code distance.
+// Shapes   query [dim], as the rows are that were encoded; unit length for cosine
+// Range    graph.links.rows() >= 1
+// Errors   kCorruption: links that lead nowhere; kOutOfMemory as std::bad_alloc
+// Source   Malkov and Yashunin 2016, arXiv:1603.09320, algorithms 2 and 5; the beam as one sorted
+//          array as in Fu et al. 2017, arXiv:1707.00143; the margin: Al-Jazzazi et al. 2025,
+//          arXiv:2505.15636; sketches before codes: Gao and Long 2024, arXiv:2405.12497; two hops:
+//          Patel et al. 2024, arXiv:2403.04871 (ACORN-1)
+Status WalkGraph(const HnswGraph& graph, const float* query, const WalkRequest& request,
+                 WalkScratch* scratch);
+
+}  // namespace equipoise

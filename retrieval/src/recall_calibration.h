@@ -1,0 +1,29 @@
+// Which stopping margin reaches which recall, measured on the rows of an index themselves.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include <equipoise/core/status.h>
+#include <equipoise/retrieval/vector_index.h>
+
+#include "hnsw_walk.h"
+#include "stored_rows.h"
+#include "vector_files.h"
+
+namespace equipoise {
+
+// For each of some usual targets, and options.target_recall, the smallest margin of a fixed ladder
+// whose recall@10 reaches it with 95 % confidence. Some rows, spread evenly over the collection, are
+// searched as if they were not in the graph, and compared with an exact search.
+// Shapes   codes [rows, dim]: what `graph` walks by, whole
+// Order    by ascending target
+// Errors   kCancelled, kOutOfMemory
+// Threads  options.threads; the result does not depend on it
+Result<std::vector<RecallPoint>> MeasureRecall(const HnswGraph& graph, const StoredRows& rows,
+                                               std::span<const std::uint8_t> codes,
+                                               std::span<const Copy> copies,
+                                               const VectorIndexOptions& options);
+
+}  // namespace equipoise

@@ -1,0 +1,61 @@
+// The rows that answers are scored by: float16, float32, or the 8-bit codes where nothing else is
+// kept.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <equipoise/core/checked_file.h>
+#include <equipoise/core/matrix_view.h>
+#include <equipoise/core/status.h>
+#include <equipoise/kernels/metric.h>
+
+#include "hnsw_walk.h"
+#include "vector_files.h"
+
+namespace equipoise {
+
+// A query as scores and walks need it.
+struct PreparedQuery {
+  std::vector<float> values;  // unit length for cosine; scaled as the rows are otherwise
+  std::vector<float> walked;  // as codes are made of rows; unit length but for l2
+  double norm = 0;            // of the query as given
+  bool zero = false;
+  CodeQuery codes;  // where the codes are the rows
+};
+
+// Views into the two files.
+// Threads  const
+struct StoredRows {
+  VectorsInfo info;
+  Metric metric = Metric::kCosine;
+  std::span<const Float16> half;
+  std::span<const float> single;
+  std::span<const float> inverse_norms;  // cosine, unless codes are the rows
+  CodeRows codes;                        // where there are any
+
+  // Reads "vectors" but for the codes.
+  // Errors   kCorruption
+  Status Open(const CheckedFile& file);
+  // The same where the rows are there whatever the storage keeps in the end: while building.
+  Status OpenAll(const CheckedFile& file);
+
+  bool scored_by_codes() const { return half.empty() && single.empty(); }
+  // Errors   kInvalidArgument: wrong size, NaN or infinite values; `function` is named
+  Result<PreparedQuery> Prepare(const char* function, std::span<const float> query) const;
+  // Range    row < info.rows
+  float Score(const PreparedQuery& query, std::uint32_t row) const;
+  void Prefetch(std::uint32_t row) const;
+  // Row as float32 in input units (cosine: unit length), for encoding.
+  // Range    not scored_by_codes()
+  void Read(std::uint32_t row, float* to) const;
+  std::uint64_t row_bytes() const;
+
+ private:
+  Status OpenRows(const CheckedFile& file);
+};
+
+}  // namespace equipoise

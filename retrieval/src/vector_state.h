@@ -1,0 +1,86 @@
+// What an open vector index holds, and the parts of a search.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <equipoise/core/checked_file.h>
+#include <equipoise/core/status.h>
+#include <equipoise/kernels/sketch.h>
+#include <equipoise/kernels/topk.h>
+#include <equipoise/retrieval/vector_index.h>
+
+#include "hnsw_walk.h"
+#include "stored_rows.h"
+#include "vector_files.h"
+
+namespace equipoise {
+
+struct VectorIndex::State {
+  CheckedFile vectors;
+  CheckedFile graph_file;
+  StoredRows rows;
+  VectorIndexSettings settings;
+  // Where settings.has_graph.
+  HnswGraph graph;
+  std::optional<Sketcher> sketcher;
+  std::span<const std::byte> sketches;
+  std::span<const Copy> copies;  // rows that the graph does not link, by original
+  std::span<const RecallPoint> recall;
+  float target = 0;
+  // One bit a row that was not deleted; empty where none was.
+  std::vector<std::uint64_t> alive;
+  std::size_t live = 0;
+
+  // The graph points into this.
+  State() = default;
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  Status Load(const std::string& vectors_path, const std::string& graph_path);
+  Status LoadCodes(const GraphInfo& built);
+  Status LoadGraph(const GraphInfo& built);
+
+  struct Limits {
+    std::size_t ef;
+    float margin;
+  };
+  float MarginFor(float wanted) const;
+  Limits LimitsFor(const SearchParams& params, std::size_t k) const;
+
+  Status NotANumber(std::uint32_t row) const {
+    return Status(Code::kCorruption,
+                  "a stored vector gives no number as its score: the file has changed; verify the "
+                  "index",
+                  {.file = vectors.path(), .row = row});
+  }
+  static void KeepBest(std::size_t k, std::vector<Scored>* out) {
+    const std::size_t kept = std::min(k, out->size());
+    std::partial_sort(out->begin(), out->begin() + static_cast<std::ptrdiff_t>(kept), out->end(),
+                      Better);
+    out->resize(kept);
+  }
+
+  // Appends rows with their exact scores.
+  Status Rescore(const PreparedQuery& query, std::span<const std::uint32_t> ids,
+                 std::vector<Scored>* out) const;
+  // The ways to answer: the k best to *out.
+  Status Scan(const PreparedQuery& query, const std::uint64_t* allowed, std::size_t k,
+              std::vector<Scored>* out) const;
+  Status ScanAllowed(const PreparedQuery& query, const std::uint64_t* allowed, std::size_t rescored,
+                     std::size_t k, WalkScratch* scratch, std::vector<Scored>* out) const;
+  // False where it found fewer than k, because the links do not lead to them.
+  Result<bool> Walk(const PreparedQuery& query, const WalkRequest& request, std::size_t rescored,
+                    std::size_t k, WalkScratch* scratch, std::vector<Scored>* out) const;
+  // Chooses among them.
+  Status Find(const PreparedQuery& query, const SearchParams& params, VectorSearchReport* report,
+              std::vector<Scored>* out) const;
+  std::uint64_t BytesOf(const VectorSearchReport& report) const;
+};
+
+}  // namespace equipoise
