@@ -143,33 +143,6 @@ class OpenMpThreads {
 
 constexpr std::size_t kMinBatch = 4096;
 
-// Rows whose codes an earlier row has, in order of (original, copy).
-std::vector<Copy> FindCopies(std::span<const std::uint8_t> codes, std::size_t rows,
-                             std::size_t dim) {
-  struct Hashed {
-    std::uint64_t hash;
-    std::uint32_t row;
-  };
-  const auto row = [&](std::size_t i) { return codes.subspan(i * dim, dim); };
-  std::vector<Hashed> hashed(rows);
-  for (std::size_t i = 0; i < rows; ++i)
-    hashed[i] = {Checksum(std::as_bytes(row(i))), static_cast<std::uint32_t>(i)};
-  std::sort(hashed.begin(), hashed.end(), [](const Hashed& a, const Hashed& b) {
-    return a.hash < b.hash || (a.hash == b.hash && a.row < b.row);
-  });
-  std::vector<Copy> out;
-  for (std::size_t begin = 0, end = 0; begin < rows; begin = end) {
-    const auto original = row(hashed[begin].row);
-    for (end = begin + 1; end < rows && hashed[end].hash == hashed[begin].hash; ++end) {
-      // Other codes of the same hash, should that ever happen, are linked as any other row.
-      if (std::equal(original.begin(), original.end(), row(hashed[end].row).begin()))
-        out.push_back({hashed[begin].row, hashed[end].row});
-    }
-  }
-  std::sort(out.begin(), out.end());
-  return out;
-}
-
 // The graph over the linked rows as one over all rows: node i is row linked[i], and copies have
 // lists without links.
 SlottedGraph Spread(const faiss::HNSW& hnsw, std::span<const std::uint32_t> linked,
@@ -236,24 +209,11 @@ Status Restore(const SlottedGraph& graph, std::span<const std::uint32_t> linked,
 
 Status Cancelled() { return Status(Code::kCancelled, "building the vector index was cancelled"); }
 
-// The rows that are linked: all but the copies.
-std::vector<std::uint32_t> LinkedRows(std::size_t rows, const std::vector<Copy>& copies) {
-  std::vector<std::uint8_t> is_copy(rows);
-  for (const Copy& pair : copies) is_copy[pair.copy] = 1;
-  std::vector<std::uint32_t> out;
-  out.reserve(rows - copies.size());
-  for (std::size_t i = 0; i < rows; ++i) {
-    if (is_copy[i] == 0) out.push_back(static_cast<std::uint32_t>(i));
-  }
-  return out;
-}
-
 Result<SlottedGraph> Build(std::span<const std::uint8_t> codes, std::size_t dim, CodeScale scale,
-                           const VectorIndexOptions& options, const SlottedGraph* before,
-                           std::vector<Copy>* copies) {
+                           const VectorIndexOptions& options, const HnswOrder& order,
+                           const SlottedGraph* before, std::size_t first) {
   const std::size_t rows = codes.size() / dim;
-  *copies = FindCopies(codes, rows, dim);
-  const std::vector<std::uint32_t> linked = LinkedRows(rows, *copies);
+  const std::span<const std::uint32_t> linked = order.rows;
   const int d = static_cast<int>(dim);
   const auto metric =
       options.metric == Metric::kL2 ? faiss::METRIC_L2 : faiss::METRIC_INNER_PRODUCT;
@@ -263,36 +223,40 @@ Result<SlottedGraph> Build(std::span<const std::uint8_t> codes, std::size_t dim,
   index.is_trained = true;
   index.hnsw.efConstruction = options.ef_construction;
   index.hnsw.rng = faiss::RandomGenerator(static_cast<std::int64_t>(options.seed));
-
-  std::size_t first = 0;
   if (before != nullptr) {
-    // What is linked already: as many of the first rows as the old graph had.
-    first = static_cast<std::size_t>(
-        std::lower_bound(linked.begin(), linked.end(), before->levels.size()) - linked.begin());
-    EQUIPOISE_RETURN_IF_ERROR(Restore(*before, std::span(linked).first(first), index.hnsw));
-    storage.Take(codes, std::span(linked).first(first));
+    EQUIPOISE_RETURN_IF_ERROR(Restore(*before, linked.first(first), index.hnsw));
+    storage.Take(codes, linked.first(first));
     index.ntotal = static_cast<FaissId>(first);
   }
   // FAISS locks and marks every node anew in each call: batches that grow with the collection.
   const std::size_t count = linked.size();
   const std::size_t batch = std::max(kMinBatch, count / 100);
-  // FAISS wants floats to encode; the storage knows better, and is told which codes come next.
   std::vector<float> values(std::min(batch, count) * dim);
-  for (std::size_t begin = first; begin < count; begin += batch) {
-    if (options.progress && !options.progress({"graph", begin, rows})) return Cancelled();
-    const std::size_t end = std::min(count, begin + batch);
-    for (std::size_t i = begin; i < end; ++i)
-      DequantizeI8(codes.data() + std::size_t{linked[i]} * dim, dim, scale,
-                   values.data() + (i - begin) * dim);
-    index.add(static_cast<FaissId>(end - begin), values.data());
-  }
-  if (options.progress && !options.progress({"graph", rows, rows})) return Cancelled();
+  const auto link = [&](std::size_t begin, std::size_t end) -> Status {
+    for (; begin < end; begin += batch) {
+      if (options.progress && !options.progress({"graph", begin, count})) return Cancelled();
+      const std::size_t next = std::min(end, begin + batch);
+      // FAISS wants values, which become the same codes again.
+      for (std::size_t i = begin; i < next; ++i)
+        DequantizeI8(codes.data() + std::size_t{linked[i]} * dim, dim, scale,
+                     values.data() + (i - begin) * dim);
+      index.add(static_cast<FaissId>(next - begin), values.data());
+    }
+    return {};
+  };
+  const std::size_t shown = count - order.held_out;
+  EQUIPOISE_RETURN_IF_ERROR(link(first, shown));
+  if (order.measure && shown > 0)
+    EQUIPOISE_RETURN_IF_ERROR(order.measure(Spread(index.hnsw, linked.first(shown), rows)));
+  EQUIPOISE_RETURN_IF_ERROR(link(std::max(first, shown), count));
+  if (options.progress && !options.progress({"graph", count, count})) return Cancelled();
   return Spread(index.hnsw, linked, rows);
 }
 
 Result<SlottedGraph> BuildSafely(std::span<const std::uint8_t> codes, std::size_t dim,
                                  CodeScale scale, const VectorIndexOptions& options,
-                                 const SlottedGraph* before, std::vector<Copy>* copies) {
+                                 const HnswOrder& order, const SlottedGraph* before,
+                                 std::size_t first) {
 #ifdef EQUIPOISE_STD_THREADS
   // FAISS knows OpenMP only, which this build does without.
   const OpenMpThreads threads(1);
@@ -300,7 +264,7 @@ Result<SlottedGraph> BuildSafely(std::span<const std::uint8_t> codes, std::size_
   const OpenMpThreads threads(options.threads);
 #endif
   try {
-    return Build(codes, dim, scale, options, before, copies);
+    return Build(codes, dim, scale, options, order, before, first);
   } catch (const std::bad_alloc&) {
     return Status(Code::kOutOfMemory, "not enough memory to build the vector index");
   } catch (const std::exception& error) {
@@ -310,16 +274,43 @@ Result<SlottedGraph> BuildSafely(std::span<const std::uint8_t> codes, std::size_
 
 }  // namespace
 
-Result<SlottedGraph> BuildHnsw(std::span<const std::uint8_t> codes, std::size_t dim,
-                               CodeScale scale, const VectorIndexOptions& options,
-                               std::vector<Copy>* copies) {
-  return BuildSafely(codes, dim, scale, options, nullptr, copies);
+std::vector<Copy> FindCopies(std::span<const std::uint8_t> codes, std::size_t dim) {
+  const std::size_t rows = codes.size() / dim;
+  struct Hashed {
+    std::uint64_t hash;
+    std::uint32_t row;
+  };
+  const auto row = [&](std::size_t i) { return codes.subspan(i * dim, dim); };
+  std::vector<Hashed> hashed(rows);
+  for (std::size_t i = 0; i < rows; ++i)
+    hashed[i] = {Checksum(std::as_bytes(row(i))), static_cast<std::uint32_t>(i)};
+  std::sort(hashed.begin(), hashed.end(), [](const Hashed& a, const Hashed& b) {
+    return a.hash < b.hash || (a.hash == b.hash && a.row < b.row);
+  });
+  std::vector<Copy> out;
+  for (std::size_t begin = 0, end = 0; begin < rows; begin = end) {
+    const auto original = row(hashed[begin].row);
+    for (end = begin + 1; end < rows && hashed[end].hash == hashed[begin].hash; ++end) {
+      // Other codes of the same hash, should that ever happen, are linked as any other row.
+      if (std::equal(original.begin(), original.end(), row(hashed[end].row).begin()))
+        out.push_back({hashed[begin].row, hashed[end].row});
+    }
+  }
+  std::sort(out.begin(), out.end());
+  return out;
 }
 
-Result<SlottedGraph> ExtendHnsw(const SlottedGraph& graph, std::span<const std::uint8_t> codes,
-                                std::size_t dim, CodeScale scale, const VectorIndexOptions& options,
-                                std::vector<Copy>* copies) {
-  return BuildSafely(codes, dim, scale, options, &graph, copies);
+Result<SlottedGraph> BuildHnsw(std::span<const std::uint8_t> codes, std::size_t dim,
+                               CodeScale scale, const VectorIndexOptions& options,
+                               const HnswOrder& order) {
+  return BuildSafely(codes, dim, scale, options, order, nullptr, 0);
+}
+
+Result<SlottedGraph> ExtendHnsw(const SlottedGraph& graph, std::size_t first,
+                                std::span<const std::uint8_t> codes, std::size_t dim,
+                                CodeScale scale, const VectorIndexOptions& options,
+                                const HnswOrder& order) {
+  return BuildSafely(codes, dim, scale, options, order, &graph, first);
 }
 
 std::string FaissVersion() {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -17,21 +18,33 @@
 
 namespace equipoise {
 
-// Links the rows whose codes are given. Of rows with equal codes only the first is linked; `copies`
-// names the others, in order.
+// Rows whose codes an earlier row has, by (original, copy).
 // Shapes   codes [rows, dim]
-// Range    1 <= rows < 2^31; 1 <= dim <= kMaxCodeDim
-// Errors   kCancelled, kOutOfMemory, kInternal (what FAISS threw)
+std::vector<Copy> FindCopies(std::span<const std::uint8_t> codes, std::size_t dim);
+
+struct HnswOrder {
+  std::vector<std::uint32_t> rows;  // those that are linked, in this order, each once
+  // The last `held_out` are linked after `measure` has seen the graph without them.
+  std::size_t held_out = 0;
+  std::function<Status(const SlottedGraph&)> measure{};
+};
+
+// Links rows by their codes; rows that `order` leaves out get lists without links.
+// Shapes   codes [rows, dim]
+// Range    1 <= rows < 2^31; 1 <= dim <= kMaxCodeDim; order.rows not empty
+// Errors   kCancelled, kOutOfMemory, kInternal (what FAISS threw), and what measure returns
 // Threads  options.threads; the OpenMP setting of the calling thread is restored
 Result<SlottedGraph> BuildHnsw(std::span<const std::uint8_t> codes, std::size_t dim,
                                CodeScale scale, const VectorIndexOptions& options,
-                               std::vector<Copy>* copies);
+                               const HnswOrder& order);
 
-// Links further rows to a graph that is there.
-// Shapes   codes [rows, dim]: those of the graph first, the new ones behind them
-Result<SlottedGraph> ExtendHnsw(const SlottedGraph& graph, std::span<const std::uint8_t> codes,
-                                std::size_t dim, CodeScale scale, const VectorIndexOptions& options,
-                                std::vector<Copy>* copies);
+// The same onto a graph that is there: order.rows begins with what it links.
+// Range    first: how many of order.rows that is
+// Errors   as BuildHnsw; kInvalidArgument: options.m is not the graph's
+Result<SlottedGraph> ExtendHnsw(const SlottedGraph& graph, std::size_t first,
+                                std::span<const std::uint8_t> codes, std::size_t dim,
+                                CodeScale scale, const VectorIndexOptions& options,
+                                const HnswOrder& order);
 
 // "1.7.3"
 std::string FaissVersion();

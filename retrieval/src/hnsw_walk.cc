@@ -239,7 +239,8 @@ void Walker::Beam(const Distance& distance, std::uint32_t start) {
   s_.found.resize(ef + 1);
   Candidate* beam = s_.found.data();
   std::size_t size = 0;
-  if (Visit(start) || start != request_.except) beam[size++] = {distance(start), start};
+  Visit(start);
+  beam[size++] = {distance(start), start};
   for (std::size_t at = 0; at < size && !bad_;) {
     const std::uint32_t row = beam[at].id;
     beam[at].id |= kExpanded;
@@ -373,7 +374,6 @@ Status Walker::Run(const Distance& distance, const std::uint8_t* codes, std::siz
   next_ = {reinterpret_cast<const std::byte*>(codes), stride, (stride + kLine - 1) / kLine};
   gated_ = graph_.sketches != nullptr && !s_.query.clamped;
   sketch_bytes_ = gated_ ? SketchBytes(graph_.codes.dim) : 0;
-  if (request_.except < links_.rows()) Visit(request_.except);
   const std::uint32_t start = Descend(distance);
   if (request_.allowed == nullptr) {
     Beam(distance, start);

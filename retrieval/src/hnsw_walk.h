@@ -100,8 +100,6 @@ struct WalkRequest {
   const std::uint64_t* allowed = nullptr;
   // Where few rows are allowed: step over those that are not, to their neighbours.
   bool two_hop = false;
-  // This row does not exist (to ask for its neighbours); must have links on level 0 only.
-  std::uint32_t except = 0xffffffffu;
 };
 
 // Fills scratch->found with the rows nearest to the query by code distance.

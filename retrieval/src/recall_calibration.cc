@@ -23,81 +23,73 @@ constexpr float kMargins[] = {0.0f,  0.01f, 0.02f, 0.03f, 0.04f, 0.05f, 0.06f, 0
                               0.70f, 0.85f, 1.00f, 1.25f, 1.50f, 2.00f};
 constexpr double kOneSided95 = 1.6449;
 
-// Rows that are on level 0 only and whose codes no other row has, spread evenly.
-std::vector<std::uint32_t> SampleRows(const HnswGraph& graph, std::span<const Copy> copies) {
-  const std::size_t n = graph.links.rows();
-  std::vector<bool> barred(n);
-  for (const std::uint32_t row : graph.links.upper_rows()) barred[row] = true;
-  for (const Copy& pair : copies) barred[pair.original] = barred[pair.copy] = true;
-  barred[graph.links.entry_row()] = true;
-  std::vector<std::uint32_t> may;
-  for (std::uint32_t i = 0; i < n; ++i) {
-    if (!barred[i]) may.push_back(i);
-  }
-  const std::size_t count = std::min(kSample, may.size());
-  std::vector<std::uint32_t> out(count);
-  for (std::size_t i = 0; i < count; ++i) out[i] = may[i * may.size() / count];
-  return out;
-}
-
-// The score of the kDepth-th best other row, for each of the sample.
-Result<std::vector<float>> Bars(const StoredRows& rows, std::span<const std::uint32_t> sample,
+// The score of the kDepth-th best row that is not held out, for each that is.
+Result<std::vector<float>> Bars(const StoredRows& rows, std::span<const std::uint32_t> held_out,
                                 int threads) {
   const auto n = static_cast<std::size_t>(rows.info.rows);
   const std::size_t d = rows.info.dim;
   const VectorsView all = rows.half.empty()
                               ? VectorsView(MatrixView<float>(rows.single.data(), n, d))
                               : VectorsView(MatrixView<Float16>(rows.half.data(), n, d));
-  constexpr std::size_t kBatch = 256;
-  const std::size_t k = kDepth + 1;
-  std::vector<float> bars(sample.size());
-  std::vector<std::byte> queries(kBatch * d * ElementBytes(all.type));
-  std::vector<Scored> best(kBatch * k);
-  EQUIPOISE_ASSIGN_OR_RETURN(const auto set,
-                             ItemSet::Create(all, rows.metric, {.threads = threads}));
-  for (std::size_t begin = 0; begin < sample.size(); begin += kBatch) {
-    const std::size_t count = std::min(kBatch, sample.size() - begin);
-    const std::size_t bytes = d * ElementBytes(all.type);
-    for (std::size_t i = 0; i < count; ++i)
-      std::copy_n(static_cast<const std::byte*>(all.row(sample[begin + i])), bytes,
-                  queries.data() + i * bytes);
-    VectorsView view = all.Slice(0, count);
-    view.data = queries.data();
-    EQUIPOISE_RETURN_IF_ERROR(set.TopK(view, k, std::span(best).first(count * k)));
-    for (std::size_t i = 0; i < count; ++i) {
-      // Without the row itself, wherever it is.
-      const auto list = std::span(best).subspan(i * k, k);
-      std::size_t left = kDepth;
-      for (const Scored& item : list) {
-        if (item.id != sample[begin + i] && left > 0) {
-          bars[begin + i] = item.score;
-          --left;
-        }
-      }
+  const std::size_t bytes = d * ElementBytes(all.type);
+  std::vector<bool> out_of_it(n);
+  for (const std::uint32_t row : held_out) out_of_it[row] = true;
+  std::vector<float> bars(held_out.size());
+  std::vector<std::byte> queries(held_out.size() * bytes);
+  for (std::size_t i = 0; i < held_out.size(); ++i)
+    std::copy_n(static_cast<const std::byte*>(all.row(held_out[i])), bytes,
+                queries.data() + i * bytes);
+  VectorsView asked = all.Slice(0, held_out.size());
+  asked.data = queries.data();
+
+  // A part of the rows at a time, since the held-out ones lie between the others.
+  constexpr std::size_t kPart = 16384;
+  std::vector<TopKCollector> best(held_out.size(), TopKCollector(kDepth));
+  std::vector<std::byte> part;
+  std::vector<Scored> found;
+  for (std::size_t begin = 0; begin < n; begin += kPart) {
+    part.clear();
+    for (std::size_t i = begin; i < std::min(n, begin + kPart); ++i) {
+      if (out_of_it[i]) continue;
+      const auto* row = static_cast<const std::byte*>(all.row(i));
+      part.insert(part.end(), row, row + bytes);
+    }
+    VectorsView items = all.Slice(0, part.size() / bytes);
+    items.data = part.data();
+    if (items.rows == 0) continue;
+    const std::size_t k = std::min(kDepth, items.rows);
+    found.resize(held_out.size() * k);
+    EQUIPOISE_RETURN_IF_ERROR(
+        TopK(asked, items, rows.metric, k, found, {.backend = Backend::kCpu, .threads = threads}));
+    for (std::size_t i = 0; i < held_out.size(); ++i) {
+      for (std::size_t j = 0; j < k; ++j)
+        best[i].Push(static_cast<std::uint32_t>(begin + j), found[i * k + j].score);
     }
   }
+  for (std::size_t i = 0; i < held_out.size(); ++i) bars[i] = best[i].worst().score;
   return bars;
 }
 
 }  // namespace
 
+std::size_t RecallSample(std::size_t rows) { return std::min(kSample, rows / 5); }
+
 Result<std::vector<RecallPoint>> MeasureRecall(const HnswGraph& graph, const StoredRows& rows,
                                                std::span<const std::uint8_t> codes,
-                                               std::span<const Copy> copies,
+                                               std::span<const std::uint32_t> held_out,
                                                const VectorIndexOptions& options) {
-  const std::vector<std::uint32_t> sample = SampleRows(graph, copies);
   std::vector<float> targets(std::begin(kTargets), std::end(kTargets));
   targets.push_back(options.target_recall);
   std::sort(targets.begin(), targets.end());
   targets.erase(std::unique(targets.begin(), targets.end()), targets.end());
-  const std::size_t count = sample.size();
-  if (count == 0 || graph.links.rows() <= kDepth) return std::vector<RecallPoint>();
+  const std::size_t count = held_out.size();
+  if (count == 0 || graph.links.rows() < count + kDepth) return std::vector<RecallPoint>();
   const auto stage = [&](std::size_t done) {
     return !options.progress || options.progress({"recall", done, std::size(kMargins) + 1});
   };
   Status cancelled(Code::kCancelled, "building the vector index was cancelled");
   if (!stage(0)) return cancelled;
-  EQUIPOISE_ASSIGN_OR_RETURN(const auto bars, Bars(rows, sample, options.threads));
+  EQUIPOISE_ASSIGN_OR_RETURN(const auto bars, Bars(rows, held_out, options.threads));
 
   const bool by_codes =
       options.storage == VectorStorage::kInt8 || options.storage == VectorStorage::kInt4Int8;
@@ -106,7 +98,7 @@ Result<std::vector<RecallPoint>> MeasureRecall(const HnswGraph& graph, const Sto
   std::vector<PreparedQuery> queries(count);
   std::vector<float> values(rows.info.dim);
   for (std::size_t i = 0; i < count; ++i) {
-    rows.Read(sample[i], values.data());
+    rows.Read(held_out[i], values.data());
     EQUIPOISE_ASSIGN_OR_RETURN(queries[i], rows.Prepare("MeasureRecall", values));
   }
 
@@ -120,8 +112,7 @@ Result<std::vector<RecallPoint>> MeasureRecall(const HnswGraph& graph, const Sto
       try {
         WalkScratch scratch;
         for (std::size_t i = begin; i < end; ++i) {
-          const WalkRequest request{
-              .k = kDepth, .ef = kBeam, .margin = kMargins[step], .except = sample[i]};
+          const WalkRequest request{.k = kDepth, .ef = kBeam, .margin = kMargins[step]};
           const PreparedQuery& query = queries[i];
           if (!WalkGraph(graph, query.walked.data(), request, &scratch).ok()) failed = true;
           std::vector<Scored> best;

@@ -224,22 +224,70 @@ Status WriteSketches(const std::vector<std::byte>& sketches, const GraphInfo& in
   return {};
 }
 
-Status WriteCodes(const std::vector<std::uint8_t>& codes, std::size_t d, VectorStorage storage,
-                  CheckedFileWriter* writer) {
-  if (storage != VectorStorage::kInt4Int8) return writer->Section<std::uint8_t>("codes", codes);
-  std::vector<std::uint8_t> half(NibbleBytes(d));
-  for (const bool high : {true, false}) {
-    EQUIPOISE_RETURN_IF_ERROR(writer->BeginSection(high ? "high" : "low"));
-    for (std::size_t i = 0; i < codes.size(); i += d) {
-      if (high) {
-        PackHighNibbles(codes.data() + i, d, half.data());
-      } else {
-        PackLowNibbles(codes.data() + i, d, half.data());
-      }
-      EQUIPOISE_RETURN_IF_ERROR(writer->AppendArray<std::uint8_t>(half));
-    }
+// 8-bit codes as they are kept and walked by.
+struct Codes {
+  std::vector<std::uint8_t> whole;  // [n, d]
+  std::vector<std::uint8_t> high, low;
+
+  Status Write(CheckedFileWriter* writer) const {
+    if (high.empty()) return writer->Section<std::uint8_t>("codes", whole);
+    EQUIPOISE_RETURN_IF_ERROR(writer->Section<std::uint8_t>("high", high));
+    return writer->Section<std::uint8_t>("low", low);
   }
-  return {};
+  CodeRows View(Metric metric, std::size_t d, CodeScale scale) const {
+    CodeRows out{.metric = metric, .dim = d, .scale = scale};
+    if (high.empty()) {
+      out.codes = whole.data();
+    } else {
+      out.high = high.data();
+      out.low = low.data();
+      out.nibble_bytes = NibbleBytes(d);
+    }
+    return out;
+  }
+};
+
+Codes Encode(const StoredRows& rows, CodeScale scale, const VectorIndexOptions& options) {
+  const auto n = static_cast<std::size_t>(rows.info.rows);
+  const std::size_t d = rows.info.dim;
+  const std::size_t half = NibbleBytes(d);
+  const bool halves = options.storage == VectorStorage::kInt4Int8;
+  Codes out;
+  out.whole.resize(n * d);
+  out.high.resize(halves ? n * half : 0);
+  out.low.resize(halves ? n * half : 0);
+  ForEachRow(rows, options.threads, [&](std::size_t i, const float* values) {
+    std::uint8_t* codes = out.whole.data() + i * d;
+    QuantizeI8(values, d, scale, codes);
+    if (!halves) return;
+    PackHighNibbles(codes, d, out.high.data() + i * half);
+    PackLowNibbles(codes, d, out.low.data() + i * half);
+  });
+  return out;
+}
+
+// All rows but copies; those that measure recall last, spread evenly over the collection.
+HnswOrder LinkingOrder(std::size_t n, std::span<const Copy> copies) {
+  std::vector<bool> copied(n);
+  for (const Copy& pair : copies) copied[pair.original] = copied[pair.copy] = true;
+  std::vector<std::uint32_t> single;
+  for (std::uint32_t i = 0; i < n; ++i) {
+    if (!copied[i]) single.push_back(i);
+  }
+  HnswOrder out;
+  out.held_out = RecallSample(single.size());
+  std::vector<std::uint32_t> held;
+  std::vector<bool> last(n);
+  for (std::size_t i = 0; i < out.held_out; ++i) {
+    held.push_back(single[i * single.size() / out.held_out]);
+    last[held.back()] = true;
+  }
+  for (const Copy& pair : copies) last[pair.copy] = true;
+  for (std::uint32_t i = 0; i < n; ++i) {
+    if (!last[i]) out.rows.push_back(i);
+  }
+  out.rows.insert(out.rows.end(), held.begin(), held.end());
+  return out;
 }
 
 Status WriteGraph(const VectorIndexOptions& options, const std::string& vectors_path,
@@ -260,18 +308,18 @@ Status WriteGraph(const VectorIndexOptions& options, const std::string& vectors_
   info.storage = rows.info.storage;
   info.has_graph = n > 0 && n >= options.exact_below ? 1 : 0;
   info.target_recall = options.target_recall;
-  std::vector<std::uint8_t> codes;
+  Codes kept;
+  CodeRows view;
   if (n > 0 && (info.has_graph != 0 || KeepsCodesOnly(options.storage))) {
     const CodeScale scale = ScaleFor(rows);
     info.code_scale = scale.scale;
     info.code_center = scale.center;
-    codes.resize(n * d);
-    ForEachRow(rows, options.threads, [&](std::size_t i, const float* values) {
-      QuantizeI8(values, d, scale, codes.data() + i * d);
-    });
-    EQUIPOISE_RETURN_IF_ERROR(WriteCodes(codes, d, options.storage, &writer));
+    kept = Encode(rows, scale, options);
+    view = kept.View(rows.metric, d, scale);
+    EQUIPOISE_RETURN_IF_ERROR(kept.Write(&writer));
   }
   if (info.has_graph != 0) {
+    const std::span<const std::uint8_t> codes = kept.whole;
     info.m = options.m;
     info.ef_construction = options.ef_construction;
     info.seed = options.seed;
@@ -279,32 +327,35 @@ Status WriteGraph(const VectorIndexOptions& options, const std::string& vectors_
     const std::string version = FaissVersion();
     std::memcpy(info.faiss_version, version.data(),
                 std::min(version.size(), sizeof(info.faiss_version) - 1));
-    std::vector<Copy> copies;
-    EQUIPOISE_ASSIGN_OR_RETURN(
-        const auto slotted,
-        BuildHnsw(codes, d, {info.code_scale, info.code_center}, options, &copies));
-    EQUIPOISE_ASSIGN_OR_RETURN(const auto links, OwnedLinks::Make(slotted, n));
-    info.entry_row = slotted.entry;
-    info.top_level = slotted.top_level;
-    EQUIPOISE_RETURN_IF_ERROR(links.Write(&writer));
     const std::vector<float> center = CenterOf(rows);
     EQUIPOISE_ASSIGN_OR_RETURN(const auto sketcher,
                                Sketcher::Make(d, rows.metric, center, info.sketch_seed));
     EQUIPOISE_ASSIGN_OR_RETURN(const auto sketches, MakeSketches(rows, sketcher, options.threads));
+    const std::vector<Copy> copies = FindCopies(codes, d);
+    HnswOrder order = LinkingOrder(n, copies);
+    std::vector<RecallPoint> recall;
+    order.measure = [&](const SlottedGraph& without) -> Status {
+      EQUIPOISE_ASSIGN_OR_RETURN(const auto links, OwnedLinks::Make(without, n));
+      HnswGraph graph;
+      graph.links = links.View();
+      graph.codes = view;
+      graph.sketcher = &sketcher;
+      graph.sketches = sketches.data();
+      graph.reach = rows.metric == Metric::kL2 ? 0.0f : rows.info.max_norm;
+      const auto held_out = std::span(order.rows).last(order.held_out);
+      EQUIPOISE_ASSIGN_OR_RETURN(recall, MeasureRecall(graph, rows, codes, held_out, options));
+      return {};
+    };
+    EQUIPOISE_ASSIGN_OR_RETURN(
+        const auto slotted,
+        BuildHnsw(codes, d, {info.code_scale, info.code_center}, options, order));
+    EQUIPOISE_ASSIGN_OR_RETURN(const auto links, OwnedLinks::Make(slotted, n));
+    info.entry_row = slotted.entry;
+    info.top_level = slotted.top_level;
+    EQUIPOISE_RETURN_IF_ERROR(links.Write(&writer));
     EQUIPOISE_RETURN_IF_ERROR(writer.Section<float>("center", center));
     EQUIPOISE_RETURN_IF_ERROR(WriteSketches(sketches, info, links.View(), &writer));
     EQUIPOISE_RETURN_IF_ERROR(writer.Section<Copy>("copies", copies));
-    HnswGraph graph;
-    graph.links = links.View();
-    graph.codes = {.metric = rows.metric,
-                   .dim = d,
-                   .scale = {info.code_scale, info.code_center},
-                   .codes = codes.data()};
-    graph.sketcher = &sketcher;
-    graph.sketches = sketches.data();
-    graph.reach = rows.metric == Metric::kL2 ? 0.0f : rows.info.max_norm;
-    EQUIPOISE_ASSIGN_OR_RETURN(const auto recall,
-                               MeasureRecall(graph, rows, codes, copies, options));
     EQUIPOISE_RETURN_IF_ERROR(writer.Section<RecallPoint>("calibration", recall));
   }
   if (KeepsCodesOnly(options.storage)) {
