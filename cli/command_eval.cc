@@ -397,10 +397,15 @@ Action AddEvalCommand(CLI::App* app) {
       ->check(WholeNumber(1, 1'000'000))
       ->capture_default_str()
       ->group("Settings");
-  app->add_option("--ef-search", a->options.ef_search, "Beam of the vector search; 0: default")
+  app->add_option("--ef-search", a->options.ef_search,
+                  "Beam of the vector search; 0: until the target recall")
       ->check(WholeNumber(0, 1'000'000))
       ->capture_default_str()
       ->group("Settings");
+  app->add_option("--target-recall", a->options.target_recall,
+                  "Share of the true 10 best to aim at, below 1; 0: the index's own")
+      ->check(InRange(0.0, 0.9999))
+      ->capture_default_str();
   app->add_flag("--exact", a->options.exact, "Compare with every vector")->group("Settings");
   app->add_option("--run", a->run, "Write the rankings as a TREC run file")
       ->check(Named())

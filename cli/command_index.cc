@@ -20,6 +20,7 @@ struct IndexArguments {
   CollectionOptions options;
   std::string stopwords;  // empty: those of the language, where there are any
   std::string metric = "cosine";
+  std::string storage = "int8+float16";
   std::string store = "text";
   std::string fusion;
   bool json = false;
@@ -42,7 +43,10 @@ int RunIndex(IndexArguments* a) {
     a->options.analyzer.stopwords = "custom";
     a->options.analyzer.stopword_list = *std::move(words);
   }
-  a->options.metric = a->metric == "l2" ? Metric::kL2 : Metric::kCosine;
+  a->options.metric = a->metric == "l2"   ? Metric::kL2
+                      : a->metric == "ip" ? Metric::kInnerProduct
+                                          : Metric::kCosine;
+  a->options.storage = *ParseVectorStorage(a->storage);
   a->options.store_text = a->store == "text";
   if (!a->fusion.empty()) {
     auto fusion = ParseFusion(a->fusion);
@@ -126,8 +130,20 @@ Action AddIndexCommand(CLI::App* app) {
       ->check(OneOf({"text", "none"}))
       ->capture_default_str()
       ->group("Text");
-  app->add_option("--metric", a->metric, "cosine or l2")
-      ->check(OneOf({"cosine", "l2"}))
+  app->add_option("--metric", a->metric, "cosine, l2, or ip: the inner product as it is")
+      ->check(OneOf({"cosine", "l2", "ip"}))
+      ->capture_default_str()
+      ->group("Vectors");
+  app->add_option("--storage", a->storage,
+                  "int8+float16: 3 bytes a dimension; inline: more, for speed on large sets; int8 "
+                  "and int4+int8: 1 byte, scores are rounded; float32: 5 bytes, nothing is")
+      ->check(OneOf({"int8+float16", "inline", "int8", "int4+int8", "float32"}))
+      ->capture_default_str()
+      ->group("Vectors");
+  app->add_option("--target-recall", a->options.target_recall,
+                  "Share of the true 10 best that a search aims at, 0.5 to 0.999; what each target "
+                  "costs is measured while building (see inspect)")
+      ->check(InRange(0.5, 0.999))
       ->capture_default_str()
       ->group("Vectors");
   app->add_option("--m", a->options.m, "HNSW links a node, 2 to 128")

@@ -1,4 +1,5 @@
 // equipoise inspect: what an index holds, and whether its files are whole; or what the machine has.
+#include <cmath>
 #include <optional>
 
 #include <fmt/format.h>
@@ -36,6 +37,21 @@ std::string Plain(const Json& value) {
   return text;
 }
 
+// A float as a person wrote it: 0.995, not 0.9950000047683716.
+double Rounded(float value) { return std::round(double{value} * 1e6) / 1e6; }
+
+std::string RecallTable(const CollectionInfo& info) {
+  Table table({"target recall@10", "margin", "measured", "at least (95 %)", "held-out rows"});
+  table.Words(0);
+  for (const RecallPoint& point : info.recall)
+    table.Add({fmt::format("{:.3f}{}", point.target,
+                           point.target == info.target_recall ? " (default)" : ""),
+               fmt::format("{:.2f}", point.margin), fmt::format("{:.4f}", point.recall),
+               fmt::format("{:.4f}{}", point.lower_bound, point.reached != 0 ? "" : " not reached"),
+               fmt::to_string(point.sample)});
+  return table.Render();
+}
+
 int PrintInfo(const CollectionInfo& info, const Columns& columns, const InspectArguments& a) {
   const Json settings = Json::parse(info.settings);
   if (a.json) {
@@ -56,6 +72,15 @@ int PrintInfo(const CollectionInfo& info, const Columns& columns, const InspectA
     for (const auto& part : info.parts)
       object["parts"].push_back(
           {{"file", part.file}, {"section", part.section}, {"bytes", part.bytes}});
+    object["recall"] = Json::array();
+    for (const RecallPoint& point : info.recall)
+      object["recall"].push_back({{"target", Rounded(point.target)},
+                                  {"margin", Rounded(point.margin)},
+                                  {"recall", Rounded(point.recall)},
+                                  {"lower_bound", Rounded(point.lower_bound)},
+                                  {"sample", point.sample},
+                                  {"reached", point.reached != 0},
+                                  {"default", point.target == info.target_recall}});
     if (a.verify) object["verified"] = true;
     return PrintJson(object);
   }
@@ -78,6 +103,7 @@ int PrintInfo(const CollectionInfo& info, const Columns& columns, const InspectA
   for (const auto& part : info.parts)
     table.Add({part.file, part.section, fmt::to_string(part.bytes)});
   text += table.Render();
+  if (!info.recall.empty()) text += "\n" + RecallTable(info);
   if (a.verify) text += "\nEvery byte of every file is as it was written.\n";
   return PrintText(text);
 }

@@ -24,6 +24,7 @@ struct SearchArguments {
   std::size_t k = 10;
   std::size_t depth = 100;
   std::size_t ef_search = 0;
+  float target_recall = 0;
   bool alpha_given = false;
   bool query_given = false;
   bool exact = false;
@@ -207,8 +208,12 @@ int RunSearch(const SearchArguments& a) {
     return FailUsage(
         Status(Code::kInvalidArgument, "there is no query; give --text, --embedding or both"),
         a.json);
-  SearchRequest request{
-      .text = a.text, .k = a.k, .depth = a.depth, .ef_search = a.ef_search, .exact = a.exact};
+  SearchRequest request{.text = a.text,
+                        .k = a.k,
+                        .depth = a.depth,
+                        .ef_search = a.ef_search,
+                        .target_recall = a.target_recall,
+                        .exact = a.exact};
   if (a.alpha_given) request.alpha = a.alpha;
   if (!a.fusion.empty()) {
     auto fusion = ParseFusion(a.fusion);
@@ -275,8 +280,13 @@ Action AddSearchCommand(CLI::App* app) {
   app->add_option("--depth", a->depth, "Results taken from each path before they are fused")
       ->check(WholeNumber(1, 1'000'000))
       ->capture_default_str();
-  app->add_option("--ef-search", a->ef_search, "Beam of the vector search; 0: the index's default")
+  app->add_option("--ef-search", a->ef_search,
+                  "Beam of the vector search; 0: until the target recall")
       ->check(WholeNumber(0, 1'000'000))
+      ->capture_default_str();
+  app->add_option("--target-recall", a->target_recall,
+                  "Share of the true 10 best to aim at, below 1; 0: the index's own")
+      ->check(InRange(0.0, 0.9999))
       ->capture_default_str();
   app->add_flag("--exact", a->exact, "Compare with every vector instead of walking the graph");
   app->add_flag("--explain", a->explain,

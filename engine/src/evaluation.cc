@@ -44,6 +44,7 @@ SearchRequest RequestFor(const JudgedQuery& query, const FusionWeights& weights,
                         .fusion = weights.method,
                         .depth = options.depth,
                         .ef_search = options.ef_search,
+                        .target_recall = options.target_recall,
                         .exact = options.exact};
   return request;
 }

@@ -272,15 +272,18 @@ Status Collection::State::FillMissing(const SearchRequest& request,
   return {};
 }
 
-/// −1 for a cosine; for minus the squared distance, the farthest that any row can be.
+/// The lowest score that any row can have: −1 for a cosine.
 float Collection::State::LowestVectorScore(std::span<const float> query) const {
   if (vectors->metric() == Metric::kCosine) return -1.0f;
   double norm = 0;
   for (float x : query) norm += double{x} * x;
   const double farthest = std::sqrt(norm) + double{vectors->max_norm()};
+  const double lowest = vectors->metric() == Metric::kL2
+                            ? -farthest * farthest
+                            : -std::sqrt(norm) * double{vectors->max_norm()};
   // Finite, so that scores still differ when they are seen from there.
   constexpr double kLowest = std::numeric_limits<float>::lowest();
-  return static_cast<float>(std::max(-farthest * farthest, kLowest));
+  return static_cast<float>(std::max(lowest, kLowest));
 }
 
 Status Collection::State::Run(const SearchRequest& request, SearchResult* result) const {
@@ -303,9 +306,10 @@ Status Collection::State::Run(const SearchRequest& request, SearchResult* result
   std::vector<Scored> vector_list;
   if (result->vector_searched) {
     EQUIPOISE_ASSIGN_OR_RETURN(
-        vector_list,
-        vectors->Search(request.embedding,
-                        {.k = depth, .ef_search = request.ef_search, .exact = request.exact}));
+        vector_list, vectors->Search(request.embedding, {.k = depth,
+                                                         .ef_search = request.ef_search,
+                                                         .target_recall = request.target_recall,
+                                                         .exact = request.exact}));
     times.vector_ns = watch.Lap();
     vector_time->Record(times.vector_ns);
   }
@@ -421,6 +425,10 @@ CollectionInfo Collection::Info() const {
     info.parts.push_back({files::kVectors, "rows", bytes.rows});
     info.parts.push_back({files::kGraph, "codes", bytes.codes});
     info.parts.push_back({files::kGraph, "links", bytes.links});
+    info.parts.push_back({files::kGraph, "sketches", bytes.sketches});
+    info.target_recall = s.vectors->target_recall();
+    const auto points = s.vectors->recall_points();
+    info.recall.assign(points.begin(), points.end());
   }
   return info;
 }

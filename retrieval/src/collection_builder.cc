@@ -143,6 +143,8 @@ Status CollectionBuilder::State::Finish(const EmbeddingsView& embeddings) {
     nlohmann::json settings;
     if (has_vectors) {
       const VectorIndexOptions vector{.metric = options.metric,
+                                      .target_recall = options.target_recall,
+                                      .storage = options.storage,
                                       .m = options.m,
                                       .ef_construction = options.ef_construction,
                                       .threads = options.threads,
@@ -152,6 +154,7 @@ Status CollectionBuilder::State::Finish(const EmbeddingsView& embeddings) {
                                                  folder.PathOf(files::kGraph)));
       names.insert(names.end(), {files::kVectors, files::kGraph});
       settings["vector"] = {{"metric", MetricName(options.metric)},
+                            {"storage", VectorStorageName(options.storage)},
                             {"m", options.m},
                             {"ef_construction", options.ef_construction},
                             {"seed", options.seed}};

@@ -13,9 +13,12 @@ namespace {
 
 constexpr std::uint32_t kExpanded = 0x80000000u;
 constexpr std::int32_t kNoBound = std::numeric_limits<std::int32_t>::max();
-// Sketches may be this many standard errors too far before their row is dropped. At 1 three of four
-// rows go and recall stays within 0.001.
-constexpr float kSlack = 1.0f;
+// Sketches may be so many standard errors too far before their row is dropped. With 1, three of four
+// rows go and recall falls by 0.001 to 0.003: right where the margin is narrow, too much where nearly
+// all neighbours are wanted.
+float SlackFor(float margin) {
+  return std::isfinite(margin) ? std::min(1.0f + 3.0f * margin, 3.0f) : 2.0f;
+}
 constexpr std::size_t kLine = 64;
 
 Status Damaged() {
@@ -71,6 +74,7 @@ std::int32_t CodeDistance(const CodeRows& rows, const CodeQuery& query, std::uin
 }
 
 void PrefetchCodes(const CodeRows& rows, std::uint32_t row) {
+  if (rows.codes == nullptr) return;  // in halves: no walk goes through this
   const std::uint8_t* codes = rows.codes + std::size_t{row} * rows.dim;
   for (std::size_t at = 0; at < rows.dim; at += kLine) __builtin_prefetch(codes + at);
 }
@@ -144,7 +148,7 @@ class Walker {
   std::size_t sketch_bytes_ = 0;
   bool gated_ = false;
   bool bad_ = false;
-  float unit_ = 1, offset_ = 0, reach_ = 0;
+  float unit_ = 1, offset_ = 0, reach_ = 0, slack_ = 1;
   std::int32_t bound_ = kNoBound;
   std::size_t kept_count_ = 0;
 };
@@ -217,13 +221,13 @@ void Walker::DropFar(std::uint32_t row) {
     return;
   }
   if (!graph_.inline_sketches) {
-    kept_count_ = SketchBelow(s_.sketch, graph_.sketches, fresh, kept_count_, Threshold(), kSlack,
+    kept_count_ = SketchBelow(s_.sketch, graph_.sketches, fresh, kept_count_, Threshold(), slack_,
                               kept, next_);
     return;
   }
   const std::uint64_t start = links_.BaseStart(row);
   kept_count_ = SketchBelow(s_.sketch, graph_.sketches + start * sketch_bytes_, fresh, kept_count_,
-                            Threshold(), kSlack, kept, {});
+                            Threshold(), slack_, kept, {});
   const auto list = links_.Base(row, &bad_);
   for (std::size_t i = 0; i < kept_count_; ++i) {
     kept[i] = list[kept[i]];
@@ -371,6 +375,7 @@ Status Walker::Run(const Distance& distance, const std::uint8_t* codes, std::siz
   unit_ = s_.query.unit;
   offset_ = offset;
   reach_ = graph_.reach;
+  slack_ = SlackFor(request_.margin);
   next_ = {reinterpret_cast<const std::byte*>(codes), stride, (stride + kLine - 1) / kLine};
   gated_ = graph_.sketches != nullptr && !s_.query.clamped;
   sketch_bytes_ = gated_ ? SketchBytes(graph_.codes.dim) : 0;

@@ -33,7 +33,10 @@ inline constexpr std::int32_t kMaxExponent = 163;
 
 // "graph": sections
 //   info          GraphInfo
+//   from some hundred rows on:
 //   codes | high, low
+//   center        float [dim], that sketches are made around
+//   sketches      SketchBytes(dim) for each row; with storage inline for each of `links`
 //   where has_graph:
 //   starts        uint32 [rows + 1]: where the level-0 links of a row begin, in units of kLinkUnit
 //   links         uint32: rows; a list is filled up to a whole unit with the row's own number
@@ -41,8 +44,6 @@ inline constexpr std::int32_t kMaxExponent = 163;
 //   upper_lists   uint32 [upper rows + 1]: the first of each one's lists in upper_starts
 //   upper_starts  uint32 [lists + 1]: where a list begins in upper_links; levels 1, 2, ...
 //   upper_links   uint32: positions in upper_rows
-//   center        float [dim], that sketches are made around
-//   sketches      SketchBytes(dim) for each row; with storage inline for each of `links`
 //   copies        Copy []
 //   deleted       uint64 [ceil(rows / 64)], one bit a row; absent where none is
 //   calibration   RecallPoint [], by ascending target

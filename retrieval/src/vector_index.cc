@@ -32,6 +32,11 @@ constexpr std::size_t kWidestBeam = 512;
 constexpr std::size_t kScanAllowedRows = 4000;
 constexpr double kScanAllowedShare = 0.01;
 constexpr double kTwoHopShare = 0.4;
+// Scanning codes: rows taken together, codes fetched ahead, and how many standard errors too far a
+// sketch must be for its row to be passed over (one neighbour in some ten thousand).
+constexpr std::size_t kScanBatch = 256;
+constexpr std::size_t kScanAhead = 6;
+constexpr float kScanSlack = 4.0f;
 
 Status Mismatch(const std::string& path, const char* what) {
   return Status(Code::kCorruption, fmt::format("{}; build the index again", what), {.file = path});
@@ -61,12 +66,25 @@ std::string_view VectorStorageName(VectorStorage storage) {
   return "unknown";
 }
 
+Result<VectorStorage> ParseVectorStorage(std::string_view name) {
+  for (int i = 0; i <= static_cast<int>(VectorStorage::kFloat32); ++i) {
+    const auto storage = static_cast<VectorStorage>(i);
+    if (VectorStorageName(storage) == name) return storage;
+  }
+  return Status(
+      Code::kInvalidArgument,
+      fmt::format("no storage \"{}\"; int8+float16, inline, int8, int4+int8 or float32", name),
+      {.field = "storage"});
+}
+
 std::string_view VectorPlanName(VectorPlan plan) {
   switch (plan) {
     case VectorPlan::kNothing:
       return "nothing";
     case VectorPlan::kScan:
       return "scan";
+    case VectorPlan::kScanCodes:
+      return "scan codes";
     case VectorPlan::kScanAllowed:
       return "scan allowed";
     case VectorPlan::kTwoHop:
@@ -128,12 +146,13 @@ Status VectorIndex::State::Load(const std::string& vectors_path, const std::stri
     }
   }
   live = alive.empty() ? static_cast<std::size_t>(info.rows) : CountBits(alive);
-  if (settings.has_graph || (info.rows > 0 && rows.scored_by_codes())) {
+  if (settings.has_graph || graph_file.Has("center") || (info.rows > 0 && rows.scored_by_codes())) {
     settings.code_scale = built.code_scale;
     settings.code_center = built.code_center;
     EQUIPOISE_RETURN_IF_ERROR(LoadCodes(built));
   }
-  return settings.has_graph ? LoadGraph(built) : Status();
+  if (settings.has_graph) EQUIPOISE_RETURN_IF_ERROR(LoadGraph(built));
+  return graph_file.Has("center") ? LoadSketches(built) : Status();
 }
 
 Status VectorIndex::State::LoadCodes(const GraphInfo& built) {
@@ -170,18 +189,6 @@ Status VectorIndex::State::LoadGraph(const GraphInfo& built) {
   if (!links) return links.error().At({.file = path});
   graph.links = *links;
   graph.reach = rows.metric == Metric::kL2 ? 0.0f : rows.info.max_norm;
-  if (graph_file.Has("sketches")) {
-    EQUIPOISE_RETURN_IF_ERROR(graph_file.VerifySection("center"));
-    EQUIPOISE_ASSIGN_OR_RETURN(const auto center, graph_file.SectionOf<float>("center", built.dim));
-    EQUIPOISE_ASSIGN_OR_RETURN(sketcher,
-                               Sketcher::Make(built.dim, rows.metric, center, built.sketch_seed));
-    graph.inline_sketches = settings.storage == VectorStorage::kInline;
-    const std::size_t count = graph.inline_sketches ? graph.links.link_count() : n;
-    EQUIPOISE_ASSIGN_OR_RETURN(
-        sketches, graph_file.SectionOf<std::byte>("sketches", count * SketchBytes(built.dim)));
-    graph.sketcher = &*sketcher;
-    graph.sketches = sketches.data();
-  }
   EQUIPOISE_RETURN_IF_ERROR(graph_file.VerifySection("copies"));
   EQUIPOISE_ASSIGN_OR_RETURN(copies, graph_file.SectionOf<Copy>("copies"));
   std::vector<bool> seen(copies.empty() ? 0 : n);
@@ -199,6 +206,21 @@ Status VectorIndex::State::LoadGraph(const GraphInfo& built) {
     if (!(point.margin >= 0) || !(point.target >= 0 && point.target < 1))
       return Mismatch(path, "has an impossible calibration");
   }
+  return {};
+}
+
+Status VectorIndex::State::LoadSketches(const GraphInfo& built) {
+  EQUIPOISE_RETURN_IF_ERROR(graph_file.VerifySection("center"));
+  EQUIPOISE_ASSIGN_OR_RETURN(const auto center, graph_file.SectionOf<float>("center", built.dim));
+  EQUIPOISE_ASSIGN_OR_RETURN(sketcher,
+                             Sketcher::Make(built.dim, rows.metric, center, built.sketch_seed));
+  graph.inline_sketches = settings.has_graph && settings.storage == VectorStorage::kInline;
+  const std::size_t count =
+      graph.inline_sketches ? graph.links.link_count() : static_cast<std::size_t>(built.rows);
+  EQUIPOISE_ASSIGN_OR_RETURN(
+      sketches, graph_file.SectionOf<std::byte>("sketches", count * SketchBytes(built.dim)));
+  graph.sketcher = &*sketcher;
+  graph.sketches = sketches.data();
   return {};
 }
 
@@ -245,33 +267,60 @@ Status VectorIndex::State::Scan(const PreparedQuery& query, const std::uint64_t*
   return {};
 }
 
-Status VectorIndex::State::ScanAllowed(const PreparedQuery& query, const std::uint64_t* allowed,
-                                       std::size_t rescored, std::size_t k, WalkScratch* scratch,
-                                       std::vector<Scored>* out) const {
+Status VectorIndex::State::ScanCodes(const PreparedQuery& query, const std::uint64_t* allowed,
+                                     std::size_t rescored, std::size_t k, WalkScratch* scratch,
+                                     VectorSearchReport* report, std::vector<Scored>* out) const {
+  const auto n = static_cast<std::uint32_t>(rows.info.rows);
+  scratch->query.Set(rows.codes, query.walked.data());
+  const CodeQuery& codes = scratch->query;
+  const bool gated = graph.sketches != nullptr && !graph.inline_sketches && !codes.clamped;
+  if (gated) EQUIPOISE_RETURN_IF_ERROR(sketcher->Prepare(query.walked.data(), &scratch->sketch));
+  std::vector<std::uint8_t> unpacked(rows.codes.codes == nullptr ? rows.codes.dim : 0);
+  // The best by codes so far, a heap with the worst on top.
+  using Candidate = WalkScratch::Candidate;
+  const auto nearer = [](const Candidate& a, const Candidate& b) {
+    return a.distance < b.distance || (a.distance == b.distance && a.id < b.id);
+  };
+  auto& best = scratch->found;
+  best.clear();
   auto& ids = scratch->ids;
-  ids.clear();
-  for (std::size_t word = 0; word < (rows.info.rows + 63) / 64; ++word) {
-    for (std::uint64_t rest = allowed[word]; rest != 0; rest &= rest - 1)
-      ids.push_back(
-          static_cast<std::uint32_t>(64 * word + static_cast<unsigned>(std::countr_zero(rest))));
-  }
-  if (ids.size() > 2 * rescored && !rows.scored_by_codes()) {
-    // Codes first, rows for the best of them.
-    scratch->query.Set(rows.codes, query.walked.data());
-    auto& found = scratch->found;
-    found.clear();
-    constexpr std::size_t kAhead = 8;
-    for (std::size_t i = 0; i < ids.size(); ++i) {
-      if (i + kAhead < ids.size()) PrefetchCodes(rows.codes, ids[i + kAhead]);
-      found.push_back({CodeDistance(rows.codes, scratch->query, ids[i], nullptr), ids[i]});
+  const auto flush = [&] {
+    report->seen += ids.size();
+    std::size_t count = ids.size();
+    if (gated && best.size() == rescored) {
+      const float bar = (static_cast<float>(best.front().distance) + codes.offset) / codes.unit;
+      count = SketchBelow(scratch->sketch, graph.sketches, ids.data(), count, bar, kScanSlack,
+                          ids.data(), {});
     }
-    std::nth_element(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(rescored - 1),
-                     found.end(), [](const auto& a, const auto& b) {
-                       return a.distance < b.distance || (a.distance == b.distance && a.id < b.id);
-                     });
+    report->distances += count;
+    for (std::size_t i = 0; i < count; ++i) {
+      if (i + kScanAhead < count) PrefetchCodes(rows.codes, ids[i + kScanAhead]);
+      const Candidate next{CodeDistance(rows.codes, codes, ids[i], unpacked.data()), ids[i]};
+      if (best.size() < rescored) {
+        best.push_back(next);
+        std::push_heap(best.begin(), best.end(), nearer);
+      } else if (nearer(next, best.front())) {
+        std::pop_heap(best.begin(), best.end(), nearer);
+        best.back() = next;
+        std::push_heap(best.begin(), best.end(), nearer);
+      }
+    }
     ids.clear();
-    for (std::size_t i = 0; i < rescored; ++i) ids.push_back(found[i].id);
+  };
+  ids.clear();
+  for (std::uint32_t begin = 0; begin < n; begin += 64) {
+    const std::uint32_t count = std::min(64u, n - begin);
+    if (allowed == nullptr) {
+      for (std::uint32_t i = 0; i < count; ++i) ids.push_back(begin + i);
+    } else {
+      for (std::uint64_t rest = allowed[begin / 64]; rest != 0; rest &= rest - 1)
+        ids.push_back(begin + static_cast<std::uint32_t>(std::countr_zero(rest)));
+    }
+    if (ids.size() >= kScanBatch) flush();
   }
+  flush();
+  for (const Candidate& candidate : best) ids.push_back(candidate.id);
+  report->rescored = ids.size();
   EQUIPOISE_RETURN_IF_ERROR(Rescore(query, ids, out));
   KeepBest(k, out);
   return {};
@@ -331,15 +380,15 @@ Status VectorIndex::State::Find(const PreparedQuery& query, const SearchParams& 
   const std::size_t beam = std::isfinite(limits.margin) ? 2 * k : limits.ef;
 
   // Whether to walk does not depend on k where ef alone ends the walk, so that answers do not.
-  const bool walks = settings.has_graph && !params.exact && !query.zero && beam <= n / kRowsPerBeam;
-  const bool by_codes = rows.codes.dim > 0 && rows.codes.codes != nullptr && !params.exact;
-  if (allowed != nullptr && by_codes && !query.zero &&
-      (may_be_found <= kScanAllowedRows || share <= kScanAllowedShare)) {
-    report->plan = VectorPlan::kScanAllowed;
-    EQUIPOISE_RETURN_IF_ERROR(ScanAllowed(query, allowed, rescored, k, &scratch, out));
-    report->distances = may_be_found;
-    report->rescored = rescored;
-  } else if (walks) {
+  const bool walks = settings.has_graph && beam <= n / kRowsPerBeam;
+  const bool few =
+      allowed != nullptr && (may_be_found <= kScanAllowedRows || share <= kScanAllowedShare);
+  if (query.zero || params.exact || rows.codes.dim == 0) {
+    // Every row is scored.
+  } else if (!walks || few) {
+    report->plan = allowed == nullptr ? VectorPlan::kScanCodes : VectorPlan::kScanAllowed;
+    EQUIPOISE_RETURN_IF_ERROR(ScanCodes(query, allowed, rescored, k, &scratch, report, out));
+  } else {
     WalkRequest request{.k = k, .ef = std::max(limits.ef, k), .margin = limits.margin};
     request.allowed = allowed;
     request.two_hop = allowed != nullptr && share <= kTwoHopShare;

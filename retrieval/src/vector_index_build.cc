@@ -32,6 +32,8 @@ namespace {
 constexpr std::size_t kSampleRows = 4096;
 constexpr std::size_t kCenterRows = 20'000;
 constexpr std::size_t kBatchRows = 4096;
+// Fewer rows are scored one by one: codes and sketches would save nothing.
+constexpr std::size_t kCodedRows = 256;
 
 Status CheckOptions(const EmbeddingsView& rows, const VectorIndexOptions& options) {
   EQUIPOISE_CHECK_RANGE("BuildVectorIndex", options.m, 2, 256);
@@ -290,6 +292,41 @@ HnswOrder LinkingOrder(std::size_t n, std::span<const Copy> copies) {
   return out;
 }
 
+// Builds the graph, measures its recall on the way, and writes both.
+// `graph`: all of it but the links.
+Status LinkAndWrite(const StoredRows& rows, std::span<const std::uint8_t> codes,
+                    const std::vector<std::byte>& sketches, HnswGraph graph,
+                    const VectorIndexOptions& options, GraphInfo* info, CheckedFileWriter* writer) {
+  const auto n = static_cast<std::size_t>(info->rows);
+  const std::size_t d = info->dim;
+  info->m = options.m;
+  info->ef_construction = options.ef_construction;
+  info->seed = options.seed;
+  const std::string version = FaissVersion();
+  std::memcpy(info->faiss_version, version.data(),
+              std::min(version.size(), sizeof(info->faiss_version) - 1));
+  const std::vector<Copy> copies = FindCopies(codes, d);
+  HnswOrder order = LinkingOrder(n, copies);
+  std::vector<RecallPoint> recall;
+  order.measure = [&](const SlottedGraph& without) -> Status {
+    EQUIPOISE_ASSIGN_OR_RETURN(const auto links, OwnedLinks::Make(without, n));
+    graph.links = links.View();
+    const auto held_out = std::span(order.rows).last(order.held_out);
+    EQUIPOISE_ASSIGN_OR_RETURN(recall, MeasureRecall(graph, rows, codes, held_out, options));
+    return {};
+  };
+  EQUIPOISE_ASSIGN_OR_RETURN(
+      const auto slotted,
+      BuildHnsw(codes, d, {info->code_scale, info->code_center}, options, order));
+  EQUIPOISE_ASSIGN_OR_RETURN(const auto links, OwnedLinks::Make(slotted, n));
+  info->entry_row = slotted.entry;
+  info->top_level = slotted.top_level;
+  EQUIPOISE_RETURN_IF_ERROR(links.Write(writer));
+  EQUIPOISE_RETURN_IF_ERROR(WriteSketches(sketches, *info, links.View(), writer));
+  EQUIPOISE_RETURN_IF_ERROR(writer->Section<Copy>("copies", copies));
+  return writer->Section<RecallPoint>("calibration", recall);
+}
+
 Status WriteGraph(const VectorIndexOptions& options, const std::string& vectors_path,
                   const std::string& path) {
   // What is encoded is what was stored, so that walk and rescoring speak of the same vectors.
@@ -306,57 +343,35 @@ Status WriteGraph(const VectorIndexOptions& options, const std::string& vectors_
   info.dim = static_cast<std::uint32_t>(d);
   info.metric = rows.info.metric;
   info.storage = rows.info.storage;
-  info.has_graph = n > 0 && n >= options.exact_below ? 1 : 0;
+  info.has_graph = n > 0 && n >= options.graph_from ? 1 : 0;
   info.target_recall = options.target_recall;
   Codes kept;
-  CodeRows view;
-  if (n > 0 && (info.has_graph != 0 || KeepsCodesOnly(options.storage))) {
+  const bool coded = info.has_graph != 0 || n >= kCodedRows;
+  if (n > 0 && (coded || KeepsCodesOnly(options.storage))) {
     const CodeScale scale = ScaleFor(rows);
     info.code_scale = scale.scale;
     info.code_center = scale.center;
     kept = Encode(rows, scale, options);
-    view = kept.View(rows.metric, d, scale);
     EQUIPOISE_RETURN_IF_ERROR(kept.Write(&writer));
   }
-  if (info.has_graph != 0) {
-    const std::span<const std::uint8_t> codes = kept.whole;
-    info.m = options.m;
-    info.ef_construction = options.ef_construction;
-    info.seed = options.seed;
+  if (coded) {
     info.sketch_seed = options.seed;
-    const std::string version = FaissVersion();
-    std::memcpy(info.faiss_version, version.data(),
-                std::min(version.size(), sizeof(info.faiss_version) - 1));
     const std::vector<float> center = CenterOf(rows);
     EQUIPOISE_ASSIGN_OR_RETURN(const auto sketcher,
                                Sketcher::Make(d, rows.metric, center, info.sketch_seed));
     EQUIPOISE_ASSIGN_OR_RETURN(const auto sketches, MakeSketches(rows, sketcher, options.threads));
-    const std::vector<Copy> copies = FindCopies(codes, d);
-    HnswOrder order = LinkingOrder(n, copies);
-    std::vector<RecallPoint> recall;
-    order.measure = [&](const SlottedGraph& without) -> Status {
-      EQUIPOISE_ASSIGN_OR_RETURN(const auto links, OwnedLinks::Make(without, n));
+    EQUIPOISE_RETURN_IF_ERROR(writer.Section<float>("center", center));
+    if (info.has_graph != 0) {
       HnswGraph graph;
-      graph.links = links.View();
-      graph.codes = view;
+      graph.codes = kept.View(rows.metric, d, {info.code_scale, info.code_center});
       graph.sketcher = &sketcher;
       graph.sketches = sketches.data();
       graph.reach = rows.metric == Metric::kL2 ? 0.0f : rows.info.max_norm;
-      const auto held_out = std::span(order.rows).last(order.held_out);
-      EQUIPOISE_ASSIGN_OR_RETURN(recall, MeasureRecall(graph, rows, codes, held_out, options));
-      return {};
-    };
-    EQUIPOISE_ASSIGN_OR_RETURN(
-        const auto slotted,
-        BuildHnsw(codes, d, {info.code_scale, info.code_center}, options, order));
-    EQUIPOISE_ASSIGN_OR_RETURN(const auto links, OwnedLinks::Make(slotted, n));
-    info.entry_row = slotted.entry;
-    info.top_level = slotted.top_level;
-    EQUIPOISE_RETURN_IF_ERROR(links.Write(&writer));
-    EQUIPOISE_RETURN_IF_ERROR(writer.Section<float>("center", center));
-    EQUIPOISE_RETURN_IF_ERROR(WriteSketches(sketches, info, links.View(), &writer));
-    EQUIPOISE_RETURN_IF_ERROR(writer.Section<Copy>("copies", copies));
-    EQUIPOISE_RETURN_IF_ERROR(writer.Section<RecallPoint>("calibration", recall));
+      EQUIPOISE_RETURN_IF_ERROR(
+          LinkAndWrite(rows, kept.whole, sketches, graph, options, &info, &writer));
+    } else {
+      EQUIPOISE_RETURN_IF_ERROR(writer.Section<std::byte>("sketches", sketches));
+    }
   }
   if (KeepsCodesOnly(options.storage)) {
     EQUIPOISE_RETURN_IF_ERROR(DropRows(rows.info, vectors_path));

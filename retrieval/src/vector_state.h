@@ -45,6 +45,7 @@ struct VectorIndex::State {
   Status Load(const std::string& vectors_path, const std::string& graph_path);
   Status LoadCodes(const GraphInfo& built);
   Status LoadGraph(const GraphInfo& built);
+  Status LoadSketches(const GraphInfo& built);
 
   struct Limits {
     std::size_t ef;
@@ -72,8 +73,10 @@ struct VectorIndex::State {
   // The ways to answer: the k best to *out.
   Status Scan(const PreparedQuery& query, const std::uint64_t* allowed, std::size_t k,
               std::vector<Scored>* out) const;
-  Status ScanAllowed(const PreparedQuery& query, const std::uint64_t* allowed, std::size_t rescored,
-                     std::size_t k, WalkScratch* scratch, std::vector<Scored>* out) const;
+  // By sketches and codes first, the best of them by their rows.
+  Status ScanCodes(const PreparedQuery& query, const std::uint64_t* allowed, std::size_t rescored,
+                   std::size_t k, WalkScratch* scratch, VectorSearchReport* report,
+                   std::vector<Scored>* out) const;
   // False where it found fewer than k, because the links do not lead to them.
   Result<bool> Walk(const PreparedQuery& query, const WalkRequest& request, std::size_t rescored,
                     std::size_t k, WalkScratch* scratch, std::vector<Scored>* out) const;

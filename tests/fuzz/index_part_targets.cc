@@ -137,7 +137,7 @@ struct VectorPair {
     std::copy_n(values.begin(), kDim, values.begin() + 5 * kDim);  // a copy, which is not linked
     const Status built =
         BuildVectorIndex(MatrixView<float>(values.data(), kRows, kDim),
-                         {.metric = metric, .m = 2, .ef_construction = 8, .exact_below = 0},
+                         {.metric = metric, .m = 2, .ef_construction = 8, .graph_from = 0},
                          folder.path("vectors"), folder.path("graph"));
     EQUIPOISE_FUZZ_REQUIRE(built.ok(), built.ToString());
     vectors = ReadBytes(folder.path("vectors"));

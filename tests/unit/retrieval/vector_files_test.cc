@@ -22,7 +22,7 @@ using namespace equipoise::testing;  // NOLINT: helpers of this folder only
 VectorIndexOptions Graph(Metric metric = Metric::kCosine) {
   VectorIndexOptions options;
   options.metric = metric;
-  options.exact_below = 0;
+  options.graph_from = 0;
   options.m = 8;
   options.ef_construction = 40;
   return options;
@@ -81,7 +81,7 @@ TEST(BuildVectorIndex, WritesTheSameBytesForTheSameSeed) {
 TEST(BuildVectorIndex, FindsAsMuchWithTwoThreads) {
   const Matrix rows = Clustered(2500, 24, 20, 2), queries = Clustered(50, 24, 20, 3);
   VectorIndexOptions options;
-  options.exact_below = 0;
+  options.graph_from = 0;
   options.threads = 2;
   const BuiltIndex built(rows.view(), options);
   auto index = built.Open();

@@ -23,6 +23,7 @@ struct EvaluationOptions {
   std::size_t k = 1000;       ///< results a query: a measure at a cut-off above k sees only k
   std::size_t depth = 100;    ///< as SearchRequest::depth
   std::size_t ef_search = 0;  ///< as SearchRequest::ef_search
+  float target_recall = 0;    ///< as SearchRequest::target_recall
   bool exact = false;         ///< as SearchRequest::exact
   ProgressCallback progress{};
 };

@@ -45,10 +45,12 @@ struct CollectionOptions {
   AnalyzerOptions analyzer{};
   Bm25Params bm25{};
   Metric metric = Metric::kCosine;
-  FusionWeights weights{};  ///< used by searches that name no α; stored with the index
-  bool store_text = true;   ///< keep titles and texts, so that they come back with a hit
+  float target_recall = 0.995f;  ///< as VectorIndexOptions::target_recall
+  FusionWeights weights{};       ///< used by searches that name no α; stored with the index
+  bool store_text = true;        ///< keep titles and texts, so that they come back with a hit
 
   // How fast it is built and searched.
+  VectorStorage storage = VectorStorage::kInt8Float16;
   int m = 32;                 ///< links a node of the graph, [2, 128]: more recall, more memory
   int ef_construction = 200;  ///< beam while building, [8, 4096]: more recall, slower building
   int threads = 1;            ///< for building; with 1 the files are the same every time
@@ -95,9 +97,11 @@ struct SearchRequest {
   std::size_t k = 10;                  ///< >= 1; more than match gives all that match
   std::optional<double> alpha{};       ///< [0, 1]; the index's own α where absent
   std::optional<FusionMethod> fusion{};
-  std::size_t depth = 100;    ///< >= 1: length of each path's list, at least k; scores are
-                              ///< normalized over the first `depth` whatever k is
-  std::size_t ef_search = 0;  ///< beam of the vector search; 0: the index's default
+  std::size_t depth = 100;  ///< >= 1: length of each path's list, at least k; scores are
+                            ///< normalized over the first `depth` whatever k is
+  // How thorough the vector search is: as in VectorIndex::SearchParams.
+  std::size_t ef_search = 0;  ///< beam; 0: until the target recall
+  float target_recall = 0;    ///< [0, 1); 0: that of the index
   bool exact = false;         ///< compare with every vector instead of walking the graph
   /// The query's domain where the caller knows it; empty: Engine detects it if it has a detector.
   /// Collection does not look at it.
@@ -121,7 +125,7 @@ struct Hit {
   std::uint32_t doc = 0;  ///< number of the document, for Collection::Get and Explain
   float score = 0;        ///< α · lexical_normalized + (1 − α) · vector_normalized, in [0, 1]
   float lexical = 0;      ///< BM25; meaningless where the path was not asked
-  float vector = 0;       ///< inner product of unit vectors, or minus the squared distance
+  float vector = 0;       ///< by the metric: inner product, or minus the squared distance
   float lexical_normalized = 0;
   float vector_normalized = 0;
   std::uint32_t lexical_rank = 0;  ///< 1-based; 0: not in the path's list
@@ -160,6 +164,9 @@ struct CollectionInfo {
   std::uint64_t postings = 0;
   double average_length = 0;  ///< tokens a document
   std::string settings;       ///< JSON object: analyzer, bm25, vector, weights, ...
+  /// What the vector graph was measured at, by ascending target; empty without a graph.
+  std::vector<RecallPoint> recall;
+  float target_recall = 0;  ///< that of searches which name none
   struct Part {
     std::string file;
     std::string section;

@@ -41,6 +41,8 @@ enum class VectorStorage : std::uint8_t {
 
 /// "int8+float16", "inline", "int8", "int4+int8", "float32".
 EQUIPOISE_API std::string_view VectorStorageName(VectorStorage storage);
+/// Errors   kInvalidArgument: no such name (those there are listed)
+EQUIPOISE_API Result<VectorStorage> ParseVectorStorage(std::string_view name);
 
 /// Recall that was measured when an index was built: of rows of the collection itself, each searched
 /// as if it were not in it, against an exact search.
@@ -68,8 +70,10 @@ struct VectorIndexOptions {
   int m = 32;
   /// Beam while building. More: better graph, slower to build. [8, 4096]
   int ef_construction = 200;
-  /// Collections of fewer rows get no graph: each search scans all rows exactly.
-  std::size_t exact_below = 1000;
+  /// Collections of fewer rows get no graph: each search scans them, which is faster there and finds
+  /// all but one neighbour in some ten thousand.
+  /// Source   ./dev bench peers-vector, table "with and without a graph"
+  std::size_t graph_from = 10000;
   /// Threads while building, >= 1. With 1 the files are byte-identical for the same input and seed;
   /// with more, the order in which FAISS links the nodes, and so the graph, depends on scheduling.
   int threads = 1;
@@ -119,13 +123,14 @@ struct VectorIndexBytes {
 /// How a search was answered.
 enum class VectorPlan : std::uint8_t {
   kNothing = 0,      ///< no row, or none allowed
-  kScan = 1,         ///< every row, exactly
-  kScanAllowed = 2,  ///< every allowed row: by codes, the best of them exactly
-  kTwoHop = 3,       ///< the graph, stepping over rows that are not allowed
-  kWalk = 4,         ///< the graph
+  kScan = 1,         ///< every row that may be found, by the rows themselves
+  kScanCodes = 2,    ///< every row by sketches and codes, the best of them by the rows
+  kScanAllowed = 3,  ///< the same for the rows that are allowed
+  kTwoHop = 4,       ///< the graph, stepping over rows that are not allowed
+  kWalk = 5,         ///< the graph
 };
 
-/// "nothing", "scan", "scan allowed", "two hops", "walk".
+/// "nothing", "scan", "scan codes", "scan allowed", "two hops", "walk".
 EQUIPOISE_API std::string_view VectorPlanName(VectorPlan plan);
 
 /// What one search did.
@@ -197,7 +202,7 @@ class EQUIPOISE_API VectorIndex {
     /// Best rows by codes that are scored by the rows themselves, at least k. 0: k and a half more,
     /// at least 10 more.
     std::size_t rescore = 0;
-    /// Scan all rows instead of walking the graph.
+    /// Score every row by itself: no graph, no codes.
     bool exact = false;
     /// Only these rows may be found; null: all. rows() must equal the index's.
     const RowSet* allowed = nullptr;
