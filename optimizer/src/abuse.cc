@@ -25,7 +25,7 @@ void FindUnknownSources(FilterWork* work) {
 }
 
 void FindDuplicateEvents(FilterWork* work) {
-  const RowGroups events = GroupBy(work->batch.event, nullptr);
+  const RowGroups events = GroupBy(work->batch.event, nullptr, work->threads);
   for (std::uint64_t group = 0; group < events.size(); ++group) {
     bool seen = false;
     for (std::uint64_t i = events.starts[group]; i < events.starts[group + 1]; ++i) {
@@ -139,25 +139,32 @@ void FindAbuse(FilterWork* work) {
   if (!work->batch.event.empty()) FindDuplicateEvents(work);
   if (!work->sources) return;
   const RowGroups& sources = *work->sources;
-  std::vector<TimedRow> timed;
-  for (std::uint64_t group = 0; group < sources.size(); ++group) {
-    const std::uint64_t begin = sources.starts[group], end = sources.starts[group + 1];
-    if (abuse.duplicates && !work->batch.item.empty()) FindDuplicates(work, begin, end);
-    if (abuse.burst_votes == 0 && abuse.rate_votes == 0) continue;
-    timed.clear();
-    for (std::uint64_t i = begin; i < end; ++i) {
-      const std::uint64_t row = sources.rows[i].row;
-      if (work->Kept(row) || work->verdict[row] == FeedbackVerdict::kDuplicate)
-        timed.push_back({work->batch.time[row], row});
-    }
-    std::sort(timed.begin(), timed.end());
-    if (abuse.burst_votes > 0) FindBursts(*work, timed);
-    if (abuse.rate_votes > 0) LimitRate(*work, timed);
-  }
+  const bool duplicates = abuse.duplicates && !work->batch.item.empty();
+  const bool timing = abuse.burst_votes > 0 || abuse.rate_votes > 0;
+  if (duplicates || timing)
+    ForGroups(sources.starts, work->threads, [&](std::uint64_t first, std::uint64_t last, int) {
+      std::vector<TimedRow> timed;
+      for (std::uint64_t group = first; group < last; ++group) {
+        const std::uint64_t begin = sources.starts[group], end = sources.starts[group + 1];
+        if (duplicates) FindDuplicates(work, begin, end);
+        if (!timing) continue;
+        timed.clear();
+        for (std::uint64_t i = begin; i < end; ++i) {
+          const std::uint64_t row = sources.rows[i].row;
+          if (work->Kept(row) || work->verdict[row] == FeedbackVerdict::kDuplicate)
+            timed.push_back({work->batch.time[row], row});
+        }
+        std::sort(timed.begin(), timed.end());
+        if (abuse.burst_votes > 0) FindBursts(*work, timed);
+        if (abuse.rate_votes > 0) LimitRate(*work, timed);
+      }
+    });
   if (abuse.constant_votes == 0) return;
   const std::vector<ItemRange> ranges = work->items ? ItemRanges(*work) : std::vector<ItemRange>();
-  for (std::uint64_t group = 0; group < sources.size(); ++group)
-    FindConstantSource(*work, ranges, sources.starts[group], sources.starts[group + 1]);
+  ForGroups(sources.starts, work->threads, [&](std::uint64_t first, std::uint64_t last, int) {
+    for (std::uint64_t group = first; group < last; ++group)
+      FindConstantSource(*work, ranges, sources.starts[group], sources.starts[group + 1]);
+  });
 }
 
 }  // namespace equipoise

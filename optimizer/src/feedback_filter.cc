@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <limits>
 #include <new>
@@ -8,10 +7,9 @@
 
 #include <equipoise/core/check.h>
 #include <equipoise/core/parallel.h>
-#include <equipoise/kernels/feedback_pass.h>
 #include <equipoise/optimizer/feedback_filter.h>
 
-#include "feedback_rows.h"
+#include "feedback_passes.h"
 #include "filter_work.h"
 #include "outlier_checks.h"
 
@@ -25,12 +23,6 @@ static_assert(static_cast<int>(FeedbackVerdict::kOutlier) ==
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-// Blocks that a thread takes at once; with fewer than two such chunks, starting one costs more than
-// it does.
-constexpr std::uint64_t kChunk = 8;
-
-std::uint8_t* Bytes(FeedbackVerdict* verdicts) { return reinterpret_cast<std::uint8_t*>(verdicts); }
-
 Status CheckOptions(const FeedbackOptions& options) {
   constexpr const char* kApply = "FeedbackFilter::Apply";
   constexpr double kLeast = std::numeric_limits<double>::min();
@@ -83,146 +75,6 @@ Status CheckColumns(const FeedbackBatch& batch) {
   return check("dwell", batch.dwell.size);
 }
 
-// Copies of what does not lie side by side.
-struct BlockScratch {
-  float ratings[kFeedbackBlock];
-  double times[kFeedbackBlock];
-  float confidence[kFeedbackBlock];
-  double rates[kFeedbackBlock];
-  float weights[kFeedbackBlock];
-  std::uint8_t verdicts[kFeedbackBlock];
-};
-
-// Passes over the columns, block by block.
-class Passes {
- public:
-  Passes(const FeedbackBatch& batch, const FeedbackOptions& options, double now)
-      : batch_(batch), options_(options), n_(batch.size()), blocks_(BlocksOf(n_)) {
-    settings_ = {.now = now,
-                 .max_skew = options.max_skew,
-                 .rate = 1 / options.half_life,
-                 .center = 0,
-                 .limit = kInfinity,
-                 .low = options.rating_low,
-                 .high = options.rating_high};
-    if (!batch.domain.empty()) {
-      rates_ = options.domain_half_lives;
-      std::stable_sort(rates_.begin(), rates_.end(),
-                       [](const auto& a, const auto& b) { return a.domain < b.domain; });
-    }
-    if (options.threads > 1 && blocks_ >= 2 * kChunk)
-      threads_ = static_cast<int>(std::min<std::uint64_t>(
-          blocks_ / kChunk,
-          static_cast<std::uint64_t>(std::min(options.threads, AvailableThreads()))));
-  }
-
-  int threads() const { return threads_; }
-
-  /// A rating near the others, so that sums about it lose no digits.
-  double Shift() const {
-    for (std::uint64_t i = 0; i < std::min<std::uint64_t>(n_, 16); ++i)
-      if (InScale(batch_.rating[i])) return batch_.rating[i];
-    return std::clamp(0.0f, options_.rating_low, options_.rating_high);
-  }
-
-  bool InScale(float x) const { return x >= options_.rating_low && x <= options_.rating_high; }
-
-  RatingSums Sum(double shift) const {
-    const auto of_block = [&](std::uint64_t block, BlockScratch* scratch) {
-      const auto [begin, n] = Range(block);
-      return SumRatings(BlockOf(batch_.rating, begin, n, scratch->ratings), n, settings_.low,
-                        settings_.high, shift);
-    };
-    return Reduce<RatingSums>(of_block, [](RatingSums* to, const RatingSums& part) {
-      to->count += part.count;
-      to->sum += part.sum;
-      to->sum_squares += part.sum_squares;
-    });
-  }
-
-  /// weights, verdicts [n], or null: not kept.
-  WeighSums Weigh(double center, double limit, float* weights, FeedbackVerdict* verdicts) const {
-    WeighSettings settings = settings_;
-    settings.center = center;
-    settings.limit = limit;
-    const auto of_block = [&](std::uint64_t block, BlockScratch* scratch) {
-      const auto [begin, n] = Range(block);
-      const float* confidence = batch_.confidence.empty()
-                                    ? nullptr
-                                    : BlockOf(batch_.confidence, begin, n, scratch->confidence);
-      const double* rates = nullptr;
-      if (!rates_.empty()) {
-        for (std::size_t i = 0; i < n; ++i) scratch->rates[i] = RateOf(batch_.domain[begin + i]);
-        rates = scratch->rates;
-      }
-      return WeighRatings(BlockOf(batch_.rating, begin, n, scratch->ratings),
-                          BlockOf(batch_.time, begin, n, scratch->times), confidence, rates, n,
-                          settings, weights != nullptr ? weights + begin : scratch->weights,
-                          verdicts != nullptr ? Bytes(verdicts + begin) : scratch->verdicts);
-    };
-    return Reduce<WeighSums>(of_block, [](WeighSums* to, const WeighSums& part) {
-      to->weight += part.weight;
-      to->weight_squares += part.weight_squares;
-      to->deviation += part.deviation;
-      to->deviation_squares += part.deviation_squares;
-      to->clamped += part.clamped;
-      for (std::size_t v = 0; v < std::size(part.verdicts); ++v)
-        to->verdicts[v] += part.verdicts[v];
-    });
-  }
-
- private:
-  std::pair<std::uint64_t, std::size_t> Range(std::uint64_t block) const {
-    const std::uint64_t begin = block * kFeedbackBlock;
-    return {begin, static_cast<std::size_t>(std::min<std::uint64_t>(kFeedbackBlock, n_ - begin))};
-  }
-
-  double RateOf(std::uint32_t domain) const {
-    const auto found =
-        std::lower_bound(rates_.begin(), rates_.end(), domain,
-                         [](const DomainHalfLife& a, std::uint32_t key) { return a.domain < key; });
-    return found != rates_.end() && found->domain == domain ? 1 / found->seconds : settings_.rate;
-  }
-
-  // The parts of all blocks, added in one order whoever made them: within each chunk of blocks, then
-  // over the chunks.
-  template <typename Part, typename OfBlock, typename Add>
-  Part Reduce(const OfBlock& of_block, const Add& add) const {
-    const auto of_chunk = [&](std::uint64_t chunk, BlockScratch* scratch) {
-      Part sum;
-      const std::uint64_t begin = chunk * kChunk;
-      for (std::uint64_t block = begin; block < std::min(blocks_, begin + kChunk); ++block)
-        add(&sum, of_block(block, scratch));
-      return sum;
-    };
-    const std::uint64_t chunks = (blocks_ + kChunk - 1) / kChunk;
-    Part total;
-    if (threads_ <= 1) {
-      BlockScratch scratch;  // NOLINT: not initialized, 120 KiB that are mostly not touched
-      for (std::uint64_t chunk = 0; chunk < chunks; ++chunk) add(&total, of_chunk(chunk, &scratch));
-      return total;
-    }
-    std::vector<Part> parts(chunks);
-    // Taken one by one: a thread whose core is busy with other work takes fewer.
-    std::atomic<std::uint64_t> next = 0;
-    ParallelFor(static_cast<std::size_t>(threads_), threads_, [&](std::size_t, std::size_t, int) {
-      BlockScratch scratch;  // NOLINT: as above
-      for (std::uint64_t chunk; (chunk = next.fetch_add(1)) < chunks;)
-        parts[chunk] = of_chunk(chunk, &scratch);
-    });
-    for (const Part& part : parts) add(&total, part);
-    return total;
-  }
-
-  const FeedbackBatch& batch_;
-  const FeedbackOptions& options_;
-  std::uint64_t n_;
-  std::uint64_t blocks_;
-  WeighSettings settings_;
-  std::vector<DomainHalfLife> rates_;
-  int threads_ = 1;
-};
-
 FeedbackAggregate AggregateOf(const WeighSums& sums, double center, std::uint64_t n) {
   FeedbackAggregate out;
   out.kept = sums.verdicts[0];
@@ -254,23 +106,32 @@ void Count(OutlierState state, OutlierGroups* groups) {
   groups->no_spread += state == OutlierState::kNoSpread ? 1 : 0;
 }
 
-// The usual case in two passes: no ids, one global sigma. False where it turns out to be another
-// case: rows that are refused for more than their rating, or more outliers than may go.
+// Whether ratings take more values than `few_values`.
+bool HasManyValues(const FeedbackBatch& batch, const FeedbackOptions& o, const Passes& passes,
+                   bool all_readable) {
+  DistinctValues distinct(o.outliers.few_values);
+  if (o.outliers.few_values == 0) return true;
+  for (std::uint64_t i = 0; i < batch.size(); ++i) {
+    const float x = batch.rating[i];
+    if ((all_readable ? passes.InScale(x) : passes.IsReadable(i)) && distinct.Exceeds(x))
+      return true;
+  }
+  return false;
+}
+
+// The usual case in two passes: no ids, one global sigma. Where rows turn out to be refused for more
+// than their rating, in two more. False where it is another case: more outliers than may go.
 bool ApplyFused(const FeedbackBatch& batch, const FeedbackOptions& o, const Passes& passes,
-                FeedbackResult* result) {
+                FeedbackResult* result, bool all_readable = true) {
   const std::uint64_t n = batch.size();
+  const bool sigma = o.outliers.method == OutlierMethod::kSigma;
   double center = passes.Shift(), limit = kInfinity;
   std::uint64_t count = 0;
   OutlierState state = OutlierState::kOff;
-  if (o.outliers.method == OutlierMethod::kSigma) {
-    DistinctValues distinct(o.outliers.few_values);
-    bool many = o.outliers.few_values == 0;
-    for (std::uint64_t i = 0; !many && i < n; ++i) {
-      const float x = batch.rating[i];
-      many = passes.InScale(x) && distinct.Exceeds(x);
-    }
+  if (sigma) {
+    const bool many = HasManyValues(batch, o, passes, all_readable);
     state = many ? OutlierState::kApplied : OutlierState::kFewValues;
-    const RatingSums sums = passes.Sum(center);
+    const RatingSums sums = passes.Sum(center, all_readable);
     count = sums.count;
     const auto size = static_cast<double>(count);
     if (CannotFlag(o.outliers, size)) {
@@ -290,14 +151,15 @@ bool ApplyFused(const FeedbackBatch& batch, const FeedbackOptions& o, const Pass
   const WeighSums sums = passes.Weigh(center, limit, o.keep_items ? result->weight.data() : nullptr,
                                       o.keep_items ? result->verdict.data() : nullptr);
   const auto of = [&](WeighVerdict v) { return sums.verdicts[static_cast<std::size_t>(v)]; };
-  const std::uint64_t outliers = of(WeighVerdict::kOutlier);
-  if (o.outliers.method == OutlierMethod::kSigma) {
-    if (of(WeighVerdict::kBadTime) + of(WeighVerdict::kFuture) + of(WeighVerdict::kBadConfidence) >
-        0)
+  if (sigma) {
+    if (all_readable &&
+        of(WeighVerdict::kBadTime) + of(WeighVerdict::kFuture) + of(WeighVerdict::kBadConfidence) >
+            0)
+      return ApplyFused(batch, o, passes, result, false);
+    if (of(WeighVerdict::kOutlier) >
+        static_cast<std::uint64_t>(o.outliers.max_removed * static_cast<double>(count)))
       return false;
-    if (outliers > static_cast<std::uint64_t>(o.outliers.max_removed * static_cast<double>(count)))
-      return false;
-    Count(state, &result->groups);
+    if (count > 0) Count(state, &result->groups);
   }
   std::copy(std::begin(sums.verdicts), std::end(sums.verdicts), result->counts.begin());
   result->clamped = sums.clamped;
@@ -305,39 +167,59 @@ bool ApplyFused(const FeedbackBatch& batch, const FeedbackOptions& o, const Pass
   return true;
 }
 
+// The outliers of samples, one after the other.
+class OutlierCutter {
+ public:
+  explicit OutlierCutter(FilterWork* work) : work_(*work) {}
+
+  void Take(std::uint64_t row) {
+    if (!work_.Kept(row)) return;
+    rows_.push_back(row);
+    values_.push_back(work_.batch.rating[row]);
+  }
+
+  // What was taken is one sample.
+  void Cut(std::uint64_t group) {
+    if (rows_.empty()) return;
+    outlier_.resize(values_.size());
+    const auto report = FindOutliers(values_, work_.options.outliers, outlier_);
+    if (!report) throw std::bad_alloc();  // options and values were checked
+    Count(report->state, &groups);
+    for (std::size_t i = 0; i < rows_.size() && report->removed > 0; ++i) {
+      if (outlier_[i] == 0) continue;
+      work_.verdict[rows_[i]] = FeedbackVerdict::kOutlier;
+      work_.weight[rows_[i]] = 0;
+    }
+    if (report->over_cap > 0)
+      alarms.push_back({FeedbackAlarmKind::kOutlierCap, group, report->over_cap});
+    rows_.clear();
+    values_.clear();
+  }
+
+  OutlierGroups groups;
+  std::vector<FeedbackAlarm> alarms;
+
+ private:
+  FilterWork& work_;
+  std::vector<std::uint64_t> rows_;
+  std::vector<float> values_;
+  std::vector<std::uint8_t> outlier_;
+};
+
 void CutOutliers(FilterWork* work, FeedbackResult* result) {
   const FeedbackOptions& o = work->options;
   if (o.outliers.method == OutlierMethod::kNone) return;
-  std::vector<float> values;
-  std::vector<std::uint64_t> rows;
-  std::vector<std::uint8_t> outlier;
-  const auto cut = [&](std::uint64_t group) {
-    if (rows.empty()) return;
-    outlier.resize(values.size());
-    const auto report = FindOutliers(values, o.outliers, outlier);  // the options were checked
-    if (!report) throw std::bad_alloc();
-    Count(report->state, &result->groups);
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      if (outlier[i] == 0) continue;
-      work->verdict[rows[i]] = FeedbackVerdict::kOutlier;
-      work->weight[rows[i]] = 0;
-    }
-    if (report->over_cap > 0)
-      result->alarms.push_back({FeedbackAlarmKind::kOutlierCap, group, report->over_cap});
-    rows.clear();
-    values.clear();
-  };
-  const auto take = [&](std::uint64_t row) {
-    if (!work->Kept(row)) return;
-    rows.push_back(row);
-    values.push_back(work->batch.rating[row]);
-  };
+  std::vector<OutlierCutter> parts(static_cast<std::size_t>(work->threads), OutlierCutter(work));
   const auto each = [&](const RowGroups& groups) {
-    for (std::uint64_t group = 0; group < groups.size(); ++group) {
-      for (std::uint64_t i = groups.starts[group]; i < groups.starts[group + 1]; ++i)
-        take(groups.rows[i].row);
-      cut(groups.key(group));
-    }
+    ForGroups(groups.starts, work->threads,
+              [&](std::uint64_t first, std::uint64_t last, int worker) {
+                OutlierCutter& part = parts[static_cast<std::size_t>(worker)];
+                for (std::uint64_t group = first; group < last; ++group) {
+                  for (std::uint64_t i = groups.starts[group]; i < groups.starts[group + 1]; ++i)
+                    part.Take(groups.rows[i].row);
+                  part.Cut(groups.key(group));
+                }
+              });
   };
   // Without its column, a grouping is the whole batch.
   if (o.grouping == FeedbackGrouping::kItem && work->items) {
@@ -347,24 +229,31 @@ void CutOutliers(FilterWork* work, FeedbackResult* result) {
   } else if (o.grouping == FeedbackGrouping::kDomain && !work->batch.domain.empty()) {
     std::vector<std::uint64_t> domains(work->verdict.size());
     for (std::uint64_t row = 0; row < domains.size(); ++row) domains[row] = work->batch.domain[row];
-    each(GroupBy(FeedbackColumn<std::uint64_t>(domains), nullptr));
+    each(GroupBy(FeedbackColumn<std::uint64_t>(domains), nullptr, work->threads));
   } else {
-    for (std::uint64_t row = 0; row < work->verdict.size(); ++row) take(row);
-    cut(0);
+    for (std::uint64_t row = 0; row < work->verdict.size(); ++row) parts[0].Take(row);
+    parts[0].Cut(0);
+  }
+  for (const OutlierCutter& part : parts) {
+    result->groups.applied += part.groups.applied;
+    result->groups.few_values += part.groups.few_values;
+    result->groups.too_small += part.groups.too_small;
+    result->groups.no_spread += part.groups.no_spread;
+    result->alarms.insert(result->alarms.end(), part.alarms.begin(), part.alarms.end());
   }
 }
 
-// Sums about the first rating; `rows(i)` is the i-th row.
-template <typename Rows>
-FeedbackAggregate Aggregate(const FilterWork& work, std::uint64_t begin, std::uint64_t end,
-                            const Rows& rows) {
+// Sums about the first rating of [begin, end); NaN is not kept.
+template <typename Rating, typename Weight>
+FeedbackAggregate Aggregate(std::uint64_t begin, std::uint64_t end, const Rating& rating,
+                            const Weight& weight) {
   WeighSums sums;
   double center = 0;
   for (std::uint64_t i = begin; i < end; ++i) {
-    const std::uint64_t row = rows(i);
-    if (!work.Kept(row)) continue;
-    if (sums.verdicts[0]++ == 0) center = work.batch.rating[row];
-    const double w = work.weight[row], d = work.batch.rating[row] - center;
+    const float x = rating(i);
+    if (std::isnan(x)) continue;
+    if (sums.verdicts[0]++ == 0) center = x;
+    const double w = weight(i), d = x - center;
     sums.weight += w;
     sums.weight_squares += w * w;
     sums.deviation += w * d;
@@ -373,13 +262,15 @@ FeedbackAggregate Aggregate(const FilterWork& work, std::uint64_t begin, std::ui
   return AggregateOf(sums, center, end - begin);
 }
 
-void AggregateGroups(const FilterWork& work, const RowGroups& groups,
+void AggregateGroups(const FilterWork& work, const RowGroups& groups, const GroupVotes& votes,
                      std::vector<FeedbackAggregate>* out) {
   out->resize(groups.size());
-  ParallelFor(groups.size(), work.threads, [&](std::size_t begin, std::size_t end, int) {
-    for (std::size_t group = begin; group < end; ++group) {
-      (*out)[group] = Aggregate(work, groups.starts[group], groups.starts[group + 1],
-                                [&](std::uint64_t i) { return groups.rows[i].row; });
+  ForGroups(groups.starts, work.threads, [&](std::uint64_t first, std::uint64_t last, int) {
+    for (std::uint64_t group = first; group < last; ++group) {
+      (*out)[group] = Aggregate(
+          groups.starts[group], groups.starts[group + 1],
+          [&](std::uint64_t i) { return votes.rating[i]; },
+          [&](std::uint64_t i) { return votes.weight[i]; });
       (*out)[group].key = groups.key(group);
     }
   });
@@ -390,9 +281,10 @@ void AggregateAll(const FilterWork& work, FeedbackResult* result) {
   std::vector<FeedbackAggregate> blocks(BlocksOf(n));
   ParallelFor(blocks.size(), work.threads, [&](std::size_t begin, std::size_t end, int) {
     for (std::size_t block = begin; block < end; ++block)
-      blocks[block] = Aggregate(work, block * kFeedbackBlock,
-                                std::min<std::uint64_t>(n, (block + 1) * kFeedbackBlock),
-                                [](std::uint64_t i) { return i; });
+      blocks[block] = Aggregate(
+          block * kFeedbackBlock, std::min<std::uint64_t>(n, (block + 1) * kFeedbackBlock),
+          [&](std::uint64_t i) { return work.Kept(i) ? work.batch.rating[i] : std::nanf(""); },
+          [&](std::uint64_t i) { return work.weight[i]; });
   });
   for (const FeedbackAggregate& block : blocks) result->total.Merge(block);
   for (const FeedbackVerdict verdict : work.verdict)
@@ -403,14 +295,21 @@ void ApplyWhole(const FeedbackBatch& batch, const FeedbackOptions& o, const Pass
                 double now, std::span<float> weight, std::span<FeedbackVerdict> verdict,
                 FeedbackResult* result) {
   passes.Weigh(0, kInfinity, weight.data(), verdict.data());
-  FilterWork work{batch, o, weight, verdict, {}, {}, passes.threads()};
-  if (NeedsIds(batch, o) || o.grouping != FeedbackGrouping::kGlobal) {
-    if (!batch.item.empty()) work.items = GroupBy(batch.item, nullptr);
-    if (!batch.source.empty())
-      work.sources = GroupBy(batch.source, work.items ? &work.items->rows : nullptr);
-  }
-  FindAbuse(&work);
+  FilterWork work{batch, o, weight, verdict, {}, {}, passes.threads(), {}, {}};
+  const AbuseOptions& abuse = o.abuse;
+  const bool item = !batch.item.empty(), source = !batch.source.empty();
+  const bool reliability = o.confidence.reliability && item && source;
+  const bool evidence = o.confidence.evidence && item;
+  const bool by_item = o.by_item && item, by_source = o.by_source && source;
+  if (by_item || evidence || reliability || (abuse.constant_votes > 0 && item) ||
+      (abuse.duplicates && item && source) || (o.grouping == FeedbackGrouping::kItem && item))
+    work.items = GroupBy(batch.item, nullptr, work.threads);
+  if (by_source || reliability || (abuse.duplicates && item && source) ||
+      ((abuse.burst_votes > 0 || abuse.rate_votes > 0 || abuse.constant_votes > 0) && source) ||
+      (o.grouping == FeedbackGrouping::kSource && source))
+    work.sources = GroupBy(batch.source, work.items ? &*work.items : nullptr, work.threads);
   WeighContext(&work);
+  FindAbuse(&work);
   CutOutliers(&work, result);
   for (std::uint64_t row = 0; row < verdict.size(); ++row) {
     if (!work.Kept(row)) {
@@ -419,15 +318,16 @@ void ApplyWhole(const FeedbackBatch& batch, const FeedbackOptions& o, const Pass
       ++result->clamped;
     }
   }
-  if (o.confidence.reliability && work.items && work.sources)
-    result->reliability = WeighReliability(&work);
-  if (o.confidence.evidence && work.items) WeighEvidence(&work);
-  // Factors may have brought a weight below what is a normal number.
-  for (float& w : weight)
-    if (w < std::numeric_limits<float>::min()) w = 0;
+  if (by_item || evidence || reliability)
+    work.item_votes = TakeVotes(work, *work.items, reliability ? &*work.sources : nullptr);
+  if (by_source || reliability)
+    work.source_votes =
+        TakeVotes(work, *work.sources, reliability || evidence ? &*work.items : nullptr);
+  if (reliability) result->reliability = WeighReliability(&work);
+  if (evidence) WeighEvidence(&work);
   AggregateAll(work, result);
-  if (o.by_item && work.items) AggregateGroups(work, *work.items, &result->items);
-  if (o.by_source && work.sources) AggregateGroups(work, *work.sources, &result->sources);
+  if (by_item) AggregateGroups(work, *work.items, *work.item_votes, &result->items);
+  if (by_source) AggregateGroups(work, *work.sources, *work.source_votes, &result->sources);
 }
 
 void RaiseAlarms(std::uint64_t n, FeedbackResult* result) {
