@@ -1,7 +1,7 @@
 // The factors of a rating's confidence that are not its own: see ConfidenceOptions for the formula.
 #include <algorithm>
 #include <cmath>
-#include <limits>
+#include <utility>
 #include <vector>
 
 #include <equipoise/core/parallel.h>
@@ -14,12 +14,6 @@ namespace {
 
 constexpr int kRounds = 2;
 
-// A weight times a factor; 0 where that is no normal number.
-float Scaled(float weight, double factor) {
-  const auto out = static_cast<float>(weight * factor);
-  return out < std::numeric_limits<float>::min() ? 0 : out;
-}
-
 // The gold rating of each item; NaN where there is none.
 std::vector<float> GoldOfItem(const RowGroups& items, std::vector<GoldRating> gold) {
   std::stable_sort(gold.begin(), gold.end(),
@@ -27,9 +21,9 @@ std::vector<float> GoldOfItem(const RowGroups& items, std::vector<GoldRating> go
   std::vector<float> out(items.size(), std::nanf(""));
   for (std::uint64_t group = 0; group < items.size(); ++group) {
     const auto found =
-        std::lower_bound(gold.begin(), gold.end(), items.key(group),
+        std::lower_bound(gold.begin(), gold.end(), items.keys[group],
                          [](const GoldRating& a, std::uint64_t key) { return a.item < key; });
-    if (found != gold.end() && found->item == items.key(group)) out[group] = found->rating;
+    if (found != gold.end() && found->item == items.keys[group]) out[group] = found->rating;
   }
   return out;
 }
@@ -42,16 +36,16 @@ struct Sum {
 // What all say of each item.
 void SumItems(const FilterWork& work, const std::vector<double>& reliability,
               std::vector<Sum>* out) {
-  const GroupVotes& votes = *work.item_votes;
   const auto& starts = work.items->starts;
   ForGroups(starts, work.threads, [&](std::uint64_t first, std::uint64_t last, int) {
     for (std::uint64_t item = first; item < last; ++item) {
       Sum sum;
       for (std::uint64_t i = starts[item]; i < starts[item + 1]; ++i) {
-        if (std::isnan(votes.rating[i])) continue;
-        const double w = votes.weight[i] * reliability[votes.other[i]];
+        const Vote vote = work.item_votes[i];
+        if (std::isnan(vote.rating)) continue;
+        const double w = vote.weight * reliability[vote.source];
         sum.weight += w;
-        sum.value += w * votes.rating[i];
+        sum.value += w * vote.rating;
       }
       (*out)[item] = sum;
     }
@@ -62,60 +56,35 @@ void SumItems(const FilterWork& work, const std::vector<double>& reliability,
 Sum Agreement(const FilterWork& work, std::uint64_t source, double reliability,
               const std::vector<Sum>& items, const std::vector<float>& gold) {
   const auto& o = work.options;
-  const double range = double{o.rating_high} - o.rating_low;
-  const GroupVotes& votes = *work.source_votes;
+  const double per_range = 1 / (double{o.rating_high} - o.rating_low);
+  const RawArray<Vote>& votes = work.source_votes;
   const std::uint64_t end = work.sources->starts[source + 1];
   Sum out;
   // All that the source says of one item lies together.
   for (std::uint64_t begin = work.sources->starts[source], next = begin; begin < end;
        begin = next) {
-    const std::uint64_t item = votes.other[begin];
+    const std::uint32_t item = votes[begin].item;
+    const Sum all = items[item];
     Sum own;
-    for (next = begin; next < end && votes.other[next] == item; ++next) {
-      if (std::isnan(votes.rating[next])) continue;
-      const double w = votes.weight[next] * reliability;
+    for (next = begin; next < end && votes[next].item == item; ++next) {
+      if (std::isnan(votes[next].rating)) continue;
+      const double w = votes[next].weight * reliability;
       own.weight += w;
-      own.value += w * votes.rating[next];
+      own.value += w * votes[next].rating;
     }
-    const double others = items[item].weight - own.weight;
+    const double others = all.weight - own.weight;
     const bool is_gold = !gold.empty() && !std::isnan(gold[item]);
     // What is left of a difference must be more than rounding.
-    if (!is_gold && !(others > 1e-9 * items[item].weight)) continue;
-    const double truth = is_gold ? double{gold[item]} : (items[item].value - own.value) / others;
+    if (!is_gold && !(others > 1e-9 * all.weight)) continue;
+    const double truth = is_gold ? double{gold[item]} : (all.value - own.value) / others;
     const double g = is_gold ? o.confidence.gold_weight : 1;
     for (std::uint64_t i = begin; i < next; ++i) {
-      if (std::isnan(votes.rating[i])) continue;
+      if (std::isnan(votes[i].rating)) continue;
       out.weight += g;
-      out.value += g * std::clamp(1 - std::abs(votes.rating[i] - truth) / range, 0.0, 1.0);
+      out.value += g * std::clamp(1 - std::abs(votes[i].rating - truth) * per_range, 0.0, 1.0);
     }
   }
   return out;
-}
-
-// Multiplies every weight by a factor of its row's group, in votes by item, by source and in rows.
-void Scale(FilterWork* work, const RowGroups& groups, const std::vector<double>& factor) {
-  const bool by_item = &groups == &*work->items;
-  const auto own = [&](GroupVotes* votes) {
-    ForGroups(groups.starts, work->threads, [&](std::uint64_t first, std::uint64_t last, int) {
-      for (std::uint64_t group = first; group < last; ++group)
-        for (std::uint64_t i = groups.starts[group]; i < groups.starts[group + 1]; ++i)
-          votes->weight[i] = Scaled(votes->weight[i], factor[group]);
-    });
-  };
-  const auto other = [&](GroupVotes* votes) {
-    ParallelFor(votes->weight.size(), work->threads, [&](std::size_t begin, std::size_t end, int) {
-      for (std::size_t i = begin; i < end; ++i)
-        votes->weight[i] = Scaled(votes->weight[i], factor[votes->other[i]]);
-    });
-  };
-  auto& mine = by_item ? work->item_votes : work->source_votes;
-  auto& theirs = by_item ? work->source_votes : work->item_votes;
-  if (mine) own(&*mine);
-  if (theirs) other(&*theirs);
-  ParallelFor(work->weight.size(), work->threads, [&](std::size_t begin, std::size_t end, int) {
-    for (std::size_t row = begin; row < end; ++row)
-      work->weight[row] = Scaled(work->weight[row], factor[groups.of_row[row]]);
-  });
 }
 
 }  // namespace
@@ -149,24 +118,20 @@ double PositionFactor(const ConfidenceOptions& c, std::uint32_t position) {
   return std::pow(std::min(1.0, (1.0 + position) / (1.0 + c.position_most)), c.position_power);
 }
 
-GroupVotes TakeVotes(const FilterWork& work, const RowGroups& groups, const RowGroups* other) {
-  const std::size_t n = groups.rows.size();
-  GroupVotes out;
-  out.rating = RawArray<float>(n);
-  out.weight = RawArray<float>(n);
-  if (other != nullptr) out.other = RawArray<std::uint64_t>(n);
-  ParallelFor(n, work.threads, [&](std::size_t begin, std::size_t end, int) {
-    for (std::size_t i = begin; i < end; ++i) {
-      const std::uint64_t row = groups.rows[i].row;
-      out.rating[i] = work.Kept(row) ? work.batch.rating[row] : std::nanf("");
-      out.weight[i] = work.weight[row];
-      if (other != nullptr) out.other[i] = other->of_row[row];
-    }
+Vote FilterWork::VoteOf(std::uint64_t row) const {
+  return {Kept(row) ? batch.rating[row] : std::nanf(""), Kept(row) ? weight[row] : 0,
+          items ? items->of_row[row] : 0, sources ? sources->of_row[row] : 0};
+}
+
+RawArray<Vote> TakeVotes(const FilterWork& work, const RowGroups& groups) {
+  RawArray<Vote> out(groups.rows.size(), work.pool);
+  ParallelFor(out.size(), work.threads, [&](std::size_t begin, std::size_t end, int) {
+    for (std::size_t i = begin; i < end; ++i) out[i] = work.VoteOf(groups.rows[i]);
   });
   return out;
 }
 
-std::vector<double> WeighReliability(FilterWork* work) {
+void LearnReliability(FilterWork* work) {
   const ConfidenceOptions& c = work->options.confidence;
   const std::vector<float> gold =
       c.gold.empty() ? std::vector<float>() : GoldOfItem(*work->items, c.gold);
@@ -194,16 +159,14 @@ std::vector<double> WeighReliability(FilterWork* work) {
                                 : 1.0;
     }
   }
-  Scale(work, *work->sources, reliability);
-  return reliability;
+  work->reliability = std::move(reliability);
 }
 
-void WeighEvidence(FilterWork* work) {
+void FindEvidence(FilterWork* work) {
   DistinctValues distinct(2);
   bool binary = true;
   for (std::uint64_t row = 0; binary && row < work->weight.size(); ++row)
     if (work->Kept(row)) binary = !distinct.Exceeds(work->batch.rating[row]);
-  const GroupVotes& votes = *work->item_votes;
   const auto& starts = work->items->starts;
   std::vector<double> evidence(work->items->size(), 1.0);
   ForGroups(starts, work->threads, [&](std::uint64_t first_item, std::uint64_t last_item, int) {
@@ -211,12 +174,13 @@ void WeighEvidence(FilterWork* work) {
       double weight = 0, squares = 0, first = 0;
       float value = std::nanf("");
       for (std::uint64_t i = starts[item]; i < starts[item + 1]; ++i) {
-        const double w = votes.weight[i];
+        const Vote& vote = work->item_votes[i];
+        const double w = work->WeightOf(vote);
         if (!(w > 0)) continue;  // so have all that are not kept
-        if (std::isnan(value)) value = votes.rating[i];
+        if (std::isnan(value)) value = vote.rating;
         weight += w;
         squares += w * w;
-        if (votes.rating[i] == value) first += w;
+        if (vote.rating == value) first += w;
       }
       if (!(squares > 0)) continue;
       const double n = weight * (weight / squares);
@@ -224,7 +188,7 @@ void WeighEvidence(FilterWork* work) {
       evidence[item] = binary ? WilsonLowerBound(share, n) / share : n / (n + 2);
     }
   });
-  Scale(work, *work->items, evidence);
+  work->evidence = std::move(evidence);
 }
 
 }  // namespace equipoise

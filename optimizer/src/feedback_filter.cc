@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <new>
@@ -106,64 +107,95 @@ void Count(OutlierState state, OutlierGroups* groups) {
   groups->no_spread += state == OutlierState::kNoSpread ? 1 : 0;
 }
 
-// Whether ratings take more values than `few_values`.
-bool HasManyValues(const FeedbackBatch& batch, const FeedbackOptions& o, const Passes& passes,
-                   bool all_readable) {
-  DistinctValues distinct(o.outliers.few_values);
-  if (o.outliers.few_values == 0) return true;
-  for (std::uint64_t i = 0; i < batch.size(); ++i) {
-    const float x = batch.rating[i];
-    if ((all_readable ? passes.InScale(x) : passes.IsReadable(i)) && distinct.Exceeds(x))
-      return true;
-  }
+// What is an outlier of a sample: farther than `limit` from `center`.
+struct SigmaBound {
+  double center = 0;
+  double limit = kInfinity;
+  std::uint64_t allowed = 0;
+  OutlierState state = OutlierState::kTooSmall;
+};
+
+SigmaBound BoundOf(const RatingSums& sums, double shift, const OutlierOptions& o, bool many) {
+  SigmaBound out{.center = shift};
+  const auto size = static_cast<double>(sums.count);
+  out.allowed = static_cast<std::uint64_t>(o.max_removed * size);
+  if (CannotFlag(o, size)) return out;
+  out.state = OutlierState::kFewValues;
+  if (!many) return out;
+  const double apart = sums.sum / size;
+  const double squares = std::max(0.0, sums.sum_squares - sums.sum * apart);
+  const double deviation = std::sqrt(squares / (size - 1));
+  out.center += apart;
+  out.state = deviation > 0 ? OutlierState::kApplied : OutlierState::kNoSpread;
+  if (deviation > 0) out.limit = o.sigma * deviation;
+  return out;
+}
+
+// Whether the rows that `takes` says have more than `few_values` different ratings.
+template <typename Takes>
+bool HasManyValues(const FeedbackBatch& batch, const OutlierOptions& o, const Takes& takes) {
+  if (o.few_values == 0) return true;
+  DistinctValues distinct(o.few_values);
+  for (std::uint64_t i = 0; i < batch.size(); ++i)
+    if (takes(i) && distinct.Exceeds(batch.rating[i])) return true;
   return false;
 }
 
 // The usual case in two passes: no ids, one global sigma. Where rows turn out to be refused for more
 // than their rating, in two more. False where it is another case: more outliers than may go.
 bool ApplyFused(const FeedbackBatch& batch, const FeedbackOptions& o, const Passes& passes,
-                FeedbackResult* result, bool all_readable = true) {
-  const std::uint64_t n = batch.size();
+                FeedbackResult* result) {
   const bool sigma = o.outliers.method == OutlierMethod::kSigma;
-  double center = passes.Shift(), limit = kInfinity;
-  std::uint64_t count = 0;
-  OutlierState state = OutlierState::kOff;
-  if (sigma) {
-    const bool many = HasManyValues(batch, o, passes, all_readable);
-    state = many ? OutlierState::kApplied : OutlierState::kFewValues;
-    const RatingSums sums = passes.Sum(center, all_readable);
-    count = sums.count;
-    const auto size = static_cast<double>(count);
-    if (CannotFlag(o.outliers, size)) {
-      state = OutlierState::kTooSmall;
-    } else if (many) {
-      const double apart = sums.sum / size;
-      const double squares = std::max(0.0, sums.sum_squares - sums.sum * apart);
-      const double deviation = std::sqrt(squares / (size - 1));
-      center += apart;
-      if (deviation > 0) {
-        limit = o.outliers.sigma * deviation;
-      } else {
-        state = OutlierState::kNoSpread;
-      }
-    }
-  }
-  const WeighSums sums = passes.Weigh(center, limit, o.keep_items ? result->weight.data() : nullptr,
-                                      o.keep_items ? result->verdict.data() : nullptr);
+  SigmaBound bound{.center = passes.Shift(), .state = OutlierState::kOff};
+  const auto weigh = [&] {
+    return passes.Weigh(bound.center, bound.limit, o.keep_items ? result->weight.data() : nullptr,
+                        o.keep_items ? result->verdict.data() : nullptr);
+  };
+  const auto in_scale = [&](std::uint64_t i) { return passes.InScale(batch.rating[i]); };
+  if (sigma)
+    bound = BoundOf(passes.Sum(bound.center), bound.center, o.outliers,
+                    HasManyValues(batch, o.outliers, in_scale));
+  WeighSums sums = weigh();
   const auto of = [&](WeighVerdict v) { return sums.verdicts[static_cast<std::size_t>(v)]; };
-  if (sigma) {
-    if (all_readable &&
-        of(WeighVerdict::kBadTime) + of(WeighVerdict::kFuture) + of(WeighVerdict::kBadConfidence) >
-            0)
-      return ApplyFused(batch, o, passes, result, false);
-    if (of(WeighVerdict::kOutlier) >
-        static_cast<std::uint64_t>(o.outliers.max_removed * static_cast<double>(count)))
-      return false;
-    if (count > 0) Count(state, &result->groups);
+  if (sigma &&
+      of(WeighVerdict::kBadTime) + of(WeighVerdict::kFuture) + of(WeighVerdict::kBadConfidence) >
+          0) {
+    const auto readable = [&](std::uint64_t i) { return passes.IsReadable(i); };
+    const double shift = passes.Shift();
+    bound = BoundOf(passes.Sum(shift, readable), shift, o.outliers,
+                    HasManyValues(batch, o.outliers, readable));
+    sums = weigh();
   }
+  if (sigma && of(WeighVerdict::kOutlier) > bound.allowed) return false;
+  if (sums.verdicts[0] + of(WeighVerdict::kOutlier) > 0) Count(bound.state, &result->groups);
   std::copy(std::begin(sums.verdicts), std::end(sums.verdicts), result->counts.begin());
   result->clamped = sums.clamped;
-  result->total = AggregateOf(sums, center, n);
+  result->total = AggregateOf(sums, bound.center, batch.size());
+  return true;
+}
+
+// One sigma for the whole batch, without a copy of it; false where more would go than may.
+bool CutBySigma(FilterWork* work, const Passes& passes, FeedbackResult* result) {
+  const OutlierOptions& o = work->options.outliers;
+  const auto kept = [&](std::uint64_t i) { return work->Kept(i); };
+  const double shift = passes.Shift();
+  const RatingSums sums = passes.Sum(shift, kept);
+  if (sums.count == 0) return true;
+  const SigmaBound bound = BoundOf(sums, shift, o, HasManyValues(work->batch, o, kept));
+  if (bound.state == OutlierState::kApplied) {
+    const auto far = [&](std::uint64_t i) {
+      return work->Kept(i) && std::abs(work->batch.rating[i] - bound.center) > bound.limit;
+    };
+    std::vector<std::uint64_t> rows;
+    for (std::uint64_t i = 0; i < work->verdict.size(); ++i)
+      if (far(i)) rows.push_back(i);
+    if (rows.size() > bound.allowed) return false;
+    for (const std::uint64_t row : rows) {
+      work->verdict[row] = FeedbackVerdict::kOutlier;
+      work->weight[row] = 0;
+    }
+  }
+  Count(bound.state, &result->groups);
   return true;
 }
 
@@ -206,9 +238,12 @@ class OutlierCutter {
   std::vector<std::uint8_t> outlier_;
 };
 
-void CutOutliers(FilterWork* work, FeedbackResult* result) {
+void CutOutliers(FilterWork* work, const Passes& passes, FeedbackResult* result) {
   const FeedbackOptions& o = work->options;
   if (o.outliers.method == OutlierMethod::kNone) return;
+  const bool global = o.grouping == FeedbackGrouping::kGlobal;
+  if (global && o.outliers.method == OutlierMethod::kSigma && CutBySigma(work, passes, result))
+    return;
   std::vector<OutlierCutter> parts(static_cast<std::size_t>(work->threads), OutlierCutter(work));
   const auto each = [&](const RowGroups& groups) {
     ForGroups(groups.starts, work->threads,
@@ -216,8 +251,8 @@ void CutOutliers(FilterWork* work, FeedbackResult* result) {
                 OutlierCutter& part = parts[static_cast<std::size_t>(worker)];
                 for (std::uint64_t group = first; group < last; ++group) {
                   for (std::uint64_t i = groups.starts[group]; i < groups.starts[group + 1]; ++i)
-                    part.Take(groups.rows[i].row);
-                  part.Cut(groups.key(group));
+                    part.Take(groups.rows[i]);
+                  part.Cut(groups.keys[group]);
                 }
               });
   };
@@ -229,7 +264,7 @@ void CutOutliers(FilterWork* work, FeedbackResult* result) {
   } else if (o.grouping == FeedbackGrouping::kDomain && !work->batch.domain.empty()) {
     std::vector<std::uint64_t> domains(work->verdict.size());
     for (std::uint64_t row = 0; row < domains.size(); ++row) domains[row] = work->batch.domain[row];
-    each(GroupBy(FeedbackColumn<std::uint64_t>(domains), nullptr, work->threads));
+    each(GroupBy(FeedbackColumn<std::uint64_t>(domains), nullptr, work->threads, work->pool));
   } else {
     for (std::uint64_t row = 0; row < work->verdict.size(); ++row) parts[0].Take(row);
     parts[0].Cut(0);
@@ -243,17 +278,16 @@ void CutOutliers(FilterWork* work, FeedbackResult* result) {
   }
 }
 
-// Sums about the first rating of [begin, end); NaN is not kept.
-template <typename Rating, typename Weight>
-FeedbackAggregate Aggregate(std::uint64_t begin, std::uint64_t end, const Rating& rating,
-                            const Weight& weight) {
+// Sums about the first rating; `vote(i)` is the i-th of [begin, end) with its last weight.
+template <typename VoteAt>
+FeedbackAggregate Aggregate(std::uint64_t begin, std::uint64_t end, const VoteAt& vote_at) {
   WeighSums sums;
   double center = 0;
   for (std::uint64_t i = begin; i < end; ++i) {
-    const float x = rating(i);
-    if (std::isnan(x)) continue;
-    if (sums.verdicts[0]++ == 0) center = x;
-    const double w = weight(i), d = x - center;
+    const Vote vote = vote_at(i);
+    if (std::isnan(vote.rating)) continue;
+    if (sums.verdicts[0]++ == 0) center = vote.rating;
+    const double w = vote.weight, d = vote.rating - center;
     sums.weight += w;
     sums.weight_squares += w * w;
     sums.deviation += w * d;
@@ -262,40 +296,58 @@ FeedbackAggregate Aggregate(std::uint64_t begin, std::uint64_t end, const Rating
   return AggregateOf(sums, center, end - begin);
 }
 
-void AggregateGroups(const FilterWork& work, const RowGroups& groups, const GroupVotes& votes,
+void AggregateGroups(const FilterWork& work, const RowGroups& groups, const RawArray<Vote>& votes,
                      std::vector<FeedbackAggregate>* out) {
   out->resize(groups.size());
   ForGroups(groups.starts, work.threads, [&](std::uint64_t first, std::uint64_t last, int) {
     for (std::uint64_t group = first; group < last; ++group) {
-      (*out)[group] = Aggregate(
-          groups.starts[group], groups.starts[group + 1],
-          [&](std::uint64_t i) { return votes.rating[i]; },
-          [&](std::uint64_t i) { return votes.weight[i]; });
-      (*out)[group].key = groups.key(group);
+      (*out)[group] =
+          Aggregate(groups.starts[group], groups.starts[group + 1], [&](std::uint64_t i) {
+            Vote vote = votes[i];
+            vote.weight = work.WeightOf(vote);
+            return vote;
+          });
+      (*out)[group].key = groups.keys[group];
     }
   });
 }
 
-void AggregateAll(const FilterWork& work, FeedbackResult* result) {
+// The last weight of each row, and the whole.
+void AggregateAll(const FilterWork& work, double now, FeedbackResult* result) {
   const std::uint64_t n = work.verdict.size();
-  std::vector<FeedbackAggregate> blocks(BlocksOf(n));
-  ParallelFor(blocks.size(), work.threads, [&](std::size_t begin, std::size_t end, int) {
-    for (std::size_t block = begin; block < end; ++block)
-      blocks[block] = Aggregate(
-          block * kFeedbackBlock, std::min<std::uint64_t>(n, (block + 1) * kFeedbackBlock),
-          [&](std::uint64_t i) { return work.Kept(i) ? work.batch.rating[i] : std::nanf(""); },
-          [&](std::uint64_t i) { return work.weight[i]; });
+  struct Block {
+    FeedbackAggregate sums;
+    std::array<std::uint64_t, kFeedbackVerdicts> counts{};
+    std::uint64_t clamped = 0;
+  };
+  std::vector<Block> blocks(BlocksOf(n));
+  ParallelFor(blocks.size(), work.threads, [&](std::size_t first, std::size_t last, int) {
+    for (std::size_t b = first; b < last; ++b) {
+      Block& block = blocks[b];
+      const std::uint64_t begin = b * kFeedbackBlock;
+      const std::uint64_t end = std::min<std::uint64_t>(n, begin + kFeedbackBlock);
+      block.sums = Aggregate(begin, end, [&](std::uint64_t row) {
+        Vote vote = work.VoteOf(row);
+        const bool kept = !std::isnan(vote.rating);
+        vote.weight = work.weight[row] = kept ? work.WeightOf(vote) : 0;
+        block.clamped += kept && work.batch.time[row] > now ? 1 : 0;
+        ++block.counts[static_cast<std::size_t>(work.verdict[row])];
+        return vote;
+      });
+    }
   });
-  for (const FeedbackAggregate& block : blocks) result->total.Merge(block);
-  for (const FeedbackVerdict verdict : work.verdict)
-    ++result->counts[static_cast<std::size_t>(verdict)];
+  for (const Block& block : blocks) {
+    result->total.Merge(block.sums);
+    result->clamped += block.clamped;
+    for (std::size_t v = 0; v < kFeedbackVerdicts; ++v) result->counts[v] += block.counts[v];
+  }
 }
 
 void ApplyWhole(const FeedbackBatch& batch, const FeedbackOptions& o, const Passes& passes,
                 double now, std::span<float> weight, std::span<FeedbackVerdict> verdict,
-                FeedbackResult* result) {
+                ArrayPool* pool, FeedbackResult* result) {
   passes.Weigh(0, kInfinity, weight.data(), verdict.data());
-  FilterWork work{batch, o, weight, verdict, {}, {}, passes.threads(), {}, {}};
+  FilterWork work{batch, o, weight, verdict, {}, {}, passes.threads(), pool, {}, {}, {}, {}};
   const AbuseOptions& abuse = o.abuse;
   const bool item = !batch.item.empty(), source = !batch.source.empty();
   const bool reliability = o.confidence.reliability && item && source;
@@ -303,31 +355,22 @@ void ApplyWhole(const FeedbackBatch& batch, const FeedbackOptions& o, const Pass
   const bool by_item = o.by_item && item, by_source = o.by_source && source;
   if (by_item || evidence || reliability || (abuse.constant_votes > 0 && item) ||
       (abuse.duplicates && item && source) || (o.grouping == FeedbackGrouping::kItem && item))
-    work.items = GroupBy(batch.item, nullptr, work.threads);
+    work.items = GroupBy(batch.item, nullptr, work.threads, pool);
   if (by_source || reliability || (abuse.duplicates && item && source) ||
       ((abuse.burst_votes > 0 || abuse.rate_votes > 0 || abuse.constant_votes > 0) && source) ||
       (o.grouping == FeedbackGrouping::kSource && source))
-    work.sources = GroupBy(batch.source, work.items ? &*work.items : nullptr, work.threads);
+    work.sources = GroupBy(batch.source, work.items ? &*work.items : nullptr, work.threads, pool);
   WeighContext(&work);
   FindAbuse(&work);
-  CutOutliers(&work, result);
-  for (std::uint64_t row = 0; row < verdict.size(); ++row) {
-    if (!work.Kept(row)) {
-      weight[row] = 0;
-    } else if (batch.time[row] > now) {
-      ++result->clamped;
-    }
-  }
-  if (by_item || evidence || reliability)
-    work.item_votes = TakeVotes(work, *work.items, reliability ? &*work.sources : nullptr);
-  if (by_source || reliability)
-    work.source_votes =
-        TakeVotes(work, *work.sources, reliability || evidence ? &*work.items : nullptr);
-  if (reliability) result->reliability = WeighReliability(&work);
-  if (evidence) WeighEvidence(&work);
-  AggregateAll(work, result);
-  if (by_item) AggregateGroups(work, *work.items, *work.item_votes, &result->items);
-  if (by_source) AggregateGroups(work, *work.sources, *work.source_votes, &result->sources);
+  CutOutliers(&work, passes, result);
+  if (by_item || evidence || reliability) work.item_votes = TakeVotes(work, *work.items);
+  if (by_source || reliability) work.source_votes = TakeVotes(work, *work.sources);
+  if (reliability) LearnReliability(&work);
+  if (evidence) FindEvidence(&work);
+  AggregateAll(work, now, result);
+  if (by_item) AggregateGroups(work, *work.items, work.item_votes, &result->items);
+  if (by_source) AggregateGroups(work, *work.sources, work.source_votes, &result->sources);
+  result->reliability = std::move(work.reliability);
 }
 
 void RaiseAlarms(std::uint64_t n, FeedbackResult* result) {
@@ -384,7 +427,8 @@ std::string_view FeedbackAlarmName(FeedbackAlarmKind kind) {
   return "unknown";
 }
 
-FeedbackFilter::FeedbackFilter(FeedbackOptions options) : options_(std::move(options)) {}
+FeedbackFilter::FeedbackFilter(FeedbackOptions options)
+    : options_(std::move(options)), pool_(std::make_shared<ArrayPool>()) {}
 FeedbackFilter::FeedbackFilter(const FeedbackFilter&) = default;
 FeedbackFilter& FeedbackFilter::operator=(const FeedbackFilter&) = default;
 FeedbackFilter::FeedbackFilter(FeedbackFilter&&) noexcept = default;
@@ -419,7 +463,7 @@ Status FeedbackFilter::Apply(const FeedbackBatch& batch, double now, FeedbackRes
         verdict.resize(n);
       }
       ApplyWhole(batch, options_, passes, now, options_.keep_items ? result->weight : weight,
-                 options_.keep_items ? result->verdict : verdict, result);
+                 options_.keep_items ? result->verdict : verdict, pool_.get(), result);
     }
     RaiseAlarms(n, result);
   } catch (const std::bad_alloc&) {

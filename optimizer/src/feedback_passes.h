@@ -80,22 +80,21 @@ class Passes {
             (batch_.confidence[row] >= 0 && batch_.confidence[row] <= 1));
   }
 
-  /// Pass 1 over all rows with a rating in the scale, or over those alone that are readable.
-  RatingSums Sum(double shift, bool all_readable) const {
-    const auto of_block = [&](std::uint64_t block, BlockScratch* scratch) {
-      const auto [begin, n] = Range(block);
+  /// Pass 1 over the rows with a rating in the scale.
+  RatingSums Sum(double shift) const {
+    return SumBlocks([&](std::uint64_t begin, std::size_t n, BlockScratch* scratch) {
+      return SumRatings(BlockOf(batch_.rating, begin, n, scratch->ratings), n, settings_.low,
+                        settings_.high, shift);
+    });
+  }
+  /// Over those of them that `takes` says.
+  template <typename Takes>
+  RatingSums Sum(double shift, const Takes& takes) const {
+    return SumBlocks([&](std::uint64_t begin, std::size_t n, BlockScratch* scratch) {
       const float* ratings = BlockOf(batch_.rating, begin, n, scratch->ratings);
-      if (!all_readable) {
-        for (std::size_t i = 0; i < n; ++i)
-          scratch->weights[i] = IsReadable(begin + i) ? ratings[i] : std::nanf("");
-        ratings = scratch->weights;
-      }
-      return SumRatings(ratings, n, settings_.low, settings_.high, shift);
-    };
-    return Reduce<RatingSums>(of_block, [](RatingSums* to, const RatingSums& part) {
-      to->count += part.count;
-      to->sum += part.sum;
-      to->sum_squares += part.sum_squares;
+      for (std::size_t i = 0; i < n; ++i)
+        scratch->weights[i] = takes(begin + i) ? ratings[i] : std::nanf("");
+      return SumRatings(scratch->weights, n, settings_.low, settings_.high, shift);
     });
   }
 
@@ -135,6 +134,19 @@ class Passes {
   }
 
  private:
+  template <typename OfRows>
+  RatingSums SumBlocks(const OfRows& of_rows) const {
+    const auto of_block = [&](std::uint64_t block, BlockScratch* scratch) {
+      const auto [begin, n] = Range(block);
+      return of_rows(begin, n, scratch);
+    };
+    return Reduce<RatingSums>(of_block, [](RatingSums* to, const RatingSums& part) {
+      to->count += part.count;
+      to->sum += part.sum;
+      to->sum_squares += part.sum_squares;
+    });
+  }
+
   std::pair<std::uint64_t, std::size_t> Range(std::uint64_t block) const {
     const std::uint64_t begin = block * kFeedbackBlock;
     return {begin, static_cast<std::size_t>(std::min<std::uint64_t>(kFeedbackBlock, n_ - begin))};

@@ -5,10 +5,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <vector>
 
 #include <equipoise/optimizer/feedback_batch.h>
+
+#include "array_pool.h"
 
 namespace equipoise {
 
@@ -37,45 +38,24 @@ const T* BlockOf(const FeedbackColumn<T>& column, std::uint64_t begin, std::size
   return scratch;
 }
 
-struct KeyedRow {
-  std::uint64_t key;
-  std::uint64_t row;
-};
+/// Rows that can be grouped: numbers of rows and groups take 32 bits, since every pass over them is bound by
+/// memory.
+inline constexpr std::uint64_t kMostGrouped = 0xffffffff;
 
-/// An array whose elements are not written before they are used.
-template <typename T>
-class RawArray {
- public:
-  RawArray() = default;
-  explicit RawArray(std::size_t n) : data_(new T[n]), size_(n) {}  // NOLINT: not initialized
-
-  std::size_t size() const { return size_; }
-  T* data() { return data_.get(); }
-  T& operator[](std::size_t i) { return data_[i]; }
-  const T& operator[](std::size_t i) const { return data_[i]; }
-  T* begin() { return data_.get(); }
-  T* end() { return data_.get() + size_; }
-
- private:
-  std::unique_ptr<T[]> data_;
-  std::size_t size_ = 0;
-};
-
-/// Rows grouped by a key: ascending keys, and within a key in the order that `rows` had.
+/// Rows grouped by a key: ascending keys, and within a key in the order that the rows had.
 struct RowGroups {
-  RawArray<KeyedRow> rows;
-  std::vector<std::uint64_t> starts;  // of each group, and the end of the last
-  RawArray<std::uint64_t> of_row;     // the number of each row's group
+  RawArray<std::uint32_t> rows;
+  std::vector<std::uint64_t> keys;    // of each group
+  std::vector<std::uint64_t> starts;  // of each group in `rows`, and the end of the last
+  RawArray<std::uint32_t> of_row;     // the number of each row's group
 
-  std::uint64_t size() const { return starts.size() - 1; }
-  std::uint64_t key(std::uint64_t group) const { return rows[starts[group]].key; }
+  std::uint64_t size() const { return keys.size(); }
 };
 
-/// Stable sort by key.
-void SortByKey(RawArray<KeyedRow>* rows, int threads);
-
-/// The groups of a column; `order` names the rows in the order that they are to keep, null: 0, 1, ...
-RowGroups GroupBy(const FeedbackColumn<std::uint64_t>& keys, const RowGroups* order, int threads);
+/// The groups of a column of at most kMostGrouped rows; `order` gives the rows in the order that they are to
+/// keep, null: 0, 1, ...
+RowGroups GroupBy(const FeedbackColumn<std::uint64_t>& keys, const RowGroups* order, int threads,
+                  ArrayPool* pool);
 
 /// Runs body(first, last, part) over the groups, cut into parts of about as many rows each, at most
 /// `threads`. What is written by group does not depend on how many there were. body may throw

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <vector>
@@ -12,14 +13,20 @@
 
 namespace equipoise {
 
-/// What the rows of RowGroups say, side by side in the order of the groups; row by row they would be
-/// far apart. The rating is NaN where the row is not kept.
-struct GroupVotes {
-  RawArray<float> rating;
-  RawArray<float> weight;
-  RawArray<std::uint64_t>
-      other;  // the item's number in votes of sources, the source's in those of items
+/// A row with all that the learned factors need of it. In the order of its groups, rows of one item or
+/// source lie side by side; in the batch they would be far apart.
+struct Vote {
+  float rating;  // NaN: not kept
+  float weight;  // decay, own confidence, dwell and position
+  std::uint32_t item;
+  std::uint32_t source;  // numbers of groups; 0 where there are none
 };
+
+/// A weight times a factor; 0 where that is no normal number.
+inline float Scaled(float weight, double factor) {
+  const auto out = static_cast<float>(weight * factor);
+  return out < std::numeric_limits<float>::min() ? 0 : out;
+}
 
 struct FilterWork {
   const FeedbackBatch& batch;
@@ -29,10 +36,21 @@ struct FilterWork {
   std::optional<RowGroups> items;      // where a step needs them and the column is there
   std::optional<RowGroups> sources;    // within a source by item, within an item by row
   int threads = 1;
-  std::optional<GroupVotes> item_votes;
-  std::optional<GroupVotes> source_votes;
+  ArrayPool* pool = nullptr;
+  RawArray<Vote> item_votes;        // in the order of `items`, where a step needs them
+  RawArray<Vote> source_votes;      // in that of `sources`
+  std::vector<double> reliability;  // [sources] or empty
+  std::vector<double> evidence;     // [items] or empty
 
   bool Kept(std::uint64_t row) const { return verdict[row] == FeedbackVerdict::kKept; }
+  /// Its weight so far times what was learned.
+  float WeightOf(const Vote& vote) const {
+    float out = vote.weight;
+    if (!reliability.empty()) out = Scaled(out, reliability[vote.source]);
+    if (!evidence.empty()) out = Scaled(out, evidence[vote.item]);
+    return out;
+  }
+  Vote VoteOf(std::uint64_t row) const;
 };
 
 /// Refuses rows with a dwell time that is none and multiplies the weights by what dwell time and
@@ -46,13 +64,13 @@ double PositionFactor(const ConfidenceOptions& options, std::uint32_t position);
 /// Gives rows that are abuse their verdict.
 void FindAbuse(FilterWork* work);
 
-/// The votes of groups; `other` are those that GroupVotes::other counts, or null.
-GroupVotes TakeVotes(const FilterWork& work, const RowGroups& groups, const RowGroups* other);
+/// The votes of all rows in the order of groups.
+RawArray<Vote> TakeVotes(const FilterWork& work, const RowGroups& groups);
 
-/// Learns each source's reliability, [sources], and multiplies the weights by it, those of votes too.
-std::vector<double> WeighReliability(FilterWork* work);
+/// Learns each source's reliability; needs the votes of both.
+void LearnReliability(FilterWork* work);
 
-/// Multiplies the weights, those of votes too, by how much is known about each item.
-void WeighEvidence(FilterWork* work);
+/// Says how much is known about each item; needs the items' votes.
+void FindEvidence(FilterWork* work);
 
 }  // namespace equipoise

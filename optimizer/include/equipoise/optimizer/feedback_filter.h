@@ -13,6 +13,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -83,8 +84,11 @@ struct FeedbackResult {
   std::uint64_t count(FeedbackVerdict v) const { return counts[static_cast<std::size_t>(v)]; }
 };
 
+class ArrayPool;
+
 /// Filters batches.
 /// Threads  const, safe from many threads
+/// Memory   up to 64 MiB of scratch are kept between calls; copies of a filter share them
 class EQUIPOISE_API FeedbackFilter {
  public:
   /// Options are checked by Apply.
@@ -112,6 +116,7 @@ class EQUIPOISE_API FeedbackFilter {
 
  private:
   FeedbackOptions options_;
+  std::shared_ptr<ArrayPool> pool_;
 };
 
 }  // namespace equipoise
