@@ -118,15 +118,23 @@ double PositionFactor(const ConfidenceOptions& c, std::uint32_t position) {
   return std::pow(std::min(1.0, (1.0 + position) / (1.0 + c.position_most)), c.position_power);
 }
 
-Vote FilterWork::VoteOf(std::uint64_t row) const {
-  return {Kept(row) ? batch.rating[row] : std::nanf(""), Kept(row) ? weight[row] : 0,
-          items ? items->of_row[row] : 0, sources ? sources->of_row[row] : 0};
+void TakeVotes(FilterWork* work) {
+  const std::size_t n = work->verdict.size();
+  work->votes = RawArray<Vote>(n, work->pool);
+  ParallelFor(n, work->threads, [&](std::size_t begin, std::size_t end, int) {
+    for (std::size_t row = begin; row < end; ++row) {
+      const bool kept = work->Kept(row);
+      work->votes[row] = {kept ? work->batch.rating[row] : std::nanf(""),
+                          kept ? work->weight[row] : 0, work->items ? work->items->of_row[row] : 0,
+                          work->sources ? work->sources->of_row[row] : 0};
+    }
+  });
 }
 
-RawArray<Vote> TakeVotes(const FilterWork& work, const RowGroups& groups) {
+RawArray<Vote> OrderVotes(const FilterWork& work, const RowGroups& groups) {
   RawArray<Vote> out(groups.rows.size(), work.pool);
   ParallelFor(out.size(), work.threads, [&](std::size_t begin, std::size_t end, int) {
-    for (std::size_t i = begin; i < end; ++i) out[i] = work.VoteOf(groups.rows[i]);
+    for (std::size_t i = begin; i < end; ++i) out[i] = work.votes[groups.rows[i]];
   });
   return out;
 }

@@ -327,7 +327,7 @@ void AggregateAll(const FilterWork& work, double now, FeedbackResult* result) {
       const std::uint64_t begin = b * kFeedbackBlock;
       const std::uint64_t end = std::min<std::uint64_t>(n, begin + kFeedbackBlock);
       block.sums = Aggregate(begin, end, [&](std::uint64_t row) {
-        Vote vote = work.VoteOf(row);
+        Vote vote = work.votes[row];
         const bool kept = !std::isnan(vote.rating);
         vote.weight = work.weight[row] = kept ? work.WeightOf(vote) : 0;
         block.clamped += kept && work.batch.time[row] > now ? 1 : 0;
@@ -347,7 +347,7 @@ void ApplyWhole(const FeedbackBatch& batch, const FeedbackOptions& o, const Pass
                 double now, std::span<float> weight, std::span<FeedbackVerdict> verdict,
                 ArrayPool* pool, FeedbackResult* result) {
   passes.Weigh(0, kInfinity, weight.data(), verdict.data());
-  FilterWork work{batch, o, weight, verdict, {}, {}, passes.threads(), pool, {}, {}, {}, {}};
+  FilterWork work{batch, o, weight, verdict, {}, {}, passes.threads(), pool, {}, {}, {}, {}, {}};
   const AbuseOptions& abuse = o.abuse;
   const bool item = !batch.item.empty(), source = !batch.source.empty();
   const bool reliability = o.confidence.reliability && item && source;
@@ -363,8 +363,9 @@ void ApplyWhole(const FeedbackBatch& batch, const FeedbackOptions& o, const Pass
   WeighContext(&work);
   FindAbuse(&work);
   CutOutliers(&work, passes, result);
-  if (by_item || evidence || reliability) work.item_votes = TakeVotes(work, *work.items);
-  if (by_source || reliability) work.source_votes = TakeVotes(work, *work.sources);
+  TakeVotes(&work);
+  if (by_item || evidence || reliability) work.item_votes = OrderVotes(work, *work.items);
+  if (by_source || reliability) work.source_votes = OrderVotes(work, *work.sources);
   if (reliability) LearnReliability(&work);
   if (evidence) FindEvidence(&work);
   AggregateAll(work, now, result);
@@ -389,6 +390,15 @@ void RaiseAlarms(std::uint64_t n, FeedbackResult* result) {
     result->alarms.push_back({FeedbackAlarmKind::kMostAbuse, 0, abuse});
   if (result->total.kept > 0 && !(result->total.weight > 0))
     result->alarms.push_back({FeedbackAlarmKind::kAllExpired, 0, result->total.kept});
+}
+
+// Null where there is no memory, which Apply will say.
+std::shared_ptr<ArrayPool> NewPool() {
+  try {
+    return std::make_shared<ArrayPool>();
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
 }
 
 void Clear(FeedbackResult* result) {
@@ -428,7 +438,7 @@ std::string_view FeedbackAlarmName(FeedbackAlarmKind kind) {
 }
 
 FeedbackFilter::FeedbackFilter(FeedbackOptions options)
-    : options_(std::move(options)), pool_(std::make_shared<ArrayPool>()) {}
+    : options_(std::move(options)), pool_(NewPool()) {}
 FeedbackFilter::FeedbackFilter(const FeedbackFilter&) = default;
 FeedbackFilter& FeedbackFilter::operator=(const FeedbackFilter&) = default;
 FeedbackFilter::FeedbackFilter(FeedbackFilter&&) noexcept = default;
@@ -456,6 +466,16 @@ Status FeedbackFilter::Apply(const FeedbackBatch& batch, double now, FeedbackRes
                         (options_.outliers.method == OutlierMethod::kSigma &&
                          options_.grouping == FeedbackGrouping::kGlobal);
     if (!simple || NeedsIds(batch, options_) || !ApplyFused(batch, options_, passes, result)) {
+      const std::uint64_t most = kMostGrouped;
+      if (n > most && (!batch.item.empty() || !batch.source.empty() || !batch.event.empty() ||
+                       options_.grouping == FeedbackGrouping::kDomain))
+        return Status(
+            Code::kUnsupported,
+            fmt::format("FeedbackFilter::Apply: {} rows with ids are more than {}; filter "
+                        "less at once",
+                        n, most),
+            {.field = "batch"});
+      const auto pool = pool_ != nullptr ? pool_ : std::make_shared<ArrayPool>();  // moved from
       std::vector<float> weight;
       std::vector<FeedbackVerdict> verdict;
       if (!options_.keep_items) {
@@ -463,7 +483,7 @@ Status FeedbackFilter::Apply(const FeedbackBatch& batch, double now, FeedbackRes
         verdict.resize(n);
       }
       ApplyWhole(batch, options_, passes, now, options_.keep_items ? result->weight : weight,
-                 options_.keep_items ? result->verdict : verdict, pool_.get(), result);
+                 options_.keep_items ? result->verdict : verdict, pool.get(), result);
     }
     RaiseAlarms(n, result);
   } catch (const std::bad_alloc&) {

@@ -37,6 +37,7 @@ struct FilterWork {
   std::optional<RowGroups> sources;    // within a source by item, within an item by row
   int threads = 1;
   ArrayPool* pool = nullptr;
+  RawArray<Vote> votes;             // of each row, once verdicts are settled
   RawArray<Vote> item_votes;        // in the order of `items`, where a step needs them
   RawArray<Vote> source_votes;      // in that of `sources`
   std::vector<double> reliability;  // [sources] or empty
@@ -50,7 +51,6 @@ struct FilterWork {
     if (!evidence.empty()) out = Scaled(out, evidence[vote.item]);
     return out;
   }
-  Vote VoteOf(std::uint64_t row) const;
 };
 
 /// Refuses rows with a dwell time that is none and multiplies the weights by what dwell time and
@@ -64,8 +64,11 @@ double PositionFactor(const ConfidenceOptions& options, std::uint32_t position);
 /// Gives rows that are abuse their verdict.
 void FindAbuse(FilterWork* work);
 
+/// Fills in `votes`.
+void TakeVotes(FilterWork* work);
+
 /// The votes of all rows in the order of groups.
-RawArray<Vote> TakeVotes(const FilterWork& work, const RowGroups& groups);
+RawArray<Vote> OrderVotes(const FilterWork& work, const RowGroups& groups);
 
 /// Learns each source's reliability; needs the votes of both.
 void LearnReliability(FilterWork* work);
