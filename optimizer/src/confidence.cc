@@ -61,8 +61,7 @@ Sum Agreement(const FilterWork& work, std::uint64_t source, double reliability,
   const std::uint64_t end = work.sources->starts[source + 1];
   Sum out;
   // All that the source says of one item lies together.
-  for (std::uint64_t begin = work.sources->starts[source], next = begin; begin < end;
-       begin = next) {
+  for (std::uint64_t begin = work.sources->starts[source], next = 0; begin < end; begin = next) {
     const std::uint32_t item = votes[begin].item;
     const Sum all = items[item];
     Sum own;
