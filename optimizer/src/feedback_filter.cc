@@ -347,7 +347,12 @@ void ApplyWhole(const FeedbackBatch& batch, const FeedbackOptions& o, const Pass
                 double now, std::span<float> weight, std::span<FeedbackVerdict> verdict,
                 ArrayPool* pool, FeedbackResult* result) {
   passes.Weigh(0, kInfinity, weight.data(), verdict.data());
-  FilterWork work{batch, o, weight, verdict, {}, {}, passes.threads(), pool, {}, {}, {}, {}, {}};
+  // Some twenty steps wait for each other here: on a busy machine threads with little to do would be
+  // slower than one.
+  constexpr std::uint64_t kRowsOfThread = 65536;
+  const auto threads = static_cast<int>(std::clamp<std::uint64_t>(
+      batch.size() / kRowsOfThread, 1, static_cast<std::uint64_t>(passes.threads())));
+  FilterWork work{batch, o, weight, verdict, {}, {}, threads, pool, {}, {}, {}, {}, {}};
   const AbuseOptions& abuse = o.abuse;
   const bool item = !batch.item.empty(), source = !batch.source.empty();
   const bool reliability = o.confidence.reliability && item && source;
