@@ -326,7 +326,8 @@ void SayDoubts(const FilterArguments& a, const FeedbackFile& file) {
                 400));
   if (file.rating.empty()) return;
   const auto absent = [&](const char* option, const char* field, bool there) {
-    if (!there) Say(fmt::format("equipoise: {}: no rating of {} names its {}", option, a.in, field));
+    if (!there)
+      Say(fmt::format("equipoise: {}: no rating of {} names its {}", option, a.in, field));
   };
   if (!a.items.empty()) absent("--items", "item", !file.item.empty());
   if (!a.sources.empty()) absent("--sources", "source", !file.source.empty());
