@@ -65,9 +65,8 @@ struct DomainPosterior {
 };
 
 /// Thompson sampling over reward curves.
-/// Threads  Decide reads a domain's probabilities under a sequence number (Lamport 1977; Boehm 2012,
-///          doi:10.1145/2247684.2247688) and reads again if an update of that domain came between: no
-///          lock, no reference count that threads fight over. Update, Inspect and Save take a mutex
+/// Threads  Decide reads one of two copies of a domain's probabilities, the one that no update writes: no
+///          lock, no waiting, no reference count that threads fight over. Update, Inspect and Save take a mutex
 /// Source   Thompson 1933; scale mixtures for what differs between groups: Gelman 2006,
 ///          doi:10.1214/06-BA117A
 class EQUIPOISE_API CurvePolicy final : public WeightPolicy {
@@ -93,6 +92,7 @@ class EQUIPOISE_API CurvePolicy final : public WeightPolicy {
   const CurvePolicyOptions& options() const;
 
  private:
+  friend struct CurveTuning;  // the benchmark that chooses the constants
   struct State;
   explicit CurvePolicy(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;

@@ -51,7 +51,7 @@ struct RewardCurveOptions {
   std::size_t grid = 21;  ///< values of α, i / (grid − 1); in [2, 1001]
   UnknownGain unknown = UnknownGain::kExpected;
   /// Source   chosen with one set left out, on the streams of `./dev bench bandit`
-  double unknown_share = 0.6;  ///< in [0, 1]
+  double unknown_share = 0.7;  ///< in [0, 1]
   /// Gain that the whole collection holds for the query, in the units of `measure`: DCG of the best
   /// order, or the sum of gains. 0: that of the known ones among the candidates.
   double ideal = 0;
