@@ -118,7 +118,8 @@ Result<JudgedSet> LoadJudgedSet(const std::string& folder, const std::string& na
     return Status(Code::kInvalidArgument, "queries.f16.npy does not belong to queries.jsonl",
                   {.file = from});
 
-  JudgedSet out{.name = name};
+  JudgedSet out;
+  out.name = name;
   std::vector<std::vector<float>> embeddings(queries.size());
   std::vector<SearchRequest> requests;
   for (std::size_t i = 0; i < queries.size(); ++i) {

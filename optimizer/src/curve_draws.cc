@@ -9,30 +9,39 @@
 
 namespace equipoise {
 
+namespace {
+
+// Box & Muller 1958; each number with its negative, so that the mean is exact.
+void FillNormal(std::span<float> row, Random* random) {
+  for (std::size_t i = 0; i < row.size(); i += 2) {
+    const double radius = std::sqrt(-2 * std::log(1 - random->Uniform()));
+    row[i] = static_cast<float>(radius * std::cos(2 * std::numbers::pi * random->Uniform()));
+    if (i + 1 < row.size()) row[i + 1] = -row[i];
+  }
+}
+
+}  // namespace
+
 CurveDraws::CurveDraws(std::size_t draws, std::uint64_t seed, const CurveModel& model)
     : model_(model),
       draws_(draws),
       normal_(model.modes() * draws),
+      rough_(model.grid() * draws),
       uniform_(draws),
       modes_(model.modes() * draws),
       best_(draws),
       value_(draws),
       arg_(draws) {
   Random random(seed);
-  for (std::size_t j = 0; j < model.modes(); ++j) {
-    float* row = normal_.data() + j * draws;
-    // Box & Muller 1958; each number with its negative, so that the mean is exact.
-    for (std::size_t i = 0; i < draws; i += 2) {
-      const double radius = std::sqrt(-2 * std::log(1 - random.Uniform()));
-      row[i] = static_cast<float>(radius * std::cos(2 * std::numbers::pi * random.Uniform()));
-      if (i + 1 < draws) row[i + 1] = -row[i];
-    }
-  }
+  for (std::size_t j = 0; j < model.modes(); ++j)
+    FillNormal({normal_.data() + j * draws, draws}, &random);
   std::vector<std::size_t> order(draws);
   std::iota(order.begin(), order.end(), std::size_t{0});
   random.Shuffle(std::span<std::size_t>(order));
   for (std::size_t i = 0; i < draws; ++i)
     uniform_[i] = (static_cast<double>(order[i]) + 0.5) / static_cast<double>(draws);
+  for (std::size_t k = 0; k < model.grid(); ++k)
+    FillNormal({rough_.data() + k * draws, draws}, &random);
 }
 
 void CurveDraws::Draw(const CurvePosterior& posterior, double width) {
@@ -55,8 +64,8 @@ void CurveDraws::Draw(const CurvePosterior& posterior, double width) {
   }
 }
 
-void CurveDraws::Count(const CurvePosterior& posterior, double exploration,
-                       std::span<std::uint32_t> counts) {
+void CurveDraws::Count(const CurvePosterior& posterior, double exploration, double at_zero,
+                       double at_one, std::span<std::uint32_t> counts) {
   Draw(posterior, exploration);
   std::fill(counts.begin(), counts.end(), 0u);
   const std::size_t n = draws_, modes = model_.modes();
@@ -72,6 +81,10 @@ void CurveDraws::Count(const CurvePosterior& posterior, double exploration,
       } else {
         for (std::size_t i = 0; i < n; ++i) value[i] += b * c[i];
       }
+    }
+    if (k == 0 || k + 1 == model_.grid()) {
+      const auto more = static_cast<float>(k == 0 ? at_zero : at_one);
+      for (std::size_t i = 0; i < n; ++i) value[i] += more;
     }
     if (k == 0) {
       std::copy_n(value, n, best);
@@ -92,6 +105,7 @@ double CurveDraws::RegretQuantile(const CurvePosterior& posterior,
                                   std::span<const double> probabilities, double share) {
   Draw(posterior, 1);
   const std::size_t n = draws_, modes = model_.modes();
+  const auto rough = static_cast<float>(model_.constants().roughness);
   float* const value = value_.data();
   float* const best = best_.data();
   std::fill_n(best, n, -std::numeric_limits<float>::infinity());
@@ -111,7 +125,16 @@ double CurveDraws::RegretQuantile(const CurvePosterior& posterior,
       }
     }
     if (k == model_.grid()) break;
-    for (std::size_t i = 0; i < n; ++i) best[i] = value[i] > best[i] ? value[i] : best[i];
+    const float* const off = rough_.data() + k * n;
+    for (std::size_t i = 0; i < n; ++i) {
+      const float here = value[i] + rough * off[i];
+      best[i] = here > best[i] ? here : best[i];
+    }
+  }
+  for (std::size_t k = 0; k < model_.grid(); ++k) {
+    const float p = rough * static_cast<float>(probabilities[k]);
+    if (p == 0) continue;
+    for (std::size_t i = 0; i < n; ++i) value[i] += p * rough_[k * n + i];
   }
   for (std::size_t i = 0; i < n; ++i) best[i] = std::max(0.0f, best[i] - value[i]);
   const auto at =

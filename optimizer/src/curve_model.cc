@@ -3,6 +3,7 @@
 #include <Eigen/Dense>
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 namespace equipoise {
@@ -182,8 +183,17 @@ CurveModel::Estimate CurveModel::EstimateOf(const DomainSums& sums, const CurveM
   return out;
 }
 
-// Probability of each scale, given what is common to the domains.
+// What the domains have in common.
+CurveModes CurveModel::GlobalMean(const CurvePart& shared) const {
+  CurveModes out{};
+  for (std::size_t j = 0; j < modes_; ++j)
+    out[j] = shared.pull[j] / (1 / global_spread_[j] + shared.precision[j]);
+  return out;
+}
+
+// Probability of each scale, given what the domain's curve lies around.
 std::array<double, kCurveScales> CurveModel::ScaleWeights(const Estimate& own,
+                                                          const CurveModes& center,
                                                           const CurvePart& shared) const {
   std::array<double, kCurveScales> out{};
   const double equal = constants_.scale_domains / static_cast<double>(kCurveScales);
@@ -192,9 +202,8 @@ std::array<double, kCurveScales> CurveModel::ScaleWeights(const Estimate& own,
     out[h] = std::log(equal + std::max(0.0, shared.scales[h]));
     if (own.n > 0) {
       for (std::size_t j = 0; j < modes_; ++j) {
-        const double variance = spread_[h][j] + own.variance[j];
-        const double g = shared.pull[j] / (1 / global_spread_[j] + shared.precision[j]);
-        out[h] -= 0.5 * (std::log(variance) + (own.mean[j] - g) * (own.mean[j] - g) / variance);
+        const double variance = spread_[h][j] + own.variance[j], off = own.mean[j] - center[j];
+        out[h] -= 0.5 * (std::log(variance) + off * off / variance);
       }
     }
     most = std::max(most, out[h]);
@@ -209,7 +218,7 @@ CurvePart CurveModel::PartOf(const DomainSums& sums, const CurvePart& shared) co
   CurvePart out;
   if (!(sums.weight > 0)) return out;
   const Estimate own = EstimateOf(sums, NoiseOf(sums, shared), 0);
-  out.scales = ScaleWeights(own, shared);
+  out.scales = ScaleWeights(own, GlobalMean(shared), shared);
   out.domains = 1;
   out.freedom = Freedom(sums);
   for (std::size_t j = 0; j < modes_; ++j) {
@@ -224,15 +233,16 @@ CurvePart CurveModel::PartOf(const DomainSums& sums, const CurvePart& shared) co
 CurvePosterior CurveModel::Posterior(const DomainSums& sums, const CurvePart& shared) const {
   CurvePosterior out;
   out.noise = NoiseOf(sums, shared);
+  const bool has_prior = sums.prior_queries > 0;
+  const CurveModes center = has_prior ? sums.prior : GlobalMean(shared);
+  out.weight = ScaleWeights(EstimateOf(sums, out.noise, 0), center, shared);
   const Estimate own = EstimateOf(sums, out.noise, sums.prior_queries);
-  out.weight = ScaleWeights(own, shared);
   for (std::size_t h = 0; h < kCurveScales; ++h) {
     for (std::size_t j = 0; j < modes_; ++j) {
-      const double precision = 1 / global_spread_[j] + shared.precision[j];
-      const double g = shared.pull[j] / precision;
       const double trust = own.n > 0 ? spread_[h][j] / (spread_[h][j] + own.variance[j]) : 0;
-      out.mean[h][j] = g + trust * (own.mean[j] - g);
-      out.variance[h][j] = (1 - trust) * spread_[h][j] + (1 - trust) * (1 - trust) / precision;
+      const double doubt = has_prior ? 0 : 1 / (1 / global_spread_[j] + shared.precision[j]);
+      out.mean[h][j] = center[j] + trust * (own.mean[j] - center[j]);
+      out.variance[h][j] = (1 - trust) * spread_[h][j] + (1 - trust) * (1 - trust) * doubt;
       if (j == 0 && own.n > 0) out.own += out.weight[h] * trust * sums.weight / own.n;
     }
   }

@@ -8,7 +8,8 @@
 //   query's coefficient = prior + g + h_d + noise,   g ~ N(0, global_scale² q_j),
 //   h_d ~ N(0, scale² q_j), q_j = j^(−2 mode_power),  noise ~ N(0, S_j t_d)
 //
-// with S_j learned over all domains, t_d for each, and a domain's scale one of kScales, common to its
+// (a domain with a prior of its own lies around that, and not around g; the prior's pseudo-queries are
+// counted with its queries) with S_j learned over all domains, t_d for each, and a domain's scale one of kScales, common to its
 // modes, with weights learned over the domains. What is learned about the scales and S enters as an
 // estimate (empirical Bayes); given them all is exact.
 #pragma once
@@ -37,6 +38,7 @@ struct CurveConstants {
   double noise_queries = 20;         // that `noise` counts for, against all domains
   double domain_noise_queries = 20;  // that the noise of all domains counts for, against one's own
   double scale_domains = 2;          // that equal weights of the scales count for
+  double roughness = 0.002;          // standard deviation of a mean curve's points beyond the modes
 };
 
 /// One query in modes.
@@ -112,7 +114,9 @@ class CurveModel {
   CurveModes Pooled(const CurvePart& shared) const;
   CurveModes NoiseOf(const DomainSums& sums, const CurvePart& shared) const;
   Estimate EstimateOf(const DomainSums& sums, const CurveModes& noise, double prior_queries) const;
-  std::array<double, kCurveScales> ScaleWeights(const Estimate& own, const CurvePart& shared) const;
+  CurveModes GlobalMean(const CurvePart& shared) const;
+  std::array<double, kCurveScales> ScaleWeights(const Estimate& own, const CurveModes& center,
+                                                const CurvePart& shared) const;
   CurveObservation FillIn(std::span<const double> curve, std::size_t known) const;
 
   std::size_t grid_;

@@ -41,6 +41,8 @@ Status CheckOptions(const CurvePolicyOptions& options) {
   EQUIPOISE_CHECK_RANGE(kName, options.prior_alpha, 0, 1);
   EQUIPOISE_CHECK_RANGE(kName, options.both_paths_share, 0, 1);
   EQUIPOISE_CHECK_RANGE(kName, options.exploration, 0, 1);
+  EQUIPOISE_CHECK_RANGE(kName, options.lexical_price, 0, 1);
+  EQUIPOISE_CHECK_RANGE(kName, options.vector_price, 0, 1);
   EQUIPOISE_CHECK_RANGE(kName, options.grid, 3, 101);
   EQUIPOISE_CHECK_RANGE(kName, options.draws, 16, 65'536);
   EQUIPOISE_CHECK_RANGE(kName, options.max_domains, 1, std::uint64_t{1} << 31);
@@ -74,7 +76,9 @@ struct CurvePolicy::State {
   }
 
   void Publish(const DomainSums& sums, std::uint64_t version, DecisionTable* table) {
-    draws.Count(PosteriorOf(sums), options.exploration, counts);
+    const double skipped = 1 - options.both_paths_share;
+    draws.Count(PosteriorOf(sums), options.exploration, skipped * options.lexical_price,
+                skipped * options.vector_price, counts);
     table->Publish(counts, options.both_paths_share, version, &ends);
   }
 

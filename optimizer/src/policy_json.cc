@@ -18,6 +18,8 @@ std::string OptionsToJson(const CurvePolicyOptions& options, const CurveConstant
                        {"prior_alpha", options.prior_alpha},
                        {"both_paths_share", options.both_paths_share},
                        {"exploration", options.exploration},
+      {"lexical_price", options.lexical_price},
+      {"vector_price", options.vector_price},
                        {"grid", options.grid},
                        {"draws", options.draws},
                        {"seed", options.seed},
@@ -30,7 +32,8 @@ std::string OptionsToJson(const CurvePolicyOptions& options, const CurveConstant
                          {"noise", constants.noise},
                          {"noise_queries", constants.noise_queries},
                          {"domain_noise_queries", constants.domain_noise_queries},
-                         {"scale_domains", constants.scale_domains}}}};
+                         {"scale_domains", constants.scale_domains},
+        {"roughness", constants.roughness}}}};
   return object.dump();
 }
 
@@ -49,6 +52,8 @@ Status OptionsFromJson(std::string_view text, const std::string& path, CurvePoli
     options->prior_alpha = object.at("prior_alpha");
     options->both_paths_share = object.at("both_paths_share");
     options->exploration = object.at("exploration");
+    options->lexical_price = object.at("lexical_price");
+    options->vector_price = object.at("vector_price");
     options->grid = object.at("grid");
     options->draws = object.at("draws");
     options->seed = object.at("seed");
@@ -62,6 +67,7 @@ Status OptionsFromJson(std::string_view text, const std::string& path, CurvePoli
     constants->noise_queries = c.at("noise_queries");
     constants->domain_noise_queries = c.at("domain_noise_queries");
     constants->scale_domains = c.at("scale_domains");
+    constants->roughness = c.at("roughness");
     return {};
   } catch (const json::exception& error) {
     return Status(Code::kCorruption,

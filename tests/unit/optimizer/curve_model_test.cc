@@ -1,5 +1,7 @@
 // The closed-form posterior against brute force: sums over a fine grid of everything that is unknown.
 
+#include "curve_model.h"
+
 #include <cmath>
 #include <numbers>
 #include <vector>
@@ -9,7 +11,6 @@
 #include <equipoise/core/random.h>
 
 #include "curve_draws.h"
-#include "curve_model.h"
 
 namespace equipoise {
 namespace {
@@ -130,21 +131,25 @@ TEST(CurveModel, ScalesAreWeightedByTheirMarginalLikelihood) {
 TEST(CurveModel, NoiseIsLearnedFromTheQueries) {
   const CurveModel model(21, 0.5, {});
   Random random(4);
-  DomainSums sums;
-  for (int i = 0; i < 2000; ++i) {
-    std::vector<double> curve(21);
-    const double slope = 0.5 * (random.Uniform() - 0.5);
-    for (std::size_t k = 0; k < 21; ++k) curve[k] = 0.5 + slope * (static_cast<double>(k) / 20 - 0.5);
-    model.Add(model.Observe(curve), 1, 1, &sums);
+  DomainSums loud, quiet;
+  const CurveModes deviation = {0.03, 0.05, 0.01, 0.02, 0.004, 0.003};
+  for (int i = 0; i < 4000; ++i) {
+    std::vector<double> curve(21, 0.5);
+    for (std::size_t j = 0; j < model.modes(); ++j) {
+      const double c =
+          (i % 2 == 0 ? 1 : 0.5) * deviation[j] * std::sqrt(12) * (random.Uniform() - 0.5);
+      for (std::size_t k = 0; k < 21; ++k) curve[k] += c * model.Basis(j)[k];
+    }
+    model.Add(model.Observe(curve), 1, 1, i % 2 == 0 ? &loud : &quiet);
   }
   CurvePart shared;
-  shared.Add(model.PartOf(sums, {}), 1);
-  // A slope of s is s · (−2√2 / π²) in the first mode, times 1/√2 · ... : measured by projection.
-  std::vector<double> line(21);
-  for (std::size_t k = 0; k < 21; ++k) line[k] = 0.5 + 0.5 * (static_cast<double>(k) / 20 - 0.5);
-  const double unit = (model.Observe(line).modes[0] + model.prior()[0]) / 0.5;
-  const double variance = unit * unit * 0.25 / 12;
-  EXPECT_NEAR(model.Posterior(sums, shared).noise[0] / variance, 1, 0.1);
+  shared.Add(model.PartOf(loud, {}), 1);
+  shared.Add(model.PartOf(quiet, {}), 1);
+  for (std::size_t j = 0; j < model.modes(); ++j) {
+    const double variance = deviation[j] * deviation[j];
+    EXPECT_NEAR(model.Posterior(loud, shared).noise[j] / variance, 1, 0.1) << j;
+    EXPECT_NEAR(model.Posterior(quiet, shared).noise[j] / variance, 0.25, 0.04) << j;
+  }
 }
 
 TEST(CurveModel, TheLevelOfACurveTeachesNothing) {
@@ -190,7 +195,9 @@ TEST(CurveModel, GapsAreFilledInAndCountForLess) {
 }
 
 TEST(CurveDraws, FrequenciesAreThoseOfIndependentSamples) {
-  const CurveModel model(5, 0.5, {});
+  CurveConstants constants;
+  constants.roughness = 0;
+  const CurveModel model(5, 0.5, constants);
   CurveDraws draws(16'384, 5, model);
   CurvePosterior posterior;
   posterior.weight = {0.3, 0, 0.7, 0, 0};
@@ -199,7 +206,7 @@ TEST(CurveDraws, FrequenciesAreThoseOfIndependentSamples) {
   posterior.variance[0] = {4e-4, 1e-4, 1e-5, 1e-5, 0, 0};
   posterior.variance[2] = {9e-4, 4e-4, 1e-5, 1e-5, 0, 0};
   std::vector<std::uint32_t> counts(5);
-  draws.Count(posterior, 1, counts);
+  draws.Count(posterior, 1, 0, 0, counts);
 
   Random random(6);
   const auto normal = [&] {  // the sum of twelve: not how the draws are made
@@ -213,14 +220,9 @@ TEST(CurveDraws, FrequenciesAreThoseOfIndependentSamples) {
   for (int s = 0; s < kSamples; ++s) {
     const std::size_t h = random.Chance(0.3) ? 0 : 2;
     double value[5] = {}, mean = 0;
-    for (std::size_t k = 0; k < 5; ++k) {
-      value[k] = 0;
-      for (std::size_t j = 0; j < model.modes(); ++j)
-        value[k] += 0;
-    }
     for (std::size_t j = 0; j < model.modes(); ++j) {
-      const double c = model.prior()[j] + posterior.mean[h][j] +
-                       std::sqrt(posterior.variance[h][j]) * normal();
+      const double c =
+          model.prior()[j] + posterior.mean[h][j] + std::sqrt(posterior.variance[h][j]) * normal();
       for (std::size_t k = 0; k < 5; ++k) value[k] += c * model.Basis(j)[k];
     }
     for (const double v : value) mean += v / 5;

@@ -97,7 +97,9 @@ TEST(RewardCurve, BreakpointsAgreeWithADenseSweep) {
       const auto near = std::any_of(pieces->begin(), pieces->end(), [&](const RewardPiece& p) {
         return std::abs(p.begin - alpha) < 1e-5;  // float scores are equal just beside a crossing
       });
-      if (!near) ASSERT_NEAR((*pieces)[piece].value, value, 1e-9) << "alpha " << alpha;
+      if (!near) {
+        ASSERT_NEAR((*pieces)[piece].value, value, 1e-9) << "alpha " << alpha;
+      }
       if (i > 1 && std::abs(value - last) > 1e-9) ++changes;
       last = value;
     }
@@ -130,8 +132,7 @@ TEST(RewardCurve, AnUnknownDocumentIsNotABadOne) {
       {.lexical = 0.0f, .vector = 1.0f, .gain = kUnknown},
   };
   const auto at_zero = [&](UnknownGain unknown, double share) {
-    return ComputeRewardCurve(candidates,
-                              {.k = 1, .unknown = unknown, .unknown_share = share})
+    return ComputeRewardCurve(candidates, {.k = 1, .unknown = unknown, .unknown_share = share})
         ->values[0];
   };
   EXPECT_EQ(at_zero(UnknownGain::kZero, 0.7), 0);
@@ -171,7 +172,8 @@ TEST(RewardCurve, NothingRelevantIsAnEmptyCurve) {
 
 TEST(RewardCurve, RefusesWhatIsNoScoreAndNoGain) {
   const auto refused = [](RewardCandidate second, RewardCurveOptions options = {}) {
-    const std::vector<RewardCandidate> candidates = {{.lexical = 1, .vector = 1, .gain = 1}, second};
+    const std::vector<RewardCandidate> candidates = {{.lexical = 1, .vector = 1, .gain = 1},
+                                                     second};
     const auto curve = ComputeRewardCurve(candidates, options);
     const auto pieces = RewardBreakpoints(candidates, options);
     return !curve.ok() && curve.error().code() == Code::kInvalidArgument && !pieces.ok();

@@ -38,6 +38,11 @@ struct CurvePolicyOptions {
   /// How widely decisions spread: 0 takes the α that looks best, 1 samples the posterior (Thompson).
   /// In [0, 1]. Curves of whole queries need little of it.
   double exploration = 0.1;
+  /// What asking a path costs, in reward: its time times what time is worth. At α = 0 the lexical path
+  /// is not asked and at α = 1 the vector path, so that those are taken where they lose less than that.
+  /// In [0, 1]; not counted where both_paths_share is 1.
+  double lexical_price = 0;
+  double vector_price = 0;
 
   // Its size and speed.
   std::size_t grid = 21;                ///< values of α, i / (grid − 1); in [3, 101]
