@@ -16,7 +16,7 @@ namespace {
 using nlohmann::json;
 
 // What half a search is worth in nDCG@10, where skipping is measured.
-constexpr double kPathPrice = 0.02;
+constexpr double kPathPrice = 0.0175;
 
 template <typename Policy>
 std::unique_ptr<Policy> Made(Result<std::unique_ptr<Policy>> made) {
@@ -274,7 +274,7 @@ json LeaveOneSetOut(const Sets& sets, std::size_t orders) {
     Earned earned;
   };
   std::vector<Candidate> candidates;
-  const std::size_t few = std::max<std::size_t>(1, orders / 10);
+  const std::size_t few = std::max<std::size_t>(1, orders / 5);
   for (const double power : {1.5, 2.0, 2.5})
     for (const double global : {0.01, 0.02, 0.04})
       for (const double curvature : {0.15, 0.25, 0.4}) {

@@ -12,7 +12,7 @@ namespace equipoise {
 
 struct DomainPrior {
   double alpha = 0.5;   ///< in [0, 1]: the weight of the lexical path
-  double strength = 2;  ///< pseudo-queries that say so, >= 0; it fades as feedback comes
+  double strength = 5;  ///< pseudo-queries that say so, >= 0; it fades as feedback comes
   /// The fusion that this α was found with (FusionName); an α means nothing with another.
   std::string normalization = "minmax";
 };
@@ -24,7 +24,7 @@ using PolicyPriors = std::map<std::string, DomainPrior, std::less<>>;
 EQUIPOISE_API PolicyPriors ShippedPriors();
 
 /// Reads a priors file, one JSON object:
-///   {"format": 1, "domains": {"finance": {"alpha": 0.5, "beta": 0.5, "strength": 2,
+///   {"format": 1, "domains": {"finance": {"alpha": 0.5, "beta": 0.5, "strength": 5,
 ///                                         "normalization": "minmax"}, ...}}
 /// `beta` may be left out; strength and normalization too, with the defaults of DomainPrior.
 /// Errors   kNotFound, kIo; kInvalidArgument with file and field: not JSON, a field that is unknown,
