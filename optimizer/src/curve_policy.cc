@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <mutex>
 #include <numeric>
 
@@ -35,6 +36,36 @@ struct Shared {
   std::uint64_t turn = 0;  // whose table is renewed next
 };
 static_assert(std::is_trivially_copyable_v<Shared>);
+
+// Numbers that no policy has written, although the checksums are right.
+template <typename T>
+bool IsFinite(const T& record, std::size_t doubles) {
+  static_assert(std::is_trivially_copyable_v<T>);
+  const char* at = reinterpret_cast<const char*>(&record);
+  for (std::size_t i = 0; i < doubles; ++i, at += sizeof(double)) {
+    double value = 0;
+    std::memcpy(&value, at, sizeof value);
+    if (!std::isfinite(value)) return false;
+  }
+  return true;
+}
+
+bool IsSound(const Domain& domain) {
+  return IsFinite(domain.sums, sizeof(DomainSums) / sizeof(double)) &&
+         IsFinite(domain.part, sizeof(CurvePart) / sizeof(double)) && domain.sums.weight >= 0 &&
+         domain.sums.prior_queries >= 0;
+}
+
+bool IsSound(const CurveConstants& constants) {
+  const auto usable = [](double value) { return value > 1e-12 && value < 1e12; };
+  return IsFinite(constants, sizeof(CurveConstants) / sizeof(double)) &&
+         std::all_of(constants.scales.begin(), constants.scales.end(), usable) &&
+         std::all_of(constants.noise.begin(), constants.noise.end(), usable) &&
+         usable(constants.global_scale) && usable(constants.noise_queries) &&
+         usable(constants.domain_noise_queries) && usable(constants.scale_domains) &&
+         constants.mode_power >= 0 && constants.mode_power < 10 && constants.curvature >= 0 &&
+         constants.curvature < 1e3 && constants.roughness >= 0 && constants.roughness < 1e3;
+}
 
 Status CheckOptions(const CurvePolicyOptions& options) {
   constexpr const char* kName = "CurvePolicy::Create";
@@ -317,6 +348,8 @@ Result<std::unique_ptr<CurvePolicy>> CurvePolicy::Load(const std::string& path) 
     EQUIPOISE_RETURN_IF_ERROR(OptionsFromJson(text, path, &options, &constants));
     const Status checked = CheckOptions(options);
     if (!checked.ok()) return Status(Code::kCorruption, checked.message(), {.file = path});
+    if (!IsSound(constants))
+      return Status(Code::kCorruption, "holds constants that no policy has", {.file = path});
     auto state = std::make_unique<State>(std::move(options), constants);
     EQUIPOISE_ASSIGN_OR_RETURN(const auto names, SplitNames(packed, path));
     const std::size_t words = state->tables.fresh().words();
@@ -335,14 +368,16 @@ Result<std::unique_ptr<CurvePolicy>> CurvePolicy::Load(const std::string& path) 
         state->tables.fresh().Restore(own, versions[i]);
         continue;
       }
-      if (state->tables.Find(names[i]) != nullptr)
-        return Status(Code::kCorruption, "holds a domain twice",
+      if (state->tables.Find(names[i]) != nullptr || !IsSound(domains[i]))
+        return Status(Code::kCorruption, "holds a domain twice, or with sums that are none",
                       {.file = path, .row = static_cast<std::int64_t>(i)});
       DomainTables::Entry* entry = state->Make(names[i]);
       state->domains.back() = domains[i];
       entry->table.Restore(own, versions[i]);
       state->tables.Show(entry);
     }
+    if (!IsFinite(shared[0].part, sizeof(CurvePart) / sizeof(double)))
+      return Status(Code::kCorruption, "holds sums that are none", {.file = path});
     state->shared = shared[0];
     return std::unique_ptr<CurvePolicy>(new CurvePolicy(std::move(state)));
   } catch (const std::bad_alloc&) {

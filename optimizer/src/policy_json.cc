@@ -18,8 +18,8 @@ std::string OptionsToJson(const CurvePolicyOptions& options, const CurveConstant
                        {"prior_alpha", options.prior_alpha},
                        {"both_paths_share", options.both_paths_share},
                        {"exploration", options.exploration},
-      {"lexical_price", options.lexical_price},
-      {"vector_price", options.vector_price},
+                       {"lexical_price", options.lexical_price},
+                       {"vector_price", options.vector_price},
                        {"grid", options.grid},
                        {"draws", options.draws},
                        {"seed", options.seed},
@@ -33,7 +33,7 @@ std::string OptionsToJson(const CurvePolicyOptions& options, const CurveConstant
                          {"noise_queries", constants.noise_queries},
                          {"domain_noise_queries", constants.domain_noise_queries},
                          {"scale_domains", constants.scale_domains},
-        {"roughness", constants.roughness}}}};
+                         {"roughness", constants.roughness}}}};
   return object.dump();
 }
 

@@ -1,4 +1,7 @@
+#include <algorithm>
+
 #include <equipoise/core/check.h>
+#include <equipoise/core/checked_file.h>
 #include <equipoise/optimizer/weight_policies.h>
 
 namespace equipoise {
@@ -27,12 +30,20 @@ Result<std::unique_ptr<WeightPolicy>> MakeWeightPolicy(std::string_view name,
 }
 
 Result<std::unique_ptr<WeightPolicy>> LoadWeightPolicy(const std::string& path) {
-  Result<std::unique_ptr<WeightPolicy>> out = Widen(CurvePolicy::Load(path));
-  // A file of another kind is called corrupt by whoever looks for his own.
-  if (out.ok() || out.error().code() != Code::kCorruption) return out;
-  if (auto beta = Widen(BetaPolicy::Load(path)); beta.ok()) return beta;
-  if (auto fixed = Widen(StaticPolicy::Load(path)); fixed.ok()) return fixed;
-  return out;
+  try {
+    // The kind stands in the header; whoever reads the file then checks all of it.
+    EQUIPOISE_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
+    constexpr std::size_t kHeader = 64;
+    const auto bytes = file.bytes();
+    const std::string_view header(reinterpret_cast<const char*>(bytes.data()),
+                                  std::min(bytes.size(), kHeader));
+    if (header.find("beta-policy") != std::string_view::npos) return Widen(BetaPolicy::Load(path));
+    if (header.find("static-policy") != std::string_view::npos)
+      return Widen(StaticPolicy::Load(path));
+    return Widen(CurvePolicy::Load(path));
+  } catch (const std::bad_alloc&) {
+    return Status(Code::kOutOfMemory, "LoadWeightPolicy: no memory", {.file = path});
+  }
 }
 
 }  // namespace equipoise

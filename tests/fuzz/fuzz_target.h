@@ -72,5 +72,6 @@ std::vector<Target> AnalyzerTargets();
 std::vector<Target> IndexPartTargets();
 std::vector<Target> CollectionTargets();
 std::vector<Target> DomainTargets();
+std::vector<Target> PolicyTargets();
 
 }  // namespace equipoise::fuzz
