@@ -1,6 +1,7 @@
 /// A folder of its own for one test, removed when the test ends.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <fstream>
@@ -18,9 +19,11 @@ class TempFolder {
   TempFolder() {
     static std::atomic<int> made = 0;  // a test may have several
     const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    path_ = std::filesystem::temp_directory_path() /
-            fmt::format("equipoise_{}_{}_{}_{}", info ? info->test_suite_name() : "none",
-                        info ? info->name() : "none", ::getpid(), made++);
+    std::string name = fmt::format("equipoise_{}_{}_{}_{}", info ? info->test_suite_name() : "none",
+                                   info ? info->name() : "none", ::getpid(), made++);
+    // Those of tests with parameters.
+    std::replace(name.begin(), name.end(), '/', '_');
+    path_ = std::filesystem::temp_directory_path() / name;
     std::filesystem::remove_all(path_);
     std::filesystem::create_directories(path_);
   }

@@ -35,11 +35,12 @@ void CodeQuery::Set(const CodeRows& rows, const float* query) {
   clamped = false;
   if (rows.metric == Metric::kL2) {
     QuantizeI8(query, d, rows.scale, codes.data());
-    unit = rows.scale.scale * rows.scale.scale;
+    unit = double{rows.scale.scale} * rows.scale.scale;
     for (std::size_t i = 0; i < d; ++i) {
       const float at = rows.scale.scale * (query[i] - rows.scale.center);
       clamped |= !(at > -129.0f && at < 128.0f);
     }
+    if (clamped) SetBeyond(rows, query);
     return;
   }
   // A ranking by inner product does not change with the length of the query: its own largest value
@@ -54,10 +55,43 @@ void CodeQuery::Set(const CodeRows& rows, const float* query) {
     values[i] = static_cast<std::int8_t>(codes[i] ^ 0x80);
     sum += values[i];
   }
-  unit = rows.scale.scale * scale;
-  offset = 128.0f * static_cast<float>(sum);
+  unit = double{rows.scale.scale} * scale;
+  offset = 128.0 * sum;
   // The lower half of a code is 7.5 on average.
-  offset_high = 120.5f * static_cast<float>(sum);
+  offset_high = 120.5 * sum;
+}
+
+// A query that codes do not reach is c + e, with c what they reach of it: its squared distance to x
+// is |c - x|² + 2 <e, c - x> + |e|², and <e, x> is an inner product as of any other query.
+void CodeQuery::SetBeyond(const CodeRows& rows, const float* query) {
+  const std::size_t d = rows.dim;
+  const auto excess = [&](std::size_t i) {
+    const double at = double{rows.scale.scale} * (double{query[i]} - rows.scale.center);
+    return at - std::clamp(at, -128.0, 127.0);
+  };
+  double largest = 0, squares = 0;
+  for (std::size_t i = 0; i < d; ++i) {
+    const double e = excess(i);
+    largest = std::max(largest, std::fabs(e));
+    squares += e * e;
+  }
+  values.resize(d);
+  std::int64_t sum = 0, sizes = 0, inside = 0;
+  for (std::size_t i = 0; i < d; ++i) {
+    const auto value = static_cast<int>(std::lround(excess(i) / largest * 127.0));
+    values[i] = static_cast<std::int8_t>(value);
+    sum += value;
+    sizes += std::abs(value);
+    inside += std::int64_t{value} * (int{codes[i]} - 128);
+  }
+  gain = 2.0 * largest / 127.0;
+  constexpr double kReach = 1e9;  // of integer distances, well within 32 bits
+  const double most = 255.0 * (255.0 * static_cast<double>(d) + gain * static_cast<double>(sizes));
+  shrink = std::min(1.0, kReach / most);
+  unit *= shrink;
+  const double fixed = squares + gain * static_cast<double>(inside);
+  offset = shrink * (fixed + gain * 128.0 * static_cast<double>(sum));
+  offset_high = shrink * (fixed + gain * 120.5 * static_cast<double>(sum));
 }
 
 std::int32_t CodeDistance(const CodeRows& rows, const CodeQuery& query, std::uint32_t row,
@@ -69,7 +103,11 @@ std::int32_t CodeDistance(const CodeRows& rows, const CodeQuery& query, std::uin
     const std::size_t at = std::size_t{row} * rows.nibble_bytes;
     UnpackNibbles(rows.high + at, rows.low + at, rows.dim, unpacked);
   }
-  if (rows.metric == Metric::kL2) return SquaredL2I8(codes, query.codes.data(), rows.dim);
+  if (rows.metric == Metric::kL2) {
+    const std::int32_t squared = SquaredL2I8(codes, query.codes.data(), rows.dim);
+    return query.clamped ? query.Beyond(squared, DotI8(codes, query.values.data(), rows.dim))
+                         : squared;
+  }
   return -DotI8(codes, query.values.data(), rows.dim);
 }
 
@@ -88,7 +126,8 @@ class Walker {
       : graph_(graph), links_(graph.links), request_(request), s_(*scratch) {}
 
   template <typename Distance>
-  Status Run(const Distance& distance, const std::uint8_t* codes, std::size_t stride, float offset);
+  Status Run(const Distance& distance, const std::uint8_t* codes, std::size_t stride,
+             double offset);
 
  private:
   template <typename Distance>
@@ -102,8 +141,8 @@ class Walker {
     std::uint64_t& word = s_.visited_[row / 64];
     const std::uint64_t bit = std::uint64_t{1} << (row % 64);
     if ((word & bit) != 0) return false;
+    s_.log_.push_back(row);  // first: a bit that is not in the log would stay
     word |= bit;
-    s_.log_.push_back(row);
     return true;
   }
   void Forget() {
@@ -253,6 +292,8 @@ void Walker::Beam(const Distance& distance, std::uint32_t start) {
   std::size_t size = 0;
   Visit(start);
   beam[size++] = {distance(start), start};
+  if (k == 1) bound_ = BoundFrom(beam[0].distance);
+  if (ef == 1) bound_ = std::min(bound_, beam[0].distance);
   for (std::size_t at = 0; at < size && !bad_;) {
     const std::uint32_t row = beam[at].id;
     beam[at].id |= kExpanded;
@@ -355,7 +396,7 @@ void Walker::Filtered(const Distance& distance, std::uint32_t start) {
     std::pop_heap(frontier.begin(), frontier.end(), farther);
     const Candidate next = frontier.back();
     frontier.pop_back();
-    if (next.distance >= bound_) break;
+    if (next.distance > bound_) break;
     ++s_.stats.expanded;
     if (request_.two_hop) {
       CollectAllowed(next.id);
@@ -376,13 +417,13 @@ void Walker::Filtered(const Distance& distance, std::uint32_t start) {
 
 template <typename Distance>
 Status Walker::Run(const Distance& distance, const std::uint8_t* codes, std::size_t stride,
-                   float offset) {
+                   double offset) {
   const std::size_t words = (links_.rows() + 63) / 64;
   if (s_.visited_.size() < words) s_.visited_.resize(words, 0);
   Forget();  // what a walk left that ran out of memory
   s_.stats = {};
-  unit_ = s_.query.unit;
-  offset_ = offset;
+  unit_ = static_cast<float>(s_.query.unit);
+  offset_ = static_cast<float>(offset);
   reach_ = graph_.reach;
   slack_ = SlackFor(request_.margin);
   next_ = {reinterpret_cast<const std::byte*>(codes), stride, (stride + kLine - 1) / kLine};
@@ -410,8 +451,16 @@ Status WalkGraph(const HnswGraph& graph, const float* query, const WalkRequest& 
   Walker walker(graph, request, scratch);
   const std::uint8_t* codes = scratch->query.codes.data();
   const std::int8_t* values = scratch->query.values.data();
+  const CodeQuery& asked = scratch->query;
   if (rows.codes == nullptr) {
     const std::size_t stride = rows.nibble_bytes;
+    if (asked.clamped)
+      return walker.Run(
+          [&](std::uint32_t id) {
+            const std::uint8_t* high = rows.high + std::size_t{id} * stride;
+            return asked.Beyond(SquaredL2I4(high, codes, d), 16 * DotI4(high, values, d));
+          },
+          rows.high, stride, asked.offset_high);
     if (rows.metric == Metric::kL2)
       return walker.Run(
           [&](std::uint32_t id) {
@@ -422,15 +471,18 @@ Status WalkGraph(const HnswGraph& graph, const float* query, const WalkRequest& 
         [&](std::uint32_t id) {
           return -16 * DotI4(rows.high + std::size_t{id} * stride, values, d);
         },
-        rows.high, stride, scratch->query.offset_high);
+        rows.high, stride, asked.offset_high);
   }
+  if (asked.clamped)
+    return walker.Run([&](std::uint32_t id) { return CodeDistance(rows, asked, id, nullptr); },
+                      rows.codes, d, asked.offset);
   if (rows.metric == Metric::kL2)
     return walker.Run(
         [&](std::uint32_t id) { return SquaredL2I8(rows.codes + std::size_t{id} * d, codes, d); },
         rows.codes, d, 0);
   return walker.Run(
       [&](std::uint32_t id) { return -DotI8(rows.codes + std::size_t{id} * d, values, d); },
-      rows.codes, d, scratch->query.offset);
+      rows.codes, d, asked.offset);
 }
 
 }  // namespace equipoise

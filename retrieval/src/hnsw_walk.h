@@ -30,14 +30,25 @@ struct CodeRows {
 // distance is |q - x|² for l2 and -<q, x> otherwise.
 struct CodeQuery {
   std::vector<std::uint8_t> codes;
-  std::vector<std::int8_t> values;  // not l2
-  float unit = 1;
-  float offset = 0;       // of 8-bit distances
-  float offset_high = 0;  // of distances by the upper halves
-  bool clamped = false;   // l2: it lies outside of what codes reach
+  // Inner products: the query. l2: how far it lies outside of what codes reach, where it does.
+  std::vector<std::int8_t> values;
+  double unit = 1;
+  double offset = 0;       // of 8-bit distances
+  double offset_high = 0;  // of distances by the upper halves
+  bool clamped = false;    // l2: it lies outside of what codes reach
+  // Where it does, an integer distance is shrink (|clamped query - x|² - gain <values, x>).
+  double shrink = 1;
+  double gain = 0;
+
+  std::int32_t Beyond(std::int32_t squared, std::int32_t dot) const {
+    return static_cast<std::int32_t>(shrink * (squared - gain * dot));
+  }
 
   // Shapes   query [dim]
   void Set(const CodeRows& rows, const float* query);
+
+ private:
+  void SetBeyond(const CodeRows& rows, const float* query);
 };
 
 // The integer distance of 8-bit codes; `unpacked` [dim] is scratch where they are kept in halves.
@@ -68,7 +79,7 @@ class WalkScratch {
   WalkStats stats;
   // Of whoever walks.
   std::vector<std::uint32_t> ids;
-  std::vector<std::uint64_t> words;
+  std::vector<std::uint64_t> words, linked;
 
  private:
   friend class Walker;

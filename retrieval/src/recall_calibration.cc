@@ -15,7 +15,7 @@ namespace equipoise {
 namespace {
 
 constexpr std::size_t kSample = 1000;
-constexpr std::size_t kDepth = 10;  // recall@10
+constexpr std::size_t kDepth = kRecallDepth;
 constexpr std::size_t kBeam = 512;
 constexpr float kTargets[] = {0.8f, 0.9f, 0.95f, 0.98f, 0.99f, 0.995f, 0.999f};
 constexpr float kMargins[] = {0.0f,  0.01f, 0.02f, 0.03f, 0.04f, 0.05f, 0.06f, 0.07f, 0.08f,
@@ -97,7 +97,8 @@ Result<std::vector<RecallPoint>> MeasureRecall(const HnswGraph& graph, const Sto
           const PreparedQuery& query = queries[i];
           if (!WalkGraph(graph, query.walked.data(), request, &scratch).ok()) failed = true;
           std::vector<Scored> best;
-          const std::size_t rescored = std::min(scratch.found.size(), 2 * kDepth);
+          const std::size_t rescored =
+              std::min(scratch.found.size(), AutomaticRescore(options.storage, kDepth));
           for (std::size_t j = 0; j < rescored; ++j) {
             const std::uint32_t id = scratch.found[j].id;
             const float score =

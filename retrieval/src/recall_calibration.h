@@ -14,6 +14,9 @@
 
 namespace equipoise {
 
+// Recall is that of so many neighbours.
+inline constexpr std::size_t kRecallDepth = 10;
+
 // How many rows to hold out of a graph of `rows`, to measure with them.
 std::size_t RecallSample(std::size_t rows);
 

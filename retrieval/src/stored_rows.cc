@@ -72,6 +72,10 @@ Result<PreparedQuery> StoredRows::Prepare(const char* function,
     out.values = out.walked;
   } else if (metric == Metric::kL2 && info.exponent != 0) {
     for (float& value : out.values) value = std::ldexp(value, info.exponent);
+  } else if (metric == Metric::kInnerProduct && !out.zero) {
+    // Its products with rows stay within float; a power of two changes no digit.
+    out.exponent = std::ilogb(out.norm);
+    for (float& value : out.values) value = std::ldexp(value, -out.exponent);
   }
   if (scored_by_codes() && codes.dim > 0) out.codes.Set(codes, out.walked.data());
   return out;
@@ -83,10 +87,9 @@ float StoredRows::Score(const PreparedQuery& query, std::uint32_t row) const {
   if (scored_by_codes()) {
     thread_local std::vector<std::uint8_t> unpacked;
     if (codes.codes == nullptr) unpacked.resize(d);
-    const auto distance =
-        static_cast<float>(CodeDistance(codes, query.codes, row, unpacked.data()));
-    const float score = 0.0f - (distance + query.codes.offset) / query.codes.unit;
-    return metric == Metric::kInnerProduct ? static_cast<float>(score * query.norm) : score;
+    const double distance = CodeDistance(codes, query.codes, row, unpacked.data());
+    const double score = 0.0 - (distance + query.codes.offset) / query.codes.unit;
+    return static_cast<float>(metric == Metric::kInnerProduct ? score * query.norm : score);
   }
   const float* values = query.values.data();
   const std::size_t at = std::size_t{row} * d;
@@ -97,7 +100,7 @@ float StoredRows::Score(const PreparedQuery& query, std::uint32_t row) const {
   }
   const float dot = half.empty() ? Dot(values, &single[at], d) : DotF16(values, &half[at], d);
   if (metric == Metric::kCosine) return dot * inverse_norms[row];
-  return static_cast<float>(std::ldexp(double{dot}, -info.exponent));
+  return static_cast<float>(std::ldexp(double{dot}, query.exponent - info.exponent));
 }
 
 std::uint64_t StoredRows::row_bytes() const {
@@ -132,7 +135,10 @@ void StoredRows::Read(std::uint32_t row, float* to) const {
   if (metric == Metric::kCosine) {
     for (std::size_t j = 0; j < d; ++j) to[j] *= inverse_norms[row];
   } else if (info.exponent != 0) {
-    for (std::size_t j = 0; j < d; ++j) to[j] = std::ldexp(to[j], -info.exponent);
+    // The largest float16 rounds up, maybe beyond the largest float32.
+    constexpr float kMost = std::numeric_limits<float>::max();
+    for (std::size_t j = 0; j < d; ++j)
+      to[j] = std::clamp(std::ldexp(to[j], -info.exponent), -kMost, kMost);
   }
 }
 

@@ -2,6 +2,7 @@
 // kept.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -12,6 +13,7 @@
 #include <equipoise/core/matrix_view.h>
 #include <equipoise/core/status.h>
 #include <equipoise/kernels/metric.h>
+#include <equipoise/retrieval/vector_index.h>
 
 #include "hnsw_walk.h"
 #include "vector_files.h"
@@ -20,12 +22,19 @@ namespace equipoise {
 
 // A query as scores and walks need it.
 struct PreparedQuery {
-  std::vector<float> values;  // unit length for cosine; scaled as the rows are otherwise
+  // Unit length for cosine; scaled as the rows are for l2; by 2^-exponent for inner product.
+  std::vector<float> values;
   std::vector<float> walked;  // as codes are made of rows; unit length but for l2
   double norm = 0;            // of the query as given
   bool zero = false;
+  std::int32_t exponent = 0;
   CodeQuery codes;  // where the codes are the rows
 };
+
+// Rows that are rescored for k that are asked for. The upper halves of codes tell less.
+inline std::size_t AutomaticRescore(VectorStorage storage, std::size_t k) {
+  return storage == VectorStorage::kInt4Int8 ? 3 * k + 20 : k + std::max<std::size_t>(10, k / 2);
+}
 
 // Views into the two files.
 // Threads  const

@@ -16,6 +16,7 @@
 
 #include "exact_search.h"
 #include "hnsw_walk.h"
+#include "recall_calibration.h"
 #include "stored_rows.h"
 #include "vector_files.h"
 #include "vector_state.h"
@@ -202,6 +203,10 @@ Status VectorIndex::State::LoadGraph(const GraphInfo& built) {
       return Mismatch(path, "has copies of rows out of order");
     seen[pair.copy] = true;
   }
+  if (!alive.empty()) {
+    alive_linked = alive;
+    AddOriginals(&alive_linked);
+  }
   EQUIPOISE_RETURN_IF_ERROR(graph_file.VerifySection("calibration"));
   EQUIPOISE_ASSIGN_OR_RETURN(recall, graph_file.SectionOf<RecallPoint>("calibration"));
   target = built.target_recall;
@@ -323,7 +328,7 @@ Status VectorIndex::State::ScanCodes(const PreparedQuery& query, const std::uint
     report->seen += ids.size();
     std::size_t count = ids.size();
     if (gated && best.size() == rescored) {
-      const float bar = (static_cast<float>(best.front().distance) + codes.offset) / codes.unit;
+      const auto bar = static_cast<float>((best.front().distance + codes.offset) / codes.unit);
       count = SketchBelow(scratch->sketch, graph.sketches, ids.data(), count, bar, kScanSlack,
                           ids.data(), {});
     }
@@ -362,14 +367,15 @@ Status VectorIndex::State::ScanCodes(const PreparedQuery& query, const std::uint
 }
 
 Result<bool> VectorIndex::State::Walk(const PreparedQuery& query, const WalkRequest& request,
-                                      std::size_t rescored, std::size_t k, WalkScratch* scratch,
-                                      std::vector<Scored>* out) const {
+                                      const std::uint64_t* allowed, std::size_t rescored,
+                                      std::size_t k, WalkScratch* scratch,
+                                      VectorSearchReport* report, std::vector<Scored>* out) const {
   if (Status status = WalkGraph(graph, query.walked.data(), request, scratch); !status.ok())
     return status.At({.file = graph_file.path()});
   auto& ids = scratch->ids;
   ids.clear();
   const auto may = [&](std::uint32_t row) {
-    return request.allowed == nullptr || ((request.allowed[row / 64] >> (row % 64)) & 1) != 0;
+    return allowed == nullptr || ((allowed[row / 64] >> (row % 64)) & 1) != 0;
   };
   for (const auto& candidate : scratch->found) {
     if (ids.size() >= rescored) break;
@@ -380,6 +386,10 @@ Result<bool> VectorIndex::State::Walk(const PreparedQuery& query, const WalkRequ
       if (may(copy->copy)) ids.push_back(copy->copy);
     }
   }
+  report->expanded = scratch->stats.expanded;
+  report->seen = scratch->stats.seen;
+  report->distances = scratch->stats.distances;
+  report->rescored = ids.size();
   EQUIPOISE_RETURN_IF_ERROR(Rescore(query, ids, out));
   KeepBest(k, out);
   return out->size() == k;
@@ -408,11 +418,14 @@ Status VectorIndex::State::Find(const PreparedQuery& query, const SearchParams& 
   report->allowed = may_be_found;
   if (k == 0) return {};
   const Limits limits = LimitsFor(params, k);
-  const std::size_t automatic = k + std::max<std::size_t>(10, k / 2);
+  const std::size_t automatic = AutomaticRescore(settings.storage, k);
   const std::size_t rescored =
       std::min(may_be_found, std::max(k, params.rescore == 0 ? automatic : params.rescore));
   const double share = static_cast<double>(may_be_found) / static_cast<double>(n);
-  const std::size_t beam = std::isfinite(limits.margin) ? 2 * k : limits.ef;
+  // A margin is that of the rank it was measured at, or beyond: the nearest row alone says little
+  // about how far to look.
+  const std::size_t rank = std::min(std::max(k, kRecallDepth), limits.ef);
+  const std::size_t beam = std::isfinite(limits.margin) ? 2 * rank : limits.ef;
 
   // Whether to walk does not depend on k where ef alone ends the walk, so that answers do not.
   const bool walks = settings.has_graph && beam <= n / kRowsPerBeam;
@@ -424,15 +437,19 @@ Status VectorIndex::State::Find(const PreparedQuery& query, const SearchParams& 
     report->plan = allowed == nullptr ? VectorPlan::kScanCodes : VectorPlan::kScanAllowed;
     EQUIPOISE_RETURN_IF_ERROR(ScanCodes(query, allowed, rescored, k, &scratch, report, out));
   } else {
-    WalkRequest request{.k = k, .ef = std::max(limits.ef, k), .margin = limits.margin};
+    WalkRequest request{.k = rank, .ef = limits.ef, .margin = limits.margin};
     request.allowed = allowed;
+    if (allowed != nullptr && allowed == alive.data()) {
+      request.allowed = alive_linked.data();
+    } else if (allowed != nullptr && !copies.empty()) {
+      scratch.linked.assign(allowed, allowed + (n + 63) / 64);
+      AddOriginals(&scratch.linked);
+      request.allowed = scratch.linked.data();
+    }
     request.two_hop = allowed != nullptr && share <= kTwoHopShare;
     report->plan = request.two_hop ? VectorPlan::kTwoHop : VectorPlan::kWalk;
-    EQUIPOISE_ASSIGN_OR_RETURN(const bool whole, Walk(query, request, rescored, k, &scratch, out));
-    report->expanded = scratch.stats.expanded;
-    report->seen = scratch.stats.seen;
-    report->distances = scratch.stats.distances;
-    report->rescored = std::min(rescored, scratch.found.size());
+    EQUIPOISE_ASSIGN_OR_RETURN(const bool whole,
+                               Walk(query, request, allowed, rescored, k, &scratch, report, out));
     if (!whole) out->clear();  // the links do not lead to enough of the rows
   }
   if (out->empty()) {

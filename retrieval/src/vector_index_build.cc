@@ -75,6 +75,9 @@ bool KeepsCodesOnly(VectorStorage storage) {
   return storage == VectorStorage::kInt8 || storage == VectorStorage::kInt4Int8;
 }
 
+// So large or small that squares and reciprocals come near the ends of float32.
+bool IsExtreme(double size) { return size < 1e-15 || size > 1e15; }
+
 // One row as it is stored, and its norm.
 struct StoredRow {
   std::vector<float> values;
@@ -92,12 +95,17 @@ struct StoredRow {
     } else {
       const float* row = rows.f32.row(i);
       std::copy_n(row, d, values.data());
-      if (!KeepsFloat32(options.storage)) {
-        if (options.metric == Metric::kCosine) {
+      const bool f32 = KeepsFloat32(options.storage);
+      if (options.metric == Metric::kCosine) {
+        if (!f32) {
           Normalize(values.data(), d);
-        } else {
-          for (std::size_t j = 0; j < d; ++j) values[j] = std::ldexp(row[j], exponent);
+        } else if (const double size = Norm(row, d); size > 0 && IsExtreme(size)) {
+          for (float& value : values) value = std::ldexp(value, -std::ilogb(size));
         }
+      } else if (exponent != 0) {
+        for (float& value : values) value = std::ldexp(value, exponent);
+      }
+      if (!f32) {
         FloatToHalf(values.data(), half.data(), d);
         HalfToFloat(half.data(), values.data(), d);
       }
@@ -119,7 +127,11 @@ Status WriteVectors(const EmbeddingsView& rows, const VectorIndexOptions& option
   info.storage = static_cast<std::uint32_t>(options.storage);
   const bool cosine = options.metric == Metric::kCosine;
   const bool f32 = KeepsFloat32(options.storage);
-  if (!cosine && !rows.is_f16() && !f32) info.exponent = ExponentFor(rows.f32);
+  if (!cosine && !rows.is_f16()) {
+    info.exponent = ExponentFor(rows.f32);
+    // float32 rows stay as they are, unless their products would not be floats.
+    if (f32 && !IsExtreme(std::ldexp(1.0, 14 - info.exponent))) info.exponent = 0;
+  }
 
   std::vector<float> inverse_norms;
   if (cosine) inverse_norms.reserve(n);
@@ -168,7 +180,15 @@ CodeScale ScaleFor(const StoredRows& rows) {
     least[i] = *low;
     largest[i] = l2 ? *high : std::max(std::fabs(*low), std::fabs(*high));
   }
-  return l2 ? CenteredCodeScale(least, largest) : SymmetricCodeScale(largest);
+  if (l2) return CenteredCodeScale(least, largest);
+  CodeScale out = SymmetricCodeScale(largest);
+  if (rows.metric == Metric::kInnerProduct) {
+    // The longest rows, which would be clamped, are what is looked for: half the precision of the
+    // others, at most, goes to them.
+    const float most = *std::max_element(largest.begin(), largest.end());
+    if (most * out.scale > 127.0f) out.scale = std::max(out.scale / 2, 127.0f / most);
+  }
+  return out;
 }
 
 // Calls body(row, values) for every row as it is to be encoded.
@@ -343,10 +363,13 @@ Status WriteGraph(const VectorIndexOptions& options, const std::string& vectors_
   info.dim = static_cast<std::uint32_t>(d);
   info.metric = rows.info.metric;
   info.storage = rows.info.storage;
-  info.has_graph = n > 0 && n >= options.graph_from ? 1 : 0;
+  // Distances that leave float32 cannot be walked by.
+  const bool walkable =
+      rows.metric == Metric::kCosine || rows.info.max_norm == 0 || !IsExtreme(rows.info.max_norm);
+  info.has_graph = walkable && n > 0 && n >= options.graph_from ? 1 : 0;
   info.target_recall = options.target_recall;
   Codes kept;
-  const bool coded = info.has_graph != 0 || n >= kCodedRows;
+  const bool coded = info.has_graph != 0 || (walkable && n >= kCodedRows);
   if (n > 0 && (coded || KeepsCodesOnly(options.storage))) {
     const CodeScale scale = ScaleFor(rows);
     info.code_scale = scale.scale;

@@ -35,6 +35,7 @@ struct VectorIndex::State {
   float target = 0;
   // One bit a row that was not deleted; empty where none was.
   std::vector<std::uint64_t> alive;
+  std::vector<std::uint64_t> alive_linked;  // and those that have a copy that was not deleted
   std::size_t live = 0;
 
   // The graph points into this.
@@ -81,8 +82,18 @@ struct VectorIndex::State {
                    std::size_t k, WalkScratch* scratch, VectorSearchReport* report,
                    std::vector<Scored>* out) const;
   // False where it found fewer than k, because the links do not lead to them.
-  Result<bool> Walk(const PreparedQuery& query, const WalkRequest& request, std::size_t rescored,
-                    std::size_t k, WalkScratch* scratch, std::vector<Scored>* out) const;
+  // `allowed`: request.allowed without those that are walked to for their copies
+  Result<bool> Walk(const PreparedQuery& query, const WalkRequest& request,
+                    const std::uint64_t* allowed, std::size_t rescored, std::size_t k,
+                    WalkScratch* scratch, VectorSearchReport* report,
+                    std::vector<Scored>* out) const;
+  // Adds the originals of allowed copies: only they are linked.
+  void AddOriginals(std::vector<std::uint64_t>* allowed) const {
+    for (const Copy& pair : copies) {
+      if ((((*allowed)[pair.copy / 64] >> (pair.copy % 64)) & 1) != 0)
+        (*allowed)[pair.original / 64] |= std::uint64_t{1} << (pair.original % 64);
+    }
+  }
   // Chooses among them.
   Status Find(const PreparedQuery& query, const SearchParams& params, VectorSearchReport* report,
               std::vector<Scored>* out) const;

@@ -91,11 +91,13 @@ struct VectorIndexOptions {
 ///          before anything is written; kCancelled; kIo; kOutOfMemory. After an error neither file
 ///          remains.
 /// Threads  options.threads; memory about n (d + 4 (2 m + 3)) bytes
-/// Note     where rows are kept as float16, float16 rows are kept bit for bit; float32 rows are
+/// Note     rows of which the largest norm is below 1e-15 or above 1e15 get no graph (cosine: all
+///          do): their squared distances are not floats.
+///          Where rows are kept as float16, float16 rows are kept bit for bit; float32 rows are
 ///          rounded (cosine: after they were scaled to unit length; else after all were scaled by one
 ///          power of two, so that neither large nor small values leave the range). Codes are rounded
-///          and clamped with one scale that 1 % of the rows may exceed: an outlier costs itself
-///          precision, not the others
+///          and clamped with one scale that 1 % of the rows may exceed (inner product: by twice
+///          before they are clamped): an outlier costs itself precision, not the others
 EQUIPOISE_API Status BuildVectorIndex(const EmbeddingsView& rows, const VectorIndexOptions& options,
                                       const std::string& vectors_path,
                                       const std::string& graph_path);
@@ -191,8 +193,9 @@ class EQUIPOISE_API VectorIndex {
     /// Beam of the walk: it ends when the ef_search nearest rows that were found have all been
     /// expanded. 0: not set. Raised to k where smaller.
     std::size_t ef_search = 0;
-    /// The walk does not follow rows farther than (1 + margin) times the k-th best found so far, in
-    /// squared distance: easy queries end early. Negative: not set; kNoMargin: only ef_search ends
+    /// The walk does not follow rows farther than (1 + margin) times the k-th best found so far (of a
+    /// k below 10, the tenth), in squared distance: easy queries end early. Beside ef_search, each of
+    /// the two may end it. Negative: not set; kNoMargin: only ef_search ends
     /// the walk (and what it finds for a smaller k is then a prefix of what it finds for a larger
     /// one, as long as `rescore` is the same).
     float margin = -1;
@@ -200,7 +203,7 @@ class EQUIPOISE_API VectorIndex {
     float target_recall = 0;
 
     /// Best rows by codes that are scored by the rows themselves, at least k. 0: k and a half more,
-    /// at least 10 more.
+    /// at least 10 more; with storage int4+int8, 3 k + 20.
     std::size_t rescore = 0;
     /// Score every row by itself: no graph, no codes.
     bool exact = false;
