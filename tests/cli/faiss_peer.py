@@ -67,10 +67,15 @@ def write(path, metric, kind):
     return {"rows": ROWS, "ids": [str(i) for i in ids]}
 
 
+READ = []  # what Python holds on to, lest FAISS free the parts that are in use
+
+
 def inner(path):
     index = faiss.read_index(path)
+    READ.append(index)
     if hasattr(index, "id_map"):
         index = faiss.downcast_index(index.index)
+        READ.append(index)
     return index
 
 
