@@ -21,6 +21,7 @@ BENCHMARKS = {
     "kernels": "micro.kernels_report",
     "domains": "domains.domains_bench",
     "filter": "micro.filter_report",
+    "bandit": "bandit.bandit_report",
 }
 
 

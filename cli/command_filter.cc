@@ -3,8 +3,11 @@
 #include <charconv>
 #include <chrono>
 #include <cmath>
+#include <filesystem>
 #include <limits>
+#include <map>
 #include <optional>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -35,6 +38,8 @@ struct FilterArguments {
   bool keep_duplicates = false, no_reliability = false, no_evidence = false;
   bool strict = false, json = false;
 };
+
+constexpr double kLeastHalfLife = std::numeric_limits<double>::min();
 
 Status WrongOption(const char* option, const std::string& text, const char* form) {
   return Status(Code::kInvalidArgument, fmt::format("\"{}\" is not {}", text, form),
@@ -67,6 +72,16 @@ Result<double> ParseDuration(const char* option, const std::string& text) {
   return value * unit;
 }
 
+Status InFloat(const char* option, const std::string& text, double value) {
+  if (std::abs(value) <= std::numeric_limits<float>::max()) return {};
+  return WrongOption(option, text, "within the range of a float32");
+}
+
+Status IsFinite(const char* option, const std::string& text, double seconds) {
+  if (std::isfinite(seconds)) return {};
+  return WrongOption(option, text, "a duration that ends");
+}
+
 /// "20/60s": so many within so long.
 Status ParseRate(const char* option, const std::string& text, std::uint64_t* votes,
                  double* seconds) {
@@ -77,15 +92,37 @@ Status ParseRate(const char* option, const std::string& text, std::uint64_t* vot
   if (slash == std::string::npos || !(n >= 1 && n <= 1e15) || n != std::floor(n))
     return WrongOption(option, text, "a rate such as 20/60s");
   EQUIPOISE_ASSIGN_OR_RETURN(*seconds, ParseDuration(option, text.substr(slash + 1)));
+  EQUIPOISE_RETURN_IF_ERROR(IsFinite(option, text, *seconds));
   *votes = static_cast<std::uint64_t>(n);
+  return {};
+}
+
+/// A file that is read or written under two names would lose what it held.
+Status CheckPaths(const FilterArguments& a) {
+  const std::pair<const char*, const std::string*> paths[] = {
+      {"--in", &a.in}, {"--out", &a.out}, {"--items", &a.items}, {"--sources", &a.sources}};
+  for (std::size_t i = 0; i < std::size(paths); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      const std::string &one = *paths[j].second, &two = *paths[i].second;
+      std::error_code ignored;
+      if (one.empty() || two.empty() ||
+          (one != two && !std::filesystem::equivalent(one, two, ignored)))
+        continue;
+      return Status(Code::kInvalidArgument,
+                    fmt::format("is the file of {} too; name another", paths[j].first),
+                    {.field = paths[i].first});
+    }
+  }
   return {};
 }
 
 Result<FeedbackOptions> ToOptions(const FilterArguments& a) {
   FeedbackOptions o;
+  EQUIPOISE_RETURN_IF_ERROR(CheckPaths(a));
   EQUIPOISE_ASSIGN_OR_RETURN(o.half_life, ParseDuration("--half-life", a.half_life));
-  if (!(o.half_life > 0)) return WrongOption("--half-life", a.half_life, "above 0");
+  if (!(o.half_life >= kLeastHalfLife)) return WrongOption("--half-life", a.half_life, "above 0");
   EQUIPOISE_ASSIGN_OR_RETURN(o.max_skew, ParseDuration("--max-skew", a.max_skew));
+  EQUIPOISE_RETURN_IF_ERROR(IsFinite("--max-skew", a.max_skew, o.max_skew));
   const std::size_t colon = a.scale.find(':');
   constexpr const char* kScale = "a scale such as 1:5";
   if (colon == std::string::npos) return WrongOption("--scale", a.scale, kScale);
@@ -93,6 +130,8 @@ Result<FeedbackOptions> ToOptions(const FilterArguments& a) {
                              ParseNumber("--scale", a.scale.substr(0, colon), kScale));
   EQUIPOISE_ASSIGN_OR_RETURN(const double high,
                              ParseNumber("--scale", a.scale.substr(colon + 1), kScale));
+  EQUIPOISE_RETURN_IF_ERROR(InFloat("--scale", a.scale, low));
+  EQUIPOISE_RETURN_IF_ERROR(InFloat("--scale", a.scale, high));
   o.rating_low = static_cast<float>(low);
   o.rating_high = static_cast<float>(high);
   if (!(o.rating_low < o.rating_high)) return WrongOption("--scale", a.scale, kScale);
@@ -129,7 +168,7 @@ Status AddDomains(const FilterArguments& a, const FeedbackFile& file, FeedbackOp
       return WrongOption("--domain-half-life", text, "of the form NAME=14d");
     EQUIPOISE_ASSIGN_OR_RETURN(const double seconds,
                                ParseDuration("--domain-half-life", text.substr(equals + 1)));
-    if (!(seconds > 0)) return WrongOption("--domain-half-life", text, "above 0");
+    if (!(seconds >= kLeastHalfLife)) return WrongOption("--domain-half-life", text, "above 0");
     const auto found = file.domains.numbers.find(text.substr(0, equals));
     if (found != file.domains.numbers.end())
       o->domain_half_lives.push_back({static_cast<std::uint32_t>(found->second), seconds});
@@ -147,18 +186,20 @@ std::string CsvCell(const std::string& text) {
 /// Rows of values, as CSV with a first line of names or as JSON lines, by the file's name.
 class RowWriter {
  public:
-  explicit RowWriter(const std::string& path) : file_(path), csv_(path.ends_with(".csv")) {}
-  Status Create() { return file_.Create(); }
+  RowWriter(const std::string& path, std::vector<std::string> names)
+      : file_(path), csv_(path.ends_with(".csv")), names_(std::move(names)) {}
+  Status Create() {
+    EQUIPOISE_RETURN_IF_ERROR(file_.Create());
+    return csv_ ? file_.Append(fmt::format("{}\n", fmt::join(names_, ","))) : Status();
+  }
+  /// The values of the names.
   Status Add(const Json& row) {
-    std::string text;
     if (!csv_) return file_.Append(row.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
-    if (first_)
-      for (const auto& [name, value] : row.items()) text += (text.empty() ? "" : ",") + name;
-    if (std::exchange(first_, false)) text += "\n";
+    std::string text;
     bool start = true;
-    for (const auto& [name, value] : row.items()) {
+    for (const std::string& name : names_) {
       if (!std::exchange(start, false)) text += ",";
-      if (!value.is_null())
+      if (const Json& value = row.at(name); !value.is_null())
         text += value.is_string() ? CsvCell(value.get<std::string>()) : value.dump();
     }
     return file_.Append(text + "\n");
@@ -168,10 +209,17 @@ class RowWriter {
  private:
   AtomicFile file_;
   bool csv_;
-  bool first_ = true;
+  std::vector<std::string> names_;
 };
 
-Json Number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+// The shortest number that is this float32: 0.9, not 0.8999999761581421.
+Json Number(float value) {
+  if (!std::isfinite(value)) return nullptr;
+  const std::string text = fmt::format("{}", value);
+  double out = value;
+  std::from_chars(text.data(), text.data() + text.size(), out);
+  return out;
+}
 
 Json ToJson(const FeedbackAggregate& a, const FeedbackOptions& o) {
   const Interval wilson = a.Wilson(1.959963984540054, o.rating_low, o.rating_high);
@@ -184,14 +232,18 @@ Json ToJson(const FeedbackAggregate& a, const FeedbackOptions& o) {
 }
 
 Status WriteRows(const std::string& path, const FeedbackFile& file, const FeedbackResult& result) {
-  RowWriter writer(path);
+  std::vector<std::string> names = {"line"};
+  if (!file.item.empty()) names.emplace_back("item");
+  if (!file.source.empty()) names.emplace_back("source");
+  for (const char* name : {"rating", "weight", "verdict"}) names.emplace_back(name);
+  RowWriter writer(path, std::move(names));
   EQUIPOISE_RETURN_IF_ERROR(writer.Create());
   for (std::size_t i = 0; i < file.rating.size(); ++i) {
     Json row = {{"line", file.line[i]}};
     if (!file.item.empty()) row["item"] = file.items.all[file.item[i]];
     if (!file.source.empty()) row["source"] = file.sources.all[file.source[i]];
     row["rating"] = Number(file.rating[i]);
-    row["weight"] = result.weight[i];
+    row["weight"] = Number(result.weight[i]);
     row["verdict"] = FeedbackVerdictName(result.verdict[i]);
     EQUIPOISE_RETURN_IF_ERROR(writer.Add(row));
   }
@@ -201,7 +253,11 @@ Status WriteRows(const std::string& path, const FeedbackFile& file, const Feedba
 Status WriteAggregates(const std::string& path, const char* name, const Names& names,
                        const std::vector<FeedbackAggregate>& all,
                        const std::vector<double>& reliability, const FeedbackOptions& o) {
-  RowWriter writer(path);
+  std::vector<std::string> columns = {name};
+  const Json nothing = ToJson({}, o);
+  for (const auto& [key, value] : nothing.items()) columns.push_back(key);
+  if (!reliability.empty()) columns.emplace_back("reliability");
+  RowWriter writer(path, std::move(columns));
   EQUIPOISE_RETURN_IF_ERROR(writer.Create());
   for (std::size_t i = 0; i < all.size(); ++i) {
     Json row = {{name, names.all[all[i].key]}};
@@ -216,13 +272,14 @@ Status WriteAggregates(const std::string& path, const char* name, const Names& n
 std::string Histogram(const FeedbackFile& file, const FeedbackResult& result,
                       const FeedbackOptions& o) {
   constexpr std::size_t kBins = 10, kWidth = 40;
+  constexpr double kEdge = 1e-6;  // 0.9 as a float32 is a little less
   std::array<std::uint64_t, kBins> kept{}, removed{};
   const double range = double{o.rating_high} - o.rating_low;
   for (std::size_t i = 0; i < file.rating.size(); ++i) {
     const double x = file.rating[i];
     if (!(x >= o.rating_low && x <= o.rating_high)) continue;
     const auto bin =
-        std::min(kBins - 1, static_cast<std::size_t>((x - o.rating_low) / range * double{kBins}));
+        std::min(kBins - 1, static_cast<std::size_t>((x - o.rating_low) / range * kBins + kEdge));
     ++(result.verdict[i] == FeedbackVerdict::kKept ? kept : removed)[bin];
   }
   std::uint64_t most = 1;
@@ -242,6 +299,44 @@ std::string Histogram(const FeedbackFile& file, const FeedbackResult& result,
   return text;
 }
 
+/// The item, source or domain whose alarm it is; null for the whole.
+Json GroupName(const FeedbackAlarm& alarm, const FeedbackFile& file, const FeedbackOptions& o) {
+  if (alarm.kind != FeedbackAlarmKind::kOutlierCap) return nullptr;
+  const auto name = [&](const Names& names, bool there) {
+    return there ? Json(names.all[alarm.group]) : Json(nullptr);
+  };
+  switch (o.grouping) {
+    case FeedbackGrouping::kItem:
+      return name(file.items, !file.item.empty());
+    case FeedbackGrouping::kSource:
+      return name(file.sources, !file.source.empty());
+    case FeedbackGrouping::kDomain:
+      return name(file.domains, !file.domain.empty());
+    case FeedbackGrouping::kGlobal:
+      break;
+  }
+  return nullptr;
+}
+
+/// What was asked for and cannot be, or was meant otherwise.
+void SayDoubts(const FilterArguments& a, const FeedbackFile& file) {
+  if (!file.ignored.empty())
+    Say(Shorten(fmt::format("equipoise: {}: fields that mean nothing here: {}", a.in,
+                            fmt::join(file.ignored, ", ")),
+                400));
+  if (file.rating.empty()) return;
+  const auto absent = [&](const char* option, const char* field, bool there) {
+    if (!there)
+      Say(fmt::format("equipoise: {}: no rating of {} names its {}", option, a.in, field));
+  };
+  if (!a.items.empty()) absent("--items", "item", !file.item.empty());
+  if (!a.sources.empty()) absent("--sources", "source", !file.source.empty());
+  if (a.group == "item") absent("--group item", "item", !file.item.empty());
+  if (a.group == "source") absent("--group source", "source", !file.source.empty());
+  if (a.group == "domain") absent("--group domain", "domain", !file.domain.empty());
+  if (!a.domain_half_lives.empty()) absent("--domain-half-life", "domain", !file.domain.empty());
+}
+
 int Print(const FilterArguments& a, const FeedbackFile& file, const FeedbackResult& result,
           const FeedbackOptions& o, double now) {
   if (a.json) {
@@ -249,7 +344,9 @@ int Print(const FilterArguments& a, const FeedbackFile& file, const FeedbackResu
     for (std::size_t v = 0; v < kFeedbackVerdicts; ++v)
       counts[std::string(FeedbackVerdictName(static_cast<FeedbackVerdict>(v)))] = result.counts[v];
     for (const FeedbackAlarm& alarm : result.alarms)
-      alarms.push_back({{"kind", FeedbackAlarmName(alarm.kind)}, {"count", alarm.count}});
+      alarms.push_back({{"kind", FeedbackAlarmName(alarm.kind)},
+                        {"count", alarm.count},
+                        {"group", GroupName(alarm, file, o)}});
     for (const Status& error : file.errors)
       lines.push_back({{"line", error.where().line}, {"message", error.message()}});
     const auto& g = result.groups;
@@ -258,6 +355,7 @@ int Print(const FilterArguments& a, const FeedbackFile& file, const FeedbackResu
                       {"rows", file.rating.size()},
                       {"unreadable", file.unreadable},
                       {"unreadable_lines", lines},
+                      {"ignored_fields", file.ignored},
                       {"counts", counts},
                       {"clamped", result.clamped},
                       {"total", ToJson(result.total, o)},
@@ -291,8 +389,17 @@ int Print(const FilterArguments& a, const FeedbackFile& file, const FeedbackResu
                         Counted(result.groups.few_values, "group"));
   if (result.groups.too_small > 0)
     text += fmt::format("{} too small for an outlier\n", Counted(result.groups.too_small, "group"));
-  for (const FeedbackAlarm& alarm : result.alarms)
-    text += fmt::format("alarm: {} ({})\n", FeedbackAlarmName(alarm.kind), alarm.count);
+  if (result.count(FeedbackVerdict::kFuture) > 0)
+    text += fmt::format("{} more than {} ahead of now: milliseconds where seconds were meant?\n",
+                        Counted(result.count(FeedbackVerdict::kFuture), "time"), a.max_skew);
+  std::map<FeedbackAlarmKind, std::pair<std::uint64_t, std::uint64_t>> alarms;  // groups, count
+  for (const FeedbackAlarm& alarm : result.alarms) {
+    ++alarms[alarm.kind].first;
+    alarms[alarm.kind].second += alarm.count;
+  }
+  for (const auto& [kind, sums] : alarms)
+    text += fmt::format("alarm: {} ({}{})\n", FeedbackAlarmName(kind), sums.second,
+                        sums.first > 1 ? fmt::format(" in {} groups", sums.first) : "");
   if (result.total.weight > 0) {
     const Interval wilson = result.total.Wilson(1.959963984540054, o.rating_low, o.rating_high);
     const double range = double{o.rating_high} - o.rating_low;
@@ -316,6 +423,7 @@ int RunFilter(const FilterArguments& a) {
   if (file->unreadable > file->errors.size())
     Say(fmt::format("equipoise: {} more lines could not be read",
                     file->unreadable - file->errors.size()));
+  SayDoubts(a, *file);
   const double now = a.now.value_or(
       std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count());
   const auto result = FeedbackFilter(*options).Apply(file->batch(), now);

@@ -1,11 +1,13 @@
 #include "feedback_file.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
 #include <limits>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -17,6 +19,7 @@ namespace equipoise::cli {
 namespace {
 
 constexpr std::size_t kErrorsKept = 20;
+constexpr std::size_t kIgnoredKept = 20;
 enum Field {
   kRating,
   kTime,
@@ -45,6 +48,26 @@ Status Wrong(Where where, const char* name, std::string why) {
   return Status(Code::kInvalidArgument, fmt::format("\"{}\" {}", name, why), std::move(where));
 }
 
+// Numbers that no float32 holds are infinite, which the filter refuses.
+float ToFloat(double value) {
+  constexpr double kMost = std::numeric_limits<float>::max();
+  if (value > kMost) return std::numeric_limits<float>::infinity();
+  if (value < -kMost) return -std::numeric_limits<float>::infinity();
+  return static_cast<float>(value);
+}
+
+std::string_view Trimmed(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+void Ignore(std::string_view field, FeedbackFile* file) {
+  auto& all = file->ignored;
+  if (all.size() < kIgnoredKept && std::find(all.begin(), all.end(), field) == all.end())
+    all.emplace_back(field);
+}
+
 class Columns {
  public:
   explicit Columns(FeedbackFile* file) : file_(*file) {}
@@ -60,10 +83,10 @@ class Columns {
     for (std::size_t field = 0; field < kFields; ++field)
       there_[field] |= line.numbers[field].has_value() || line.names[field].has_value();
     FeedbackFile& f = file_;
-    f.rating.push_back(static_cast<float>(*line.numbers[kRating]));
+    f.rating.push_back(ToFloat(*line.numbers[kRating]));
     f.time.push_back(*line.numbers[kTime]);
-    f.confidence.push_back(static_cast<float>(line.numbers[kConfidence].value_or(1)));
-    f.dwell.push_back(static_cast<float>(line.numbers[kDwell].value_or(0)));
+    f.confidence.push_back(ToFloat(line.numbers[kConfidence].value_or(1)));
+    f.dwell.push_back(ToFloat(line.numbers[kDwell].value_or(0)));
     f.position.push_back(static_cast<std::uint32_t>(position));
     f.source.push_back(f.sources.Number(line.names[kSource].value_or("")));
     f.item.push_back(f.items.Number(line.names[kItem].value_or("")));
@@ -95,11 +118,13 @@ class Columns {
   std::array<bool, kFields> there_{};
 };
 
-Result<Line> FromJson(const nlohmann::json& object, const Where& where) {
+Result<Line> FromJson(const nlohmann::json& object, const Where& where, FeedbackFile* file) {
   Line out;
+  std::size_t known = 0;
   for (std::size_t field = 0; field < kFields; ++field) {
     const auto found = object.find(kNames[field]);
     if (found == object.end()) continue;
+    ++known;
     if (IsName(static_cast<int>(field))) {
       if (found->is_null()) continue;
       if (!found->is_string() && !found->is_number_integer())
@@ -116,33 +141,53 @@ Result<Line> FromJson(const nlohmann::json& object, const Where& where) {
       return Wrong(where, kNames[field], "is no number");
     }
   }
+  if (known < object.size() && file->ignored.size() < kIgnoredKept)
+    for (const auto& entry : object.items())
+      if (std::find(kNames.begin(), kNames.end(), entry.key()) == kNames.end())
+        Ignore(entry.key(), file);
   return out;
 }
 
-// The cells of a line of CSV (RFC 4180, without line breaks inside quotes).
-Result<std::vector<std::string>> Cells(std::string_view text, const Where& where) {
-  std::vector<std::string> out(1);
-  bool quoted = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
+// A record of CSV (RFC 4180) at the start of a text.
+struct Record {
+  std::vector<std::string> cells{1};
+  std::size_t bytes = 0;  // with its line break
+  std::int64_t lines = 1;
+};
+
+// Line breaks inside quotes belong to the cell: read as lines, they would let whoever writes a comment
+// write ratings too. Fails where quotes do not pair.
+Result<Record> NextRecord(std::string_view text, const Where& where) {
+  Record out;
+  bool quoted = false, was_quoted = false;
+  for (std::size_t i = 0;; ++i) {
+    const bool end = i == text.size();
+    if (end && quoted)
+      return Status(Code::kInvalidArgument, "has a quote that is not closed", where);
+    const char c = end ? '\n' : text[i];
     if (quoted) {
+      if (c == '\n') ++out.lines;
       if (c != '"') {
-        out.back() += c;
+        out.cells.back() += c;
       } else if (i + 1 < text.size() && text[i + 1] == '"') {
-        out.back() += text[++i];
+        out.cells.back() += text[++i];
       } else {
         quoted = false;
       }
-    } else if (c == '"' && out.back().empty()) {
-      quoted = true;
+    } else if (c == '\n' || (c == '\r' && i + 1 < text.size() && text[i + 1] == '\n')) {
+      out.bytes = std::min(text.size(), i + (c == '\r' ? 2 : 1));
+      return out;
     } else if (c == ',') {
-      out.emplace_back();
+      out.cells.emplace_back();
+      was_quoted = false;
+    } else if (was_quoted) {
+      return Status(Code::kInvalidArgument, "has text behind a closing quote", where);
+    } else if (c == '"' && out.cells.back().empty()) {
+      quoted = was_quoted = true;
     } else {
-      out.back() += c;
+      out.cells.back() += c;
     }
   }
-  if (quoted) return Status(Code::kInvalidArgument, "has a quote that is not closed", where);
-  return out;
 }
 
 Result<Line> FromCells(const std::vector<std::string>& cells, const std::vector<int>& fields,
@@ -160,8 +205,10 @@ Result<Line> FromCells(const std::vector<std::string>& cells, const std::vector<
       continue;
     }
     double value = 0;
-    const char* end = cells[i].data() + cells[i].size();
-    const auto [at, error] = std::from_chars(cells[i].data(), end, value);
+    const std::string_view text = Trimmed(cells[i]);
+    if (text.empty()) continue;
+    const char* end = text.data() + text.size();
+    const auto [at, error] = std::from_chars(text.data(), end, value);
     if (error != std::errc() || at != end) return Wrong(where, kNames[field], "is no number");
     out.numbers[field] = value;
   }
@@ -184,30 +231,38 @@ Status ReadCsv(const std::string& path, bool strict, FeedbackFile* file) {
   std::vector<int> fields;
   Columns columns(file);
   Where where{.file = path};
-  while (!rest.empty()) {
+  for (std::int64_t lines = 1; !rest.empty(); where.line += lines) {
+    where.line = std::max<std::int64_t>(where.line, 1);
+    // A record whose quotes do not pair is the line that it starts on.
+    const auto record = NextRecord(rest, where);
+    lines = record ? record->lines : 1;
     const std::size_t end = rest.find('\n');
-    std::string_view text = rest.substr(0, end);
-    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
-    ++where.line;
-    if (text.ends_with('\r')) text.remove_suffix(1);
-    if (text.empty()) continue;
-    const auto cells = Cells(text, where);
+    rest.remove_prefix(record                          ? record->bytes
+                       : end == std::string_view::npos ? rest.size()
+                                                       : end + 1);
+    if (record && record->cells.size() == 1 && record->cells[0].empty()) continue;
     if (fields.empty()) {
-      if (!cells) return cells.error();
+      if (!record) return record.error();
       std::array<bool, kFields> found{};
-      for (const std::string& cell : *cells) {
+      for (const std::string& cell : record->cells) {
         int field = -1;
         for (int i = 0; i < kFields; ++i)
-          if (cell == kNames[static_cast<std::size_t>(i)]) field = i;
+          if (Trimmed(cell) == kNames[static_cast<std::size_t>(i)]) field = i;
         fields.push_back(field);
-        if (field >= 0) found[static_cast<std::size_t>(field)] = true;
+        if (field < 0) {
+          Ignore(cell, file);
+        } else if (std::exchange(found[static_cast<std::size_t>(field)], true)) {
+          return Wrong(where, kNames[static_cast<std::size_t>(field)],
+                       "is there twice in the first line; name each column once");
+        }
       }
       for (const Field field : {kRating, kTime})
         if (!found[field])
           return Wrong(where, kNames[field], "is not among the columns that the first line names");
       continue;
     }
-    const auto line = cells ? FromCells(*cells, fields, where) : Result<Line>(cells.error());
+    const auto line =
+        record ? FromCells(record->cells, fields, where) : Result<Line>(record.error());
     EQUIPOISE_RETURN_IF_ERROR(
         Handle(line ? columns.Take(*line, where) : line.error(), strict, file));
   }
@@ -222,7 +277,7 @@ Status ReadJson(const std::string& path, bool strict, FeedbackFile* file) {
   while (true) {
     const auto next = lines.Next(&object);
     if (next && !*next) break;
-    const auto line = next ? FromJson(object, lines.Place()) : Result<Line>(next.error());
+    const auto line = next ? FromJson(object, lines.Place(), file) : Result<Line>(next.error());
     EQUIPOISE_RETURN_IF_ERROR(
         Handle(line ? columns.Take(*line, lines.Place()) : line.error(), strict, file));
   }

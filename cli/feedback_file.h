@@ -27,17 +27,19 @@ struct FeedbackFile {
   std::vector<std::int64_t> line;  // of each row
   Names sources, items, domains, events;
   std::uint64_t unreadable = 0;
-  std::vector<Status> errors;  // of the first unreadable lines
+  std::vector<Status> errors;        // of the first unreadable lines
+  std::vector<std::string> ignored;  // fields that mean nothing here, the first of them
 
   /// Columns that no line has are empty. A column that some lines have has for the others: source,
   /// item, domain "", confidence 1, dwell and position 0, and an event of their own.
   FeedbackBatch batch() const;
 };
 
-/// Reads PATH, .csv by its first line's names, anything else as JSON lines: rating and time (seconds)
-/// are needed; source, item, domain, event, confidence, position, dwell may be there.
-/// Errors   kNotFound, kIo; kInvalidArgument: a CSV header without rating or time; with `strict` the
-///          first line that cannot be read
+/// Reads PATH, .csv by its first line's names (RFC 4180, line breaks in quotes too), anything else as
+/// JSON lines: rating and time (seconds) are needed; source, item, domain, event, confidence, position,
+/// dwell may be there.
+/// Errors   kNotFound, kIo; kInvalidArgument: a CSV header without rating or time, or with one of the
+///          columns twice; with `strict` the first line that cannot be read
 Result<FeedbackFile> ReadFeedback(const std::string& path, bool strict);
 
 }  // namespace equipoise::cli

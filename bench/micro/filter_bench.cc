@@ -263,6 +263,45 @@ void Options() {
   row("all defaults, with ids", FeedbackOptions{});
 }
 
+// Duplicates, sigma and the aggregates of each item and source, which pandas has too; then all that
+// the filter learns beside it.
+void Grouped() {
+  for (const std::size_t n : {100'000, 1'000'000}) {
+    const Data data(n, true);
+    FeedbackOptions options;
+    options.confidence.reliability = options.confidence.evidence = false;
+    std::vector<FeedbackFilter> filters;
+    for (const bool learn : {false, true}) {
+      options.confidence.reliability = options.confidence.evidence = learn;
+      for (const int threads : {1, 2, 8}) {
+        options.threads = threads;
+        filters.emplace_back(options);
+      }
+    }
+    std::vector<FeedbackResult> results(filters.size());
+    std::vector<std::function<void()>> runs;
+    for (std::size_t i = 0; i < filters.size(); ++i)
+      runs.push_back(Call(filters[i], data.All(), &results[i]));
+    const std::vector<double> seconds = Race(runs);
+    bool same = true;
+    for (const std::size_t i : {1, 2, 4, 5}) {
+      const FeedbackResult &one = results[i / 3 * 3], &other = results[i];
+      same &= one.weight == other.weight && one.verdict == other.verdict &&
+              one.total.squares == other.total.squares && one.reliability == other.reliability;
+      for (std::size_t item = 0; item < one.items.size(); ++item)
+        same &= one.items[item].mean == other.items[item].mean;
+    }
+    Print({{"case", "grouped"},
+           {"n", n},
+           {"seconds", seconds[0]},
+           {"two_threads_seconds", seconds[1]},
+           {"learned_seconds", seconds[3]},
+           {"learned_two_threads_seconds", seconds[4]},
+           {"learned_eight_threads_seconds", seconds[5]},
+           {"same_bits", same}});
+  }
+}
+
 }  // namespace
 }  // namespace equipoise
 
@@ -273,5 +312,6 @@ int main() {
   equipoise::Sizes();
   equipoise::Latency();
   equipoise::Options();
+  equipoise::Grouped();
   return 0;
 }

@@ -34,6 +34,23 @@ def by_pandas(rating, stamp, confidence):
     return (weight * rating).sum() / weight.sum()
 
 
+def grouped_by_pandas(frame):
+    """The latest of a source's ratings of an item, the same weights and sigma, then weighted mean,
+    variance and effective size of each item and each source."""
+    frame = frame.sort_values("time", kind="stable").drop_duplicates(["source", "item"], keep="last")
+    off = (frame.rating - frame.rating.mean()).abs()
+    frame = frame[off <= 3 * frame.rating.std()]
+    w = frame.confidence * numpy.exp2(-(NOW - frame.time).clip(lower=0) / HALF_LIFE)
+    x = frame.rating.astype(numpy.float64)
+    sums = pandas.DataFrame({"w": w, "ww": w * w, "wx": w * x, "wxx": w * x * x, "n": 1})
+    out = []
+    for key in ("item", "source"):
+        g = sums.groupby(frame[key]).sum()
+        mean = g.wx / g.w
+        out.append((mean, (g.wxx - g.wx * mean) / (g.w - g.ww / g.w), g.w * g.w / g.ww, g.n))
+    return out
+
+
 def seconds(call):
     call()
     start = time.perf_counter()
@@ -62,6 +79,16 @@ def main():
         if pandas:
             series = [pandas.Series(column) for column in columns]
             out["seconds"][f"pandas/{n}"] = seconds(lambda: by_pandas(*series))
+    for n in (100_000, 1_000_000) if pandas else ():
+        columns = {
+            "rating": random.normal(0.5, 0.08, n).astype(numpy.float32),
+            "time": NOW - 60 * 86400 * random.random(n),
+            "confidence": random.random(n).astype(numpy.float32),
+            "source": random.integers(0, n // 20 + 1, n),
+            "item": random.integers(0, n // 50 + 1, n),
+        }
+        frame = pandas.DataFrame(columns)
+        out["seconds"][f"grouped/{n}"] = seconds(lambda: grouped_by_pandas(frame))
     print(json.dumps(out))
 
 

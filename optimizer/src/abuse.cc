@@ -25,11 +25,11 @@ void FindUnknownSources(FilterWork* work) {
 }
 
 void FindDuplicateEvents(FilterWork* work) {
-  const RowGroups events = GroupBy(work->batch.event, nullptr);
+  const RowGroups events = GroupBy(work->batch.event, nullptr, work->threads, work->pool);
   for (std::uint64_t group = 0; group < events.size(); ++group) {
     bool seen = false;
     for (std::uint64_t i = events.starts[group]; i < events.starts[group + 1]; ++i) {
-      const std::uint64_t row = events.rows[i].row;
+      const std::uint64_t row = events.rows[i];
       if (!work->Kept(row)) continue;
       if (seen) work->verdict[row] = FeedbackVerdict::kDuplicateEvent;
       seen = true;
@@ -40,13 +40,14 @@ void FindDuplicateEvents(FilterWork* work) {
 // In the rows [begin, end) of one source: of those on the same item the latest stays.
 void FindDuplicates(FilterWork* work, std::uint64_t begin, std::uint64_t end) {
   const auto& rows = work->sources->rows;
-  while (begin < end) {
-    const std::uint64_t item = work->batch.item[rows[begin].row];
-    std::uint64_t latest = rows[begin].row;
+  const auto& item = work->items->of_row;
+  for (std::uint64_t last = begin + 1; begin < end; begin = last, last = begin + 1) {
+    while (last < end && item[rows[last]] == item[rows[begin]]) ++last;
+    if (last == begin + 1) continue;
+    std::uint64_t latest = 0;
     bool found = false;
-    std::uint64_t last = begin;
-    for (; last < end && work->batch.item[rows[last].row] == item; ++last) {
-      const std::uint64_t row = rows[last].row;
+    for (std::uint64_t i = begin; i < last; ++i) {
+      const std::uint64_t row = rows[i];
       if (!work->Kept(row)) continue;
       if (found) {
         const bool newer = work->batch.time[row] >= work->batch.time[latest];
@@ -56,7 +57,6 @@ void FindDuplicates(FilterWork* work, std::uint64_t begin, std::uint64_t end) {
       latest = row;
       found = true;
     }
-    begin = last;
   }
 }
 
@@ -100,14 +100,14 @@ std::vector<ItemRange> ItemRanges(const FilterWork& work) {
     ItemRange range;
     bool found = false;
     for (std::uint64_t i = items.starts[group]; i < items.starts[group + 1]; ++i) {
-      const std::uint64_t row = items.rows[i].row;
+      const std::uint64_t row = items.rows[i];
       if (!work.Kept(row)) continue;
       const float x = work.batch.rating[row];
       range = found ? ItemRange{std::min(range.low, x), std::max(range.high, x)} : ItemRange{x, x};
       found = true;
     }
     for (std::uint64_t i = items.starts[group]; i < items.starts[group + 1]; ++i)
-      out[items.rows[i].row] = range;
+      out[items.rows[i]] = range;
   }
   return out;
 }
@@ -119,7 +119,7 @@ void FindConstantSource(const FilterWork& work, const std::vector<ItemRange>& ra
   float value = 0;
   bool others_differ = ranges.empty();
   for (std::uint64_t i = begin; i < end; ++i) {
-    const std::uint64_t row = rows[i].row;
+    const std::uint64_t row = rows[i];
     if (!work.Kept(row)) continue;
     const float x = work.batch.rating[row];
     if (votes++ == 0) value = x;
@@ -128,7 +128,7 @@ void FindConstantSource(const FilterWork& work, const std::vector<ItemRange>& ra
   }
   if (votes < work.options.abuse.constant_votes || !others_differ) return;
   for (std::uint64_t i = begin; i < end; ++i)
-    if (work.Kept(rows[i].row)) work.verdict[rows[i].row] = FeedbackVerdict::kConstantSource;
+    if (work.Kept(rows[i])) work.verdict[rows[i]] = FeedbackVerdict::kConstantSource;
 }
 
 }  // namespace
@@ -139,25 +139,32 @@ void FindAbuse(FilterWork* work) {
   if (!work->batch.event.empty()) FindDuplicateEvents(work);
   if (!work->sources) return;
   const RowGroups& sources = *work->sources;
-  std::vector<TimedRow> timed;
-  for (std::uint64_t group = 0; group < sources.size(); ++group) {
-    const std::uint64_t begin = sources.starts[group], end = sources.starts[group + 1];
-    if (abuse.duplicates && !work->batch.item.empty()) FindDuplicates(work, begin, end);
-    if (abuse.burst_votes == 0 && abuse.rate_votes == 0) continue;
-    timed.clear();
-    for (std::uint64_t i = begin; i < end; ++i) {
-      const std::uint64_t row = sources.rows[i].row;
-      if (work->Kept(row) || work->verdict[row] == FeedbackVerdict::kDuplicate)
-        timed.push_back({work->batch.time[row], row});
-    }
-    std::sort(timed.begin(), timed.end());
-    if (abuse.burst_votes > 0) FindBursts(*work, timed);
-    if (abuse.rate_votes > 0) LimitRate(*work, timed);
-  }
+  const bool duplicates = abuse.duplicates && !work->batch.item.empty();
+  const bool timing = abuse.burst_votes > 0 || abuse.rate_votes > 0;
+  if (duplicates || timing)
+    ForGroups(sources.starts, work->threads, [&](std::uint64_t first, std::uint64_t last, int) {
+      std::vector<TimedRow> timed;
+      for (std::uint64_t group = first; group < last; ++group) {
+        const std::uint64_t begin = sources.starts[group], end = sources.starts[group + 1];
+        if (duplicates) FindDuplicates(work, begin, end);
+        if (!timing) continue;
+        timed.clear();
+        for (std::uint64_t i = begin; i < end; ++i) {
+          const std::uint64_t row = sources.rows[i];
+          if (work->Kept(row) || work->verdict[row] == FeedbackVerdict::kDuplicate)
+            timed.push_back({work->batch.time[row], row});
+        }
+        std::sort(timed.begin(), timed.end());
+        if (abuse.burst_votes > 0) FindBursts(*work, timed);
+        if (abuse.rate_votes > 0) LimitRate(*work, timed);
+      }
+    });
   if (abuse.constant_votes == 0) return;
   const std::vector<ItemRange> ranges = work->items ? ItemRanges(*work) : std::vector<ItemRange>();
-  for (std::uint64_t group = 0; group < sources.size(); ++group)
-    FindConstantSource(*work, ranges, sources.starts[group], sources.starts[group + 1]);
+  ForGroups(sources.starts, work->threads, [&](std::uint64_t first, std::uint64_t last, int) {
+    for (std::uint64_t group = first; group < last; ++group)
+      FindConstantSource(*work, ranges, sources.starts[group], sources.starts[group + 1]);
+  });
 }
 
 }  // namespace equipoise

@@ -4,6 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include <equipoise/core/parallel.h>
+
 #include "filter_work.h"
 #include "outlier_checks.h"
 
@@ -12,15 +14,6 @@ namespace {
 
 constexpr int kRounds = 2;
 
-// For each row the number of its item.
-std::vector<std::uint64_t> ItemOfRow(const RowGroups& items) {
-  std::vector<std::uint64_t> out(items.rows.size());
-  for (std::uint64_t group = 0; group < items.size(); ++group)
-    for (std::uint64_t i = items.starts[group]; i < items.starts[group + 1]; ++i)
-      out[items.rows[i].row] = group;
-  return out;
-}
-
 // The gold rating of each item; NaN where there is none.
 std::vector<float> GoldOfItem(const RowGroups& items, std::vector<GoldRating> gold) {
   std::stable_sort(gold.begin(), gold.end(),
@@ -28,9 +21,9 @@ std::vector<float> GoldOfItem(const RowGroups& items, std::vector<GoldRating> go
   std::vector<float> out(items.size(), std::nanf(""));
   for (std::uint64_t group = 0; group < items.size(); ++group) {
     const auto found =
-        std::lower_bound(gold.begin(), gold.end(), items.key(group),
+        std::lower_bound(gold.begin(), gold.end(), items.keys[group],
                          [](const GoldRating& a, std::uint64_t key) { return a.item < key; });
-    if (found != gold.end() && found->item == items.key(group)) out[group] = found->rating;
+    if (found != gold.end() && found->item == items.keys[group]) out[group] = found->rating;
   }
   return out;
 }
@@ -40,48 +33,54 @@ struct Sum {
   double value = 0;
 };
 
-// Weighted agreement of each source with what others, or gold, say of the items that it rated.
-std::vector<Sum> Agreements(const FilterWork& work, const std::vector<std::uint64_t>& item_of,
-                            const std::vector<float>& gold, const std::vector<double>& reliability,
-                            const std::vector<std::uint64_t>& source_of) {
+// What all say of each item.
+void SumItems(const FilterWork& work, const std::vector<double>& reliability,
+              std::vector<Sum>* out) {
+  const auto& starts = work.items->starts;
+  ForGroups(starts, work.threads, [&](std::uint64_t first, std::uint64_t last, int) {
+    for (std::uint64_t item = first; item < last; ++item) {
+      Sum sum;
+      for (std::uint64_t i = starts[item]; i < starts[item + 1]; ++i) {
+        const Vote vote = work.item_votes[i];
+        if (std::isnan(vote.rating)) continue;
+        const double w = vote.weight * reliability[vote.source];
+        sum.weight += w;
+        sum.value += w * vote.rating;
+      }
+      (*out)[item] = sum;
+    }
+  });
+}
+
+// Weighted agreement of one source with what others, or gold, say of the items that it rated.
+Sum Agreement(const FilterWork& work, std::uint64_t source, double reliability,
+              const std::vector<Sum>& items, const std::vector<float>& gold) {
   const auto& o = work.options;
-  const double range = double{o.rating_high} - o.rating_low;
-  std::vector<Sum> items(work.items->size());
-  for (std::uint64_t row = 0; row < item_of.size(); ++row) {
-    if (!work.Kept(row)) continue;
-    const double w = work.weight[row] * reliability[source_of[row]];
-    items[item_of[row]].weight += w;
-    items[item_of[row]].value += w * work.batch.rating[row];
-  }
-  std::vector<Sum> out(work.sources->size());
-  const auto& rows = work.sources->rows;
-  for (std::uint64_t source = 0; source < work.sources->size(); ++source) {
-    const std::uint64_t end = work.sources->starts[source + 1];
-    // All that the source says of one item lies together.
-    for (std::uint64_t begin = work.sources->starts[source], next = begin; begin < end;
-         begin = next) {
-      const std::uint64_t item = item_of[rows[begin].row];
-      Sum own;
-      for (next = begin; next < end && item_of[rows[next].row] == item; ++next) {
-        const std::uint64_t row = rows[next].row;
-        if (!work.Kept(row)) continue;
-        const double w = work.weight[row] * reliability[source];
-        own.weight += w;
-        own.value += w * work.batch.rating[row];
-      }
-      const double others = items[item].weight - own.weight;
-      const bool is_gold = !std::isnan(gold[item]);
-      // What is left of a difference must be more than rounding.
-      if (!is_gold && !(others > 1e-9 * items[item].weight)) continue;
-      const double truth = is_gold ? double{gold[item]} : (items[item].value - own.value) / others;
-      const double g = is_gold ? o.confidence.gold_weight : 1;
-      for (std::uint64_t i = begin; i < next; ++i) {
-        if (!work.Kept(rows[i].row)) continue;
-        const double a =
-            std::clamp(1 - std::abs(work.batch.rating[rows[i].row] - truth) / range, 0.0, 1.0);
-        out[source].weight += g;
-        out[source].value += g * a;
-      }
+  const double per_range = 1 / (double{o.rating_high} - o.rating_low);
+  const RawArray<Vote>& votes = work.source_votes;
+  const std::uint64_t end = work.sources->starts[source + 1];
+  Sum out;
+  // All that the source says of one item lies together.
+  for (std::uint64_t begin = work.sources->starts[source], next = 0; begin < end; begin = next) {
+    const std::uint32_t item = votes[begin].item;
+    const Sum all = items[item];
+    Sum own;
+    for (next = begin; next < end && votes[next].item == item; ++next) {
+      if (std::isnan(votes[next].rating)) continue;
+      const double w = votes[next].weight * reliability;
+      own.weight += w;
+      own.value += w * votes[next].rating;
+    }
+    const double others = all.weight - own.weight;
+    const bool is_gold = !gold.empty() && !std::isnan(gold[item]);
+    // What is left of a difference must be more than rounding.
+    if (!is_gold && !(others > 1e-9 * all.weight)) continue;
+    const double truth = is_gold ? double{gold[item]} : (all.value - own.value) / others;
+    const double g = is_gold ? o.confidence.gold_weight : 1;
+    for (std::uint64_t i = begin; i < next; ++i) {
+      if (std::isnan(votes[i].rating)) continue;
+      out.weight += g;
+      out.value += g * std::clamp(1 - std::abs(votes[i].rating - truth) * per_range, 0.0, 1.0);
     }
   }
   return out;
@@ -94,82 +93,109 @@ void WeighContext(FilterWork* work) {
   const bool dwell = c.dwell_half > 0 && !work->batch.dwell.empty();
   const bool position = c.position_power > 0 && !work->batch.position.empty();
   if (!dwell && !position) return;
-  const double most = 1.0 + c.position_most;
-  for (std::uint64_t row = 0; row < work->weight.size(); ++row) {
-    if (!work->Kept(row)) continue;
-    double factor = 1;
-    if (dwell) {
-      const double d = work->batch.dwell[row];
-      if (!(d >= 0)) {
+  ParallelFor(work->weight.size(), work->threads, [&](std::size_t begin, std::size_t end, int) {
+    for (std::size_t row = begin; row < end; ++row) {
+      if (!work->Kept(row)) continue;
+      const float seconds = dwell ? work->batch.dwell[row] : 0;
+      if (!(seconds >= 0)) {
         work->verdict[row] = FeedbackVerdict::kBadConfidence;
         work->weight[row] = 0;
         continue;
       }
-      factor = std::isinf(d) ? 1 : d / (d + c.dwell_half);
+      const std::uint32_t rank = position ? work->batch.position[row] : 0;
+      work->weight[row] = Scaled(work->weight[row], (dwell ? DwellFactor(c, seconds) : 1) *
+                                                        (position ? PositionFactor(c, rank) : 1));
     }
-    if (position)
-      factor *= std::pow(std::min(1.0, (1.0 + work->batch.position[row]) / most), c.position_power);
-    work->weight[row] = static_cast<float>(work->weight[row] * factor);
-  }
+  });
 }
 
-std::vector<double> WeighReliability(FilterWork* work) {
+double DwellFactor(const ConfidenceOptions& c, float dwell) {
+  return std::isinf(dwell) ? 1 : dwell / (dwell + c.dwell_half);
+}
+
+double PositionFactor(const ConfidenceOptions& c, std::uint32_t position) {
+  return std::pow(std::min(1.0, (1.0 + position) / (1.0 + c.position_most)), c.position_power);
+}
+
+void TakeVotes(FilterWork* work) {
+  const std::size_t n = work->verdict.size();
+  work->votes = RawArray<Vote>(n, work->pool);
+  ParallelFor(n, work->threads, [&](std::size_t begin, std::size_t end, int) {
+    for (std::size_t row = begin; row < end; ++row) {
+      const bool kept = work->Kept(row);
+      work->votes[row] = {kept ? work->batch.rating[row] : std::nanf(""),
+                          kept ? work->weight[row] : 0, work->items ? work->items->of_row[row] : 0,
+                          work->sources ? work->sources->of_row[row] : 0};
+    }
+  });
+}
+
+RawArray<Vote> OrderVotes(const FilterWork& work, const RowGroups& groups) {
+  RawArray<Vote> out(groups.rows.size(), work.pool);
+  ParallelFor(out.size(), work.threads, [&](std::size_t begin, std::size_t end, int) {
+    for (std::size_t i = begin; i < end; ++i) out[i] = work.votes[groups.rows[i]];
+  });
+  return out;
+}
+
+void LearnReliability(FilterWork* work) {
   const ConfidenceOptions& c = work->options.confidence;
-  const std::vector<std::uint64_t> item_of = ItemOfRow(*work->items);
-  const std::vector<float> gold = GoldOfItem(*work->items, c.gold);
-  std::vector<std::uint64_t> source_of = ItemOfRow(*work->sources);
+  const std::vector<float> gold =
+      c.gold.empty() ? std::vector<float>() : GoldOfItem(*work->items, c.gold);
   std::vector<double> reliability(work->sources->size(), 1.0);
+  std::vector<Sum> items(work->items->size()), sources(work->sources->size());
   for (int round = 0; round < kRounds; ++round) {
-    const std::vector<Sum> sums = Agreements(*work, item_of, gold, reliability, source_of);
+    SumItems(*work, reliability, &items);
+    ForGroups(work->sources->starts, work->threads,
+              [&](std::uint64_t first, std::uint64_t last, int) {
+                for (std::uint64_t source = first; source < last; ++source)
+                  sources[source] = Agreement(*work, source, reliability[source], items, gold);
+              });
     Sum all;
-    for (const Sum& sum : sums) {
+    for (const Sum& sum : sources) {
       all.weight += sum.weight;
       all.value += sum.value;
     }
     if (!(all.value > 0)) break;  // nothing to compare with, or nobody agrees with anybody
     const double mean = all.value / all.weight;
-    for (std::uint64_t source = 0; source < sums.size(); ++source) {
-      const double share = (c.reliability_prior * mean + sums[source].value) /
-                           (c.reliability_prior + sums[source].weight);
-      reliability[source] = sums[source].weight >= c.reliability_least
+    for (std::uint64_t source = 0; source < sources.size(); ++source) {
+      const double share = (c.reliability_prior * mean + sources[source].value) /
+                           (c.reliability_prior + sources[source].weight);
+      reliability[source] = sources[source].weight >= c.reliability_least
                                 ? std::clamp(share / mean, c.least_reliability, 1.0)
                                 : 1.0;
     }
   }
-  for (std::uint64_t row = 0; row < source_of.size(); ++row)
-    work->weight[row] = static_cast<float>(work->weight[row] * reliability[source_of[row]]);
-  return reliability;
+  work->reliability = std::move(reliability);
 }
 
-void WeighEvidence(FilterWork* work) {
+void FindEvidence(FilterWork* work) {
   DistinctValues distinct(2);
   bool binary = true;
   for (std::uint64_t row = 0; binary && row < work->weight.size(); ++row)
     if (work->Kept(row)) binary = !distinct.Exceeds(work->batch.rating[row]);
-  const RowGroups& items = *work->items;
-  for (std::uint64_t group = 0; group < items.size(); ++group) {
-    const std::uint64_t begin = items.starts[group], end = items.starts[group + 1];
-    double weight = 0, squares = 0, first = 0;
-    float value = 0;
-    bool found = false;
-    for (std::uint64_t i = begin; i < end; ++i) {
-      const std::uint64_t row = items.rows[i].row;
-      const double w = work->weight[row];
-      if (!work->Kept(row) || !(w > 0)) continue;
-      if (!std::exchange(found, true)) value = work->batch.rating[row];
-      weight += w;
-      squares += w * w;
-      if (work->batch.rating[row] == value) first += w;
+  const auto& starts = work->items->starts;
+  std::vector<double> evidence(work->items->size(), 1.0);
+  ForGroups(starts, work->threads, [&](std::uint64_t first_item, std::uint64_t last_item, int) {
+    for (std::uint64_t item = first_item; item < last_item; ++item) {
+      double weight = 0, squares = 0, first = 0;
+      float value = std::nanf("");
+      for (std::uint64_t i = starts[item]; i < starts[item + 1]; ++i) {
+        const Vote& vote = work->item_votes[i];
+        const double w = work->WeightOf(vote);
+        if (!(w > 0)) continue;  // so have all that are not kept
+        if (std::isnan(value)) value = vote.rating;
+        weight += w;
+        squares += w * w;
+        if (vote.rating == value) first += w;
+      }
+      if (!(squares > 0)) continue;
+      const double n = weight * (weight / squares);
+      const double share = std::max(first, weight - first) / weight;
+      evidence[item] = binary ? WilsonLowerBound(share, n) / share : n / (n + 2);
     }
-    if (!(squares > 0)) continue;
-    const double n = weight * (weight / squares);
-    const double share = std::max(first, weight - first) / weight;
-    const double evidence = binary ? WilsonLowerBound(share, n) / share : n / (n + 2);
-    for (std::uint64_t i = begin; i < end; ++i) {
-      float& w = work->weight[items.rows[i].row];
-      w = static_cast<float>(w * evidence);
-    }
-  }
+  });
+  work->evidence = std::move(evidence);
 }
 
 }  // namespace equipoise

@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <atomic>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <new>
@@ -8,10 +8,9 @@
 
 #include <equipoise/core/check.h>
 #include <equipoise/core/parallel.h>
-#include <equipoise/kernels/feedback_pass.h>
 #include <equipoise/optimizer/feedback_filter.h>
 
-#include "feedback_rows.h"
+#include "feedback_passes.h"
 #include "filter_work.h"
 #include "outlier_checks.h"
 
@@ -25,12 +24,6 @@ static_assert(static_cast<int>(FeedbackVerdict::kOutlier) ==
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-// Blocks that a thread takes at once; with fewer than two such chunks, starting one costs more than
-// it does.
-constexpr std::uint64_t kChunk = 8;
-
-std::uint8_t* Bytes(FeedbackVerdict* verdicts) { return reinterpret_cast<std::uint8_t*>(verdicts); }
-
 Status CheckOptions(const FeedbackOptions& options) {
   constexpr const char* kApply = "FeedbackFilter::Apply";
   constexpr double kLeast = std::numeric_limits<double>::min();
@@ -83,146 +76,6 @@ Status CheckColumns(const FeedbackBatch& batch) {
   return check("dwell", batch.dwell.size);
 }
 
-// Copies of what does not lie side by side.
-struct BlockScratch {
-  float ratings[kFeedbackBlock];
-  double times[kFeedbackBlock];
-  float confidence[kFeedbackBlock];
-  double rates[kFeedbackBlock];
-  float weights[kFeedbackBlock];
-  std::uint8_t verdicts[kFeedbackBlock];
-};
-
-// Passes over the columns, block by block.
-class Passes {
- public:
-  Passes(const FeedbackBatch& batch, const FeedbackOptions& options, double now)
-      : batch_(batch), options_(options), n_(batch.size()), blocks_(BlocksOf(n_)) {
-    settings_ = {.now = now,
-                 .max_skew = options.max_skew,
-                 .rate = 1 / options.half_life,
-                 .center = 0,
-                 .limit = kInfinity,
-                 .low = options.rating_low,
-                 .high = options.rating_high};
-    if (!batch.domain.empty()) {
-      rates_ = options.domain_half_lives;
-      std::stable_sort(rates_.begin(), rates_.end(),
-                       [](const auto& a, const auto& b) { return a.domain < b.domain; });
-    }
-    if (options.threads > 1 && blocks_ >= 2 * kChunk)
-      threads_ = static_cast<int>(std::min<std::uint64_t>(
-          blocks_ / kChunk,
-          static_cast<std::uint64_t>(std::min(options.threads, AvailableThreads()))));
-  }
-
-  int threads() const { return threads_; }
-
-  /// A rating near the others, so that sums about it lose no digits.
-  double Shift() const {
-    for (std::uint64_t i = 0; i < std::min<std::uint64_t>(n_, 16); ++i)
-      if (InScale(batch_.rating[i])) return batch_.rating[i];
-    return std::clamp(0.0f, options_.rating_low, options_.rating_high);
-  }
-
-  bool InScale(float x) const { return x >= options_.rating_low && x <= options_.rating_high; }
-
-  RatingSums Sum(double shift) const {
-    const auto of_block = [&](std::uint64_t block, BlockScratch* scratch) {
-      const auto [begin, n] = Range(block);
-      return SumRatings(BlockOf(batch_.rating, begin, n, scratch->ratings), n, settings_.low,
-                        settings_.high, shift);
-    };
-    return Reduce<RatingSums>(of_block, [](RatingSums* to, const RatingSums& part) {
-      to->count += part.count;
-      to->sum += part.sum;
-      to->sum_squares += part.sum_squares;
-    });
-  }
-
-  /// weights, verdicts [n], or null: not kept.
-  WeighSums Weigh(double center, double limit, float* weights, FeedbackVerdict* verdicts) const {
-    WeighSettings settings = settings_;
-    settings.center = center;
-    settings.limit = limit;
-    const auto of_block = [&](std::uint64_t block, BlockScratch* scratch) {
-      const auto [begin, n] = Range(block);
-      const float* confidence = batch_.confidence.empty()
-                                    ? nullptr
-                                    : BlockOf(batch_.confidence, begin, n, scratch->confidence);
-      const double* rates = nullptr;
-      if (!rates_.empty()) {
-        for (std::size_t i = 0; i < n; ++i) scratch->rates[i] = RateOf(batch_.domain[begin + i]);
-        rates = scratch->rates;
-      }
-      return WeighRatings(BlockOf(batch_.rating, begin, n, scratch->ratings),
-                          BlockOf(batch_.time, begin, n, scratch->times), confidence, rates, n,
-                          settings, weights != nullptr ? weights + begin : scratch->weights,
-                          verdicts != nullptr ? Bytes(verdicts + begin) : scratch->verdicts);
-    };
-    return Reduce<WeighSums>(of_block, [](WeighSums* to, const WeighSums& part) {
-      to->weight += part.weight;
-      to->weight_squares += part.weight_squares;
-      to->deviation += part.deviation;
-      to->deviation_squares += part.deviation_squares;
-      to->clamped += part.clamped;
-      for (std::size_t v = 0; v < std::size(part.verdicts); ++v)
-        to->verdicts[v] += part.verdicts[v];
-    });
-  }
-
- private:
-  std::pair<std::uint64_t, std::size_t> Range(std::uint64_t block) const {
-    const std::uint64_t begin = block * kFeedbackBlock;
-    return {begin, static_cast<std::size_t>(std::min<std::uint64_t>(kFeedbackBlock, n_ - begin))};
-  }
-
-  double RateOf(std::uint32_t domain) const {
-    const auto found =
-        std::lower_bound(rates_.begin(), rates_.end(), domain,
-                         [](const DomainHalfLife& a, std::uint32_t key) { return a.domain < key; });
-    return found != rates_.end() && found->domain == domain ? 1 / found->seconds : settings_.rate;
-  }
-
-  // The parts of all blocks, added in one order whoever made them: within each chunk of blocks, then
-  // over the chunks.
-  template <typename Part, typename OfBlock, typename Add>
-  Part Reduce(const OfBlock& of_block, const Add& add) const {
-    const auto of_chunk = [&](std::uint64_t chunk, BlockScratch* scratch) {
-      Part sum;
-      const std::uint64_t begin = chunk * kChunk;
-      for (std::uint64_t block = begin; block < std::min(blocks_, begin + kChunk); ++block)
-        add(&sum, of_block(block, scratch));
-      return sum;
-    };
-    const std::uint64_t chunks = (blocks_ + kChunk - 1) / kChunk;
-    Part total;
-    if (threads_ <= 1) {
-      BlockScratch scratch;  // NOLINT: not initialized, 120 KiB that are mostly not touched
-      for (std::uint64_t chunk = 0; chunk < chunks; ++chunk) add(&total, of_chunk(chunk, &scratch));
-      return total;
-    }
-    std::vector<Part> parts(chunks);
-    // Taken one by one: a thread whose core is busy with other work takes fewer.
-    std::atomic<std::uint64_t> next = 0;
-    ParallelFor(static_cast<std::size_t>(threads_), threads_, [&](std::size_t, std::size_t, int) {
-      BlockScratch scratch;  // NOLINT: as above
-      for (std::uint64_t chunk; (chunk = next.fetch_add(1)) < chunks;)
-        parts[chunk] = of_chunk(chunk, &scratch);
-    });
-    for (const Part& part : parts) add(&total, part);
-    return total;
-  }
-
-  const FeedbackBatch& batch_;
-  const FeedbackOptions& options_;
-  std::uint64_t n_;
-  std::uint64_t blocks_;
-  WeighSettings settings_;
-  std::vector<DomainHalfLife> rates_;
-  int threads_ = 1;
-};
-
 FeedbackAggregate AggregateOf(const WeighSums& sums, double center, std::uint64_t n) {
   FeedbackAggregate out;
   out.kept = sums.verdicts[0];
@@ -254,90 +107,154 @@ void Count(OutlierState state, OutlierGroups* groups) {
   groups->no_spread += state == OutlierState::kNoSpread ? 1 : 0;
 }
 
-// The usual case in two passes: no ids, one global sigma. False where it turns out to be another
-// case: rows that are refused for more than their rating, or more outliers than may go.
+// What is an outlier of a sample: farther than `limit` from `center`.
+struct SigmaBound {
+  double center = 0;
+  double limit = kInfinity;
+  std::uint64_t allowed = 0;
+  OutlierState state = OutlierState::kTooSmall;
+};
+
+SigmaBound BoundOf(const RatingSums& sums, double shift, const OutlierOptions& o, bool many) {
+  SigmaBound out{.center = shift};
+  const auto size = static_cast<double>(sums.count);
+  out.allowed = static_cast<std::uint64_t>(o.max_removed * size);
+  if (CannotFlag(o, size)) return out;
+  out.state = OutlierState::kFewValues;
+  if (!many) return out;
+  const double apart = sums.sum / size;
+  const double squares = std::max(0.0, sums.sum_squares - sums.sum * apart);
+  const double deviation = std::sqrt(squares / (size - 1));
+  out.center += apart;
+  out.state = deviation > 0 ? OutlierState::kApplied : OutlierState::kNoSpread;
+  if (deviation > 0) out.limit = o.sigma * deviation;
+  return out;
+}
+
+// Whether the rows that `takes` says have more than `few_values` different ratings.
+template <typename Takes>
+bool HasManyValues(const FeedbackBatch& batch, const OutlierOptions& o, const Takes& takes) {
+  if (o.few_values == 0) return true;
+  DistinctValues distinct(o.few_values);
+  for (std::uint64_t i = 0; i < batch.size(); ++i)
+    if (takes(i) && distinct.Exceeds(batch.rating[i])) return true;
+  return false;
+}
+
+// The usual case in two passes: no ids, one global sigma. Where rows turn out to be refused for more
+// than their rating, in two more. False where it is another case: more outliers than may go.
 bool ApplyFused(const FeedbackBatch& batch, const FeedbackOptions& o, const Passes& passes,
                 FeedbackResult* result) {
-  const std::uint64_t n = batch.size();
-  double center = passes.Shift(), limit = kInfinity;
-  std::uint64_t count = 0;
-  OutlierState state = OutlierState::kOff;
-  if (o.outliers.method == OutlierMethod::kSigma) {
-    DistinctValues distinct(o.outliers.few_values);
-    bool many = o.outliers.few_values == 0;
-    for (std::uint64_t i = 0; !many && i < n; ++i) {
-      const float x = batch.rating[i];
-      many = passes.InScale(x) && distinct.Exceeds(x);
-    }
-    state = many ? OutlierState::kApplied : OutlierState::kFewValues;
-    const RatingSums sums = passes.Sum(center);
-    count = sums.count;
-    const auto size = static_cast<double>(count);
-    if (CannotFlag(o.outliers, size)) {
-      state = OutlierState::kTooSmall;
-    } else if (many) {
-      const double apart = sums.sum / size;
-      const double squares = std::max(0.0, sums.sum_squares - sums.sum * apart);
-      const double deviation = std::sqrt(squares / (size - 1));
-      center += apart;
-      if (deviation > 0) {
-        limit = o.outliers.sigma * deviation;
-      } else {
-        state = OutlierState::kNoSpread;
-      }
-    }
-  }
-  const WeighSums sums = passes.Weigh(center, limit, o.keep_items ? result->weight.data() : nullptr,
-                                      o.keep_items ? result->verdict.data() : nullptr);
+  const bool sigma = o.outliers.method == OutlierMethod::kSigma;
+  SigmaBound bound{.center = passes.Shift(), .state = OutlierState::kOff};
+  const auto weigh = [&] {
+    return passes.Weigh(bound.center, bound.limit, o.keep_items ? result->weight.data() : nullptr,
+                        o.keep_items ? result->verdict.data() : nullptr);
+  };
+  const auto in_scale = [&](std::uint64_t i) { return passes.InScale(batch.rating[i]); };
+  if (sigma)
+    bound = BoundOf(passes.Sum(bound.center), bound.center, o.outliers,
+                    HasManyValues(batch, o.outliers, in_scale));
+  WeighSums sums = weigh();
   const auto of = [&](WeighVerdict v) { return sums.verdicts[static_cast<std::size_t>(v)]; };
-  const std::uint64_t outliers = of(WeighVerdict::kOutlier);
-  if (o.outliers.method == OutlierMethod::kSigma) {
-    if (of(WeighVerdict::kBadTime) + of(WeighVerdict::kFuture) + of(WeighVerdict::kBadConfidence) >
-        0)
-      return false;
-    if (outliers > static_cast<std::uint64_t>(o.outliers.max_removed * static_cast<double>(count)))
-      return false;
-    Count(state, &result->groups);
+  if (sigma &&
+      of(WeighVerdict::kBadTime) + of(WeighVerdict::kFuture) + of(WeighVerdict::kBadConfidence) >
+          0) {
+    const auto readable = [&](std::uint64_t i) { return passes.IsReadable(i); };
+    const double shift = passes.Shift();
+    bound = BoundOf(passes.Sum(shift, readable), shift, o.outliers,
+                    HasManyValues(batch, o.outliers, readable));
+    sums = weigh();
   }
+  if (sigma && of(WeighVerdict::kOutlier) > bound.allowed) return false;
+  if (sums.verdicts[0] + of(WeighVerdict::kOutlier) > 0) Count(bound.state, &result->groups);
   std::copy(std::begin(sums.verdicts), std::end(sums.verdicts), result->counts.begin());
   result->clamped = sums.clamped;
-  result->total = AggregateOf(sums, center, n);
+  result->total = AggregateOf(sums, bound.center, batch.size());
   return true;
 }
 
-void CutOutliers(FilterWork* work, FeedbackResult* result) {
-  const FeedbackOptions& o = work->options;
-  if (o.outliers.method == OutlierMethod::kNone) return;
-  std::vector<float> values;
-  std::vector<std::uint64_t> rows;
-  std::vector<std::uint8_t> outlier;
-  const auto cut = [&](std::uint64_t group) {
-    if (rows.empty()) return;
-    outlier.resize(values.size());
-    const auto report = FindOutliers(values, o.outliers, outlier);  // the options were checked
-    if (!report) throw std::bad_alloc();
-    Count(report->state, &result->groups);
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      if (outlier[i] == 0) continue;
-      work->verdict[rows[i]] = FeedbackVerdict::kOutlier;
-      work->weight[rows[i]] = 0;
+// One sigma for the whole batch, without a copy of it; false where more would go than may.
+bool CutBySigma(FilterWork* work, const Passes& passes, FeedbackResult* result) {
+  const OutlierOptions& o = work->options.outliers;
+  const auto kept = [&](std::uint64_t i) { return work->Kept(i); };
+  const double shift = passes.Shift();
+  const RatingSums sums = passes.Sum(shift, kept);
+  if (sums.count == 0) return true;
+  const SigmaBound bound = BoundOf(sums, shift, o, HasManyValues(work->batch, o, kept));
+  if (bound.state == OutlierState::kApplied) {
+    const auto far = [&](std::uint64_t i) {
+      return work->Kept(i) && std::abs(work->batch.rating[i] - bound.center) > bound.limit;
+    };
+    std::vector<std::uint64_t> rows;
+    for (std::uint64_t i = 0; i < work->verdict.size(); ++i)
+      if (far(i)) rows.push_back(i);
+    if (rows.size() > bound.allowed) return false;
+    for (const std::uint64_t row : rows) {
+      work->verdict[row] = FeedbackVerdict::kOutlier;
+      work->weight[row] = 0;
+    }
+  }
+  Count(bound.state, &result->groups);
+  return true;
+}
+
+// The outliers of samples, one after the other.
+class OutlierCutter {
+ public:
+  explicit OutlierCutter(FilterWork* work) : work_(*work) {}
+
+  void Take(std::uint64_t row) {
+    if (!work_.Kept(row)) return;
+    rows_.push_back(row);
+    values_.push_back(work_.batch.rating[row]);
+  }
+
+  // What was taken is one sample.
+  void Cut(std::uint64_t group) {
+    if (rows_.empty()) return;
+    outlier_.resize(values_.size());
+    const auto report = FindOutliers(values_, work_.options.outliers, outlier_);
+    if (!report) throw std::bad_alloc();  // options and values were checked
+    Count(report->state, &groups);
+    for (std::size_t i = 0; i < rows_.size() && report->removed > 0; ++i) {
+      if (outlier_[i] == 0) continue;
+      work_.verdict[rows_[i]] = FeedbackVerdict::kOutlier;
+      work_.weight[rows_[i]] = 0;
     }
     if (report->over_cap > 0)
-      result->alarms.push_back({FeedbackAlarmKind::kOutlierCap, group, report->over_cap});
-    rows.clear();
-    values.clear();
-  };
-  const auto take = [&](std::uint64_t row) {
-    if (!work->Kept(row)) return;
-    rows.push_back(row);
-    values.push_back(work->batch.rating[row]);
-  };
+      alarms.push_back({FeedbackAlarmKind::kOutlierCap, group, report->over_cap});
+    rows_.clear();
+    values_.clear();
+  }
+
+  OutlierGroups groups;
+  std::vector<FeedbackAlarm> alarms;
+
+ private:
+  FilterWork& work_;
+  std::vector<std::uint64_t> rows_;
+  std::vector<float> values_;
+  std::vector<std::uint8_t> outlier_;
+};
+
+void CutOutliers(FilterWork* work, const Passes& passes, FeedbackResult* result) {
+  const FeedbackOptions& o = work->options;
+  if (o.outliers.method == OutlierMethod::kNone) return;
+  const bool global = o.grouping == FeedbackGrouping::kGlobal;
+  if (global && o.outliers.method == OutlierMethod::kSigma && CutBySigma(work, passes, result))
+    return;
+  std::vector<OutlierCutter> parts(static_cast<std::size_t>(work->threads), OutlierCutter(work));
   const auto each = [&](const RowGroups& groups) {
-    for (std::uint64_t group = 0; group < groups.size(); ++group) {
-      for (std::uint64_t i = groups.starts[group]; i < groups.starts[group + 1]; ++i)
-        take(groups.rows[i].row);
-      cut(groups.key(group));
-    }
+    ForGroups(groups.starts, work->threads,
+              [&](std::uint64_t first, std::uint64_t last, int worker) {
+                OutlierCutter& part = parts[static_cast<std::size_t>(worker)];
+                for (std::uint64_t group = first; group < last; ++group) {
+                  for (std::uint64_t i = groups.starts[group]; i < groups.starts[group + 1]; ++i)
+                    part.Take(groups.rows[i]);
+                  part.Cut(groups.keys[group]);
+                }
+              });
   };
   // Without its column, a grouping is the whole batch.
   if (o.grouping == FeedbackGrouping::kItem && work->items) {
@@ -347,24 +264,30 @@ void CutOutliers(FilterWork* work, FeedbackResult* result) {
   } else if (o.grouping == FeedbackGrouping::kDomain && !work->batch.domain.empty()) {
     std::vector<std::uint64_t> domains(work->verdict.size());
     for (std::uint64_t row = 0; row < domains.size(); ++row) domains[row] = work->batch.domain[row];
-    each(GroupBy(FeedbackColumn<std::uint64_t>(domains), nullptr));
+    each(GroupBy(FeedbackColumn<std::uint64_t>(domains), nullptr, work->threads, work->pool));
   } else {
-    for (std::uint64_t row = 0; row < work->verdict.size(); ++row) take(row);
-    cut(0);
+    for (std::uint64_t row = 0; row < work->verdict.size(); ++row) parts[0].Take(row);
+    parts[0].Cut(0);
+  }
+  for (const OutlierCutter& part : parts) {
+    result->groups.applied += part.groups.applied;
+    result->groups.few_values += part.groups.few_values;
+    result->groups.too_small += part.groups.too_small;
+    result->groups.no_spread += part.groups.no_spread;
+    result->alarms.insert(result->alarms.end(), part.alarms.begin(), part.alarms.end());
   }
 }
 
-// Sums about the first rating; `rows(i)` is the i-th row.
-template <typename Rows>
-FeedbackAggregate Aggregate(const FilterWork& work, std::uint64_t begin, std::uint64_t end,
-                            const Rows& rows) {
+// Sums about the first rating; `vote(i)` is the i-th of [begin, end) with its last weight.
+template <typename VoteAt>
+FeedbackAggregate Aggregate(std::uint64_t begin, std::uint64_t end, const VoteAt& vote_at) {
   WeighSums sums;
   double center = 0;
   for (std::uint64_t i = begin; i < end; ++i) {
-    const std::uint64_t row = rows(i);
-    if (!work.Kept(row)) continue;
-    if (sums.verdicts[0]++ == 0) center = work.batch.rating[row];
-    const double w = work.weight[row], d = work.batch.rating[row] - center;
+    const Vote vote = vote_at(i);
+    if (std::isnan(vote.rating)) continue;
+    if (sums.verdicts[0]++ == 0) center = vote.rating;
+    const double w = vote.weight, d = vote.rating - center;
     sums.weight += w;
     sums.weight_squares += w * w;
     sums.deviation += w * d;
@@ -373,61 +296,87 @@ FeedbackAggregate Aggregate(const FilterWork& work, std::uint64_t begin, std::ui
   return AggregateOf(sums, center, end - begin);
 }
 
-void AggregateGroups(const FilterWork& work, const RowGroups& groups,
+void AggregateGroups(const FilterWork& work, const RowGroups& groups, const RawArray<Vote>& votes,
                      std::vector<FeedbackAggregate>* out) {
   out->resize(groups.size());
-  ParallelFor(groups.size(), work.threads, [&](std::size_t begin, std::size_t end, int) {
-    for (std::size_t group = begin; group < end; ++group) {
-      (*out)[group] = Aggregate(work, groups.starts[group], groups.starts[group + 1],
-                                [&](std::uint64_t i) { return groups.rows[i].row; });
-      (*out)[group].key = groups.key(group);
+  ForGroups(groups.starts, work.threads, [&](std::uint64_t first, std::uint64_t last, int) {
+    for (std::uint64_t group = first; group < last; ++group) {
+      (*out)[group] =
+          Aggregate(groups.starts[group], groups.starts[group + 1], [&](std::uint64_t i) {
+            Vote vote = votes[i];
+            vote.weight = work.WeightOf(vote);
+            return vote;
+          });
+      (*out)[group].key = groups.keys[group];
     }
   });
 }
 
-void AggregateAll(const FilterWork& work, FeedbackResult* result) {
+// The last weight of each row, and the whole.
+void AggregateAll(const FilterWork& work, double now, FeedbackResult* result) {
   const std::uint64_t n = work.verdict.size();
-  std::vector<FeedbackAggregate> blocks(BlocksOf(n));
-  ParallelFor(blocks.size(), work.threads, [&](std::size_t begin, std::size_t end, int) {
-    for (std::size_t block = begin; block < end; ++block)
-      blocks[block] = Aggregate(work, block * kFeedbackBlock,
-                                std::min<std::uint64_t>(n, (block + 1) * kFeedbackBlock),
-                                [](std::uint64_t i) { return i; });
+  struct Block {
+    FeedbackAggregate sums;
+    std::array<std::uint64_t, kFeedbackVerdicts> counts{};
+    std::uint64_t clamped = 0;
+  };
+  std::vector<Block> blocks(BlocksOf(n));
+  ParallelFor(blocks.size(), work.threads, [&](std::size_t first, std::size_t last, int) {
+    for (std::size_t b = first; b < last; ++b) {
+      Block& block = blocks[b];
+      const std::uint64_t begin = b * kFeedbackBlock;
+      const std::uint64_t end = std::min<std::uint64_t>(n, begin + kFeedbackBlock);
+      block.sums = Aggregate(begin, end, [&](std::uint64_t row) {
+        Vote vote = work.votes[row];
+        const bool kept = !std::isnan(vote.rating);
+        vote.weight = work.weight[row] = kept ? work.WeightOf(vote) : 0;
+        block.clamped += kept && work.batch.time[row] > now ? 1 : 0;
+        ++block.counts[static_cast<std::size_t>(work.verdict[row])];
+        return vote;
+      });
+    }
   });
-  for (const FeedbackAggregate& block : blocks) result->total.Merge(block);
-  for (const FeedbackVerdict verdict : work.verdict)
-    ++result->counts[static_cast<std::size_t>(verdict)];
+  for (const Block& block : blocks) {
+    result->total.Merge(block.sums);
+    result->clamped += block.clamped;
+    for (std::size_t v = 0; v < kFeedbackVerdicts; ++v) result->counts[v] += block.counts[v];
+  }
 }
 
 void ApplyWhole(const FeedbackBatch& batch, const FeedbackOptions& o, const Passes& passes,
                 double now, std::span<float> weight, std::span<FeedbackVerdict> verdict,
-                FeedbackResult* result) {
+                ArrayPool* pool, FeedbackResult* result) {
   passes.Weigh(0, kInfinity, weight.data(), verdict.data());
-  FilterWork work{batch, o, weight, verdict, {}, {}, passes.threads()};
-  if (NeedsIds(batch, o) || o.grouping != FeedbackGrouping::kGlobal) {
-    if (!batch.item.empty()) work.items = GroupBy(batch.item, nullptr);
-    if (!batch.source.empty())
-      work.sources = GroupBy(batch.source, work.items ? &work.items->rows : nullptr);
-  }
-  FindAbuse(&work);
+  // Some twenty steps wait for each other here: on a busy machine threads with little to do would be
+  // slower than one.
+  constexpr std::uint64_t kRowsOfThread = 65536;
+  const auto threads = static_cast<int>(std::clamp<std::uint64_t>(
+      batch.size() / kRowsOfThread, 1, static_cast<std::uint64_t>(passes.threads())));
+  FilterWork work{batch, o, weight, verdict, {}, {}, threads, pool, {}, {}, {}, {}, {}};
+  const AbuseOptions& abuse = o.abuse;
+  const bool item = !batch.item.empty(), source = !batch.source.empty();
+  const bool reliability = o.confidence.reliability && item && source;
+  const bool evidence = o.confidence.evidence && item;
+  const bool by_item = o.by_item && item, by_source = o.by_source && source;
+  if (by_item || evidence || reliability || (abuse.constant_votes > 0 && item) ||
+      (abuse.duplicates && item && source) || (o.grouping == FeedbackGrouping::kItem && item))
+    work.items = GroupBy(batch.item, nullptr, work.threads, pool);
+  if (by_source || reliability || (abuse.duplicates && item && source) ||
+      ((abuse.burst_votes > 0 || abuse.rate_votes > 0 || abuse.constant_votes > 0) && source) ||
+      (o.grouping == FeedbackGrouping::kSource && source))
+    work.sources = GroupBy(batch.source, work.items ? &*work.items : nullptr, work.threads, pool);
   WeighContext(&work);
-  CutOutliers(&work, result);
-  for (std::uint64_t row = 0; row < verdict.size(); ++row) {
-    if (!work.Kept(row)) {
-      weight[row] = 0;
-    } else if (batch.time[row] > now) {
-      ++result->clamped;
-    }
-  }
-  if (o.confidence.reliability && work.items && work.sources)
-    result->reliability = WeighReliability(&work);
-  if (o.confidence.evidence && work.items) WeighEvidence(&work);
-  // Factors may have brought a weight below what is a normal number.
-  for (float& w : weight)
-    if (w < std::numeric_limits<float>::min()) w = 0;
-  AggregateAll(work, result);
-  if (o.by_item && work.items) AggregateGroups(work, *work.items, &result->items);
-  if (o.by_source && work.sources) AggregateGroups(work, *work.sources, &result->sources);
+  FindAbuse(&work);
+  CutOutliers(&work, passes, result);
+  TakeVotes(&work);
+  if (by_item || evidence || reliability) work.item_votes = OrderVotes(work, *work.items);
+  if (by_source || reliability) work.source_votes = OrderVotes(work, *work.sources);
+  if (reliability) LearnReliability(&work);
+  if (evidence) FindEvidence(&work);
+  AggregateAll(work, now, result);
+  if (by_item) AggregateGroups(work, *work.items, work.item_votes, &result->items);
+  if (by_source) AggregateGroups(work, *work.sources, work.source_votes, &result->sources);
+  result->reliability = std::move(work.reliability);
 }
 
 void RaiseAlarms(std::uint64_t n, FeedbackResult* result) {
@@ -446,6 +395,15 @@ void RaiseAlarms(std::uint64_t n, FeedbackResult* result) {
     result->alarms.push_back({FeedbackAlarmKind::kMostAbuse, 0, abuse});
   if (result->total.kept > 0 && !(result->total.weight > 0))
     result->alarms.push_back({FeedbackAlarmKind::kAllExpired, 0, result->total.kept});
+}
+
+// Null where there is no memory, which Apply will say.
+std::shared_ptr<ArrayPool> NewPool() {
+  try {
+    return std::make_shared<ArrayPool>();
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
 }
 
 void Clear(FeedbackResult* result) {
@@ -484,7 +442,8 @@ std::string_view FeedbackAlarmName(FeedbackAlarmKind kind) {
   return "unknown";
 }
 
-FeedbackFilter::FeedbackFilter(FeedbackOptions options) : options_(std::move(options)) {}
+FeedbackFilter::FeedbackFilter(FeedbackOptions options)
+    : options_(std::move(options)), pool_(NewPool()) {}
 FeedbackFilter::FeedbackFilter(const FeedbackFilter&) = default;
 FeedbackFilter& FeedbackFilter::operator=(const FeedbackFilter&) = default;
 FeedbackFilter::FeedbackFilter(FeedbackFilter&&) noexcept = default;
@@ -512,6 +471,16 @@ Status FeedbackFilter::Apply(const FeedbackBatch& batch, double now, FeedbackRes
                         (options_.outliers.method == OutlierMethod::kSigma &&
                          options_.grouping == FeedbackGrouping::kGlobal);
     if (!simple || NeedsIds(batch, options_) || !ApplyFused(batch, options_, passes, result)) {
+      const std::uint64_t most = kMostGrouped;
+      if (n > most && (!batch.item.empty() || !batch.source.empty() || !batch.event.empty() ||
+                       options_.grouping == FeedbackGrouping::kDomain))
+        return Status(
+            Code::kUnsupported,
+            fmt::format("FeedbackFilter::Apply: {} rows with ids are more than {}; filter "
+                        "less at once",
+                        n, most),
+            {.field = "batch"});
+      const auto pool = pool_ != nullptr ? pool_ : std::make_shared<ArrayPool>();  // moved from
       std::vector<float> weight;
       std::vector<FeedbackVerdict> verdict;
       if (!options_.keep_items) {
@@ -519,7 +488,7 @@ Status FeedbackFilter::Apply(const FeedbackBatch& batch, double now, FeedbackRes
         verdict.resize(n);
       }
       ApplyWhole(batch, options_, passes, now, options_.keep_items ? result->weight : weight,
-                 options_.keep_items ? result->verdict : verdict, result);
+                 options_.keep_items ? result->verdict : verdict, pool.get(), result);
     }
     RaiseAlarms(n, result);
   } catch (const std::bad_alloc&) {

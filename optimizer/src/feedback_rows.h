@@ -4,9 +4,12 @@
 #include <Eigen/Core>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include <equipoise/optimizer/feedback_batch.h>
+
+#include "array_pool.h"
 
 namespace equipoise {
 
@@ -35,24 +38,29 @@ const T* BlockOf(const FeedbackColumn<T>& column, std::uint64_t begin, std::size
   return scratch;
 }
 
-struct KeyedRow {
-  std::uint64_t key;
-  std::uint64_t row;
-};
+/// Rows that can be grouped: numbers of rows and groups take 32 bits, since every pass over them is bound by
+/// memory.
+inline constexpr std::uint64_t kMostGrouped = 0xffffffff;
 
-/// Rows grouped by a key: ascending keys, and within a key in the order that `rows` had.
+/// Rows grouped by a key: ascending keys, and within a key in the order that the rows had.
 struct RowGroups {
-  std::vector<KeyedRow> rows;
-  std::vector<std::uint64_t> starts;  // of each group, and the end of the last
+  RawArray<std::uint32_t> rows;
+  std::vector<std::uint64_t> keys;    // of each group
+  std::vector<std::uint64_t> starts;  // of each group in `rows`, and the end of the last
+  RawArray<std::uint32_t> of_row;     // the number of each row's group
 
-  std::uint64_t size() const { return starts.size() - 1; }
-  std::uint64_t key(std::uint64_t group) const { return rows[starts[group]].key; }
+  std::uint64_t size() const { return keys.size(); }
 };
 
-/// Stable sort by key.
-void SortByKey(std::vector<KeyedRow>* rows);
+/// The groups of a column of at most kMostGrouped rows; `order` gives the rows in the order that they are to
+/// keep, null: 0, 1, ...
+RowGroups GroupBy(const FeedbackColumn<std::uint64_t>& keys, const RowGroups* order, int threads,
+                  ArrayPool* pool);
 
-/// The groups of a column; `order` names the rows in the order that they are to keep, null: 0, 1, ...
-RowGroups GroupBy(const FeedbackColumn<std::uint64_t>& keys, const std::vector<KeyedRow>* order);
+/// Runs body(first, last, part) over the groups, cut into parts of about as many rows each, at most
+/// `threads`. What is written by group does not depend on how many there were. body may throw
+/// bad_alloc, which is then thrown here.
+void ForGroups(const std::vector<std::uint64_t>& starts, int threads,
+               const std::function<void(std::uint64_t, std::uint64_t, int)>& body);
 
 }  // namespace equipoise

@@ -11,15 +11,21 @@
 #include <equipoise/core/checked_file.h>
 #include <equipoise/optimizer/feedback_stream.h>
 
+#include "filter_work.h"
+
 namespace equipoise {
 namespace {
 
+constexpr double kMostSeconds = std::numeric_limits<double>::max();
 constexpr const char* kKind = "feedback";
 constexpr std::uint32_t kVersion = 1;
 // Weights about the landmark stay below 2^256, their squares below 2^512.
 constexpr double kMostHalfLives = 256;
 // A sum that keeps less than this of what it was is added up anew: subtraction has cost its digits.
 constexpr double kLeastLeft = 1e-3;
+
+// The count of sums that are to be added up anew.
+constexpr std::int64_t kAgain = std::numeric_limits<std::int64_t>::min() / 2;
 
 // As stored in a file: fixed sizes, no padding.
 struct Row {
@@ -116,7 +122,8 @@ struct FeedbackStream::State {
 
   void MoveLandmark(double to) {
     std::vector<double> by;
-    for (const double rate : rates) by.push_back(std::exp2(-(to - landmark) * rate));
+    for (const double rate : rates)
+      by.push_back(std::exp2(-std::min(to - landmark, kMostSeconds) * rate));
     const auto scale = [&](Parts* parts) {
       for (std::size_t r = 0; r < rates.size(); ++r) (*parts)[r].Scale(by[r]);
     };
@@ -127,7 +134,14 @@ struct FeedbackStream::State {
   }
 
   double WeightOf(const Row& row, std::size_t rate) const {
-    return row.confidence * std::exp2((row.time - landmark) * rates[rate]);
+    const ConfidenceOptions& c = options.confidence;
+    // Times at the ends of their range are farther apart than a double says.
+    const double since = std::clamp(row.time - landmark, -kMostSeconds, kMostSeconds);
+    double weight = row.confidence * std::exp2(since * rates[rate]);
+    if (c.dwell_half > 0 && (columns & kDwell) != 0) weight *= DwellFactor(c, row.dwell);
+    if (c.position_power > 0 && (columns & kPosition) != 0)
+      weight *= PositionFactor(c, row.position);
+    return weight;
   }
 
   Parts* PartsOf(Table* table, std::uint64_t key) const {
@@ -151,10 +165,10 @@ struct FeedbackStream::State {
     FeedbackAggregate out;
     for (std::size_t r = 0; r < rates.size(); ++r) {
       Sums sums = parts[r];
-      sums.Scale(std::exp2(-(now - landmark) * rates[r]));
+      sums.Scale(std::exp2(-std::min(now - landmark, kMostSeconds) * rates[r]));
       FeedbackAggregate part;
       part.kept = static_cast<std::uint64_t>(sums.count);
-      if (sums.w > 0) {
+      if (sums.w >= std::numeric_limits<float>::min()) {  // as in a batch, less is nothing
         const double apart = sums.wd / sums.w;
         part.weight = sums.w;
         part.weight_squares = sums.w2;
@@ -206,7 +220,32 @@ struct FeedbackStream::State {
   bool Readable(const Row& row) const {
     return row.rating >= options.rating_low && row.rating <= options.rating_high &&
            std::isfinite(row.time) && row.time <= last && row.confidence >= 0 &&
-           row.confidence <= 1;
+           row.confidence <= 1 &&
+           (options.confidence.dwell_half <= 0 || (columns & kDwell) == 0 || row.dwell >= 0);
+  }
+
+  // Takes back rows that were added behind the first `n`, of which not all may be in the sums.
+  void KeepFirst(std::size_t n) {
+    rows.resize(n);
+    const auto clear = [&](Parts* parts) { std::fill(parts->begin(), parts->end(), Sums{}); };
+    clear(&total);
+    for (Table* table : {&items, &sources})
+      for (auto entry = table->begin(); entry != table->end();) {
+        clear(&entry->second);
+        // A key that came last may have no sums.
+        entry = entry->second.empty() ? table->erase(entry) : std::next(entry);
+      }
+    Recount([](const Sums&) { return true; });
+    DropEmpty();
+  }
+
+  // Items and sources of which nothing is left.
+  void DropEmpty() {
+    for (Table* table : {&items, &sources})
+      std::erase_if(*table, [](const auto& entry) {
+        return std::all_of(entry.second.begin(), entry.second.end(),
+                           [](const Sums& sums) { return sums.count == 0; });
+      });
   }
 
   // Adds up again, from the window, every sum that `needs` says.
@@ -243,6 +282,9 @@ Result<FeedbackStream> FeedbackStream::Create(FeedbackOptions options) {
 Status FeedbackStream::Add(const FeedbackBatch& batch, double now) {
   State& s = *state_;
   EQUIPOISE_RETURN_IF_ERROR(s.CheckNow("FeedbackStream::Add", now));
+  const std::size_t before = s.rows.size();
+  const auto refused_before = s.refused;
+  const double last_before = s.last;
   try {
     // What is readable is the filter's to say.
     FeedbackOptions plain = s.options;
@@ -252,7 +294,6 @@ Status FeedbackStream::Add(const FeedbackBatch& batch, double now) {
     plain.confidence.reliability = plain.confidence.evidence = false;
     plain.by_item = plain.by_source = false;
     plain.keep_items = true;
-    plain.known_sources.clear();
     FeedbackBatch readable = batch;
     readable.event = {};
     auto checked = FeedbackFilter(plain).Apply(readable, now);
@@ -295,6 +336,9 @@ Status FeedbackStream::Add(const FeedbackBatch& batch, double now) {
       s.Count(row);
     }
   } catch (const std::exception&) {
+    s.KeepFirst(before);
+    s.refused = refused_before;
+    s.last = last_before;
     return Status(Code::kOutOfMemory, "FeedbackStream::Add: no memory for the batch");
   }
   return {};
@@ -308,6 +352,8 @@ Status FeedbackStream::Merge(const FeedbackStream& other) {
       (s.has_columns && o.has_columns && s.columns != o.columns))
     return Status(Code::kInvalidArgument,
                   "FeedbackStream::Merge: the streams differ in half-lives, scale or columns");
+  const std::size_t before = s.rows.size();
+  const double last_before = s.last;
   try {
     const std::vector<Row> rows = o.rows;  // a copy: the other may be this one
     const auto refused = o.refused;
@@ -320,6 +366,8 @@ Status FeedbackStream::Merge(const FeedbackStream& other) {
     for (const Row& row : rows) s.Count(row);
     for (std::size_t v = 0; v < kFeedbackVerdicts; ++v) s.refused[v] += refused[v];
   } catch (const std::exception&) {
+    s.KeepFirst(before);
+    s.last = last_before;
     return Status(Code::kOutOfMemory, "FeedbackStream::Merge: no memory for both");
   }
   return {};
@@ -328,14 +376,16 @@ Status FeedbackStream::Merge(const FeedbackStream& other) {
 std::uint64_t FeedbackStream::Remove(double time) {
   State& s = *state_;
   const std::size_t before = s.rows.size();
-  // Negative counts mark the sums that must be added up again.
+  // Sums that lost most of what they were are cleared, and added up again from what is left.
   bool again = false;
   const auto take = [&](Sums* sums, double weight, double d) {
     if (sums->count < 0) return;
     sums->Add(weight, d, -1);
-    if (sums->count == 0 || sums->w < kLeastLeft * sums->most) {
+    if (sums->count == 0) {
       *sums = {};
-      sums->count = std::numeric_limits<std::int64_t>::min() / 2;
+    } else if (sums->w < kLeastLeft * sums->most) {
+      *sums = {};
+      sums->count = kAgain;
       again = true;
     }
   };
@@ -355,18 +405,14 @@ std::uint64_t FeedbackStream::Remove(double time) {
   if (again) {
     s.Recount([](const Sums& sums) { return sums.count < 0; });
     const auto settle = [](Parts* parts) {
-      bool any = false;
-      for (Sums& sums : *parts) {
-        if (sums.count < 0) sums.count -= std::numeric_limits<std::int64_t>::min() / 2;
-        any |= sums.count > 0;
-      }
-      return any;
+      for (Sums& sums : *parts)
+        if (sums.count < 0) sums.count -= kAgain;
     };
     settle(&s.total);
     for (Table* table : {&s.items, &s.sources})
-      for (auto entry = table->begin(); entry != table->end();)
-        entry = settle(&entry->second) ? std::next(entry) : table->erase(entry);
+      for (auto& entry : *table) settle(&entry.second);
   }
+  if (to < before) s.DropEmpty();
   return before - to;
 }
 
@@ -415,6 +461,10 @@ Status FeedbackStream::Save(const std::string& path) const {
   EQUIPOISE_RETURN_IF_ERROR(file->Finish());
   std::error_code error;
   std::filesystem::rename(aside, path, error);
+  if (error) {
+    std::error_code ignored;
+    std::filesystem::remove(aside, ignored);
+  }
   if (error) return Status(Code::kIo, "Save: " + error.message(), {.file = path});
   return {};
 }
@@ -434,6 +484,10 @@ Result<FeedbackStream> FeedbackStream::Load(const std::string& path, FeedbackOpt
     return Status(Code::kInvalidArgument,
                   "was written with another half-life, scale or skew; load it with those",
                   {.file = path});
+  // Before the first Add it is minus infinity.
+  if (std::isnan(header.last) || header.last > kMostSeconds ||
+      (!rows.empty() && header.last < -kMostSeconds))
+    return Status(Code::kCorruption, "holds no time at which it was written", {.file = path});
   s.last = header.last;
   s.columns = header.columns;
   s.has_columns = !rows.empty();

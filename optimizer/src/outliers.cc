@@ -55,14 +55,14 @@ double MedianDistance(const std::vector<double>& values, double center) {
   return Quantile(&distance, 0.5);
 }
 
-void Sigma(std::span<const float> values, const OutlierOptions& options, OutlierReport* report) {
+void Sigma(std::span<const float> values, const OutlierOptions& options, OutlierReport* report,
+           double* limit) {
   const Moments moments = MomentsOf(values);
-  const double limit =
-      options.sigma * std::sqrt(moments.squares / static_cast<double>(values.size() - 1));
+  *limit = options.sigma * std::sqrt(moments.squares / static_cast<double>(values.size() - 1));
   report->center = moments.mean;
-  report->low = moments.mean - limit;
-  report->high = moments.mean + limit;
-  report->state = limit > 0 ? OutlierState::kApplied : OutlierState::kNoSpread;
+  report->low = moments.mean - *limit;
+  report->high = moments.mean + *limit;
+  report->state = *limit > 0 ? OutlierState::kApplied : OutlierState::kNoSpread;
 }
 
 void Clip(std::span<const float> values, const OutlierOptions& options, OutlierReport* report) {
@@ -172,6 +172,12 @@ Result<OutlierReport> FindOutliers(std::span<const float> values, const OutlierO
                                    std::span<std::uint8_t> outlier) {
   EQUIPOISE_RETURN_IF_ERROR(CheckOutlierOptions("FindOutliers", options));
   EQUIPOISE_CHECK_EQUAL("FindOutliers", outlier.size(), values.size());
+  for (std::size_t i = 0; i < values.size(); ++i)
+    if (!std::isfinite(values[i]))
+      return Status(
+          Code::kInvalidArgument,
+          fmt::format("FindOutliers: values[{}] = {} is not finite; leave it out", i, values[i]),
+          {.row = static_cast<std::int64_t>(i), .field = "values"});
   OutlierReport report;
   std::fill(outlier.begin(), outlier.end(), std::uint8_t{0});
   if (options.method == OutlierMethod::kNone) return report;
@@ -185,10 +191,11 @@ Result<OutlierReport> FindOutliers(std::span<const float> values, const OutlierO
     report.state = OutlierState::kFewValues;
     return report;
   }
+  double limit = 0;
   try {
     switch (options.method) {
       case OutlierMethod::kSigma:
-        Sigma(values, options, &report);
+        Sigma(values, options, &report, &limit);
         break;
       case OutlierMethod::kClip:
         Clip(values, options, &report);
@@ -201,7 +208,6 @@ Result<OutlierReport> FindOutliers(std::span<const float> values, const OutlierO
     }
     if (report.state != OutlierState::kApplied) return report;
     // For sigma by the distance, as the one-pass kernel does it, so that both agree at the bound.
-    const double limit = report.high - report.center;
     const bool by_distance = options.method == OutlierMethod::kSigma;
     for (std::size_t i = 0; i < values.size(); ++i) {
       const double x = values[i];

@@ -13,6 +13,7 @@
 #include <faiss/impl/DistanceComputer.h>
 #include <fmt/format.h>
 #include <omp.h>
+#include <sys/mman.h>
 
 #include <equipoise/core/check.h>
 #include <equipoise/core/checked_file.h>
@@ -25,11 +26,14 @@ namespace {
 using FaissId = decltype(faiss::Index::ntotal);
 
 // Inner products of the values behind two rows of codes. A code is value + 128, so one side has its
-// sign bit flipped, which makes it a signed value again, and the other side's 128 are taken off.
-class CosineDistance final : public faiss::FlatCodesDistanceComputer {
+// sign bit flipped, which makes it a signed value again, and the other side's 128 are taken off:
+// 128 times the sum of the signed values, which is known for every row.
+class ProductDistance final : public faiss::FlatCodesDistanceComputer {
  public:
-  CosineDistance(const std::uint8_t* base, std::size_t dim, CodeScale scale)
+  ProductDistance(const std::uint8_t* base, const std::int32_t* sums, std::size_t dim,
+                  CodeScale scale)
       : FlatCodesDistanceComputer(base, dim),
+        sums_(sums),
         scale_(scale),
         encoded_(dim),
         query_(dim),
@@ -37,7 +41,8 @@ class CosineDistance final : public faiss::FlatCodesDistanceComputer {
 
   void set_query(const float* x) override {
     QuantizeI8(x, code_size, scale_, encoded_.data());
-    query_offset_ = Flip(encoded_.data(), query_.data());
+    Flip(encoded_.data(), query_.data());
+    query_offset_ = 128 * SumOf(encoded_.data(), code_size);
   }
 
   float distance_to_code(const std::uint8_t* code) override {
@@ -48,24 +53,27 @@ class CosineDistance final : public faiss::FlatCodesDistanceComputer {
     // FAISS asks for one row against several, in either place.
     if (i == flipped_) std::swap(i, j);
     if (j != flipped_) {
-      row_offset_ = Flip(codes + static_cast<std::size_t>(j) * code_size, row_.data());
+      Flip(codes + static_cast<std::size_t>(j) * code_size, row_.data());
+      row_offset_ = 128 * sums_[j];
       flipped_ = j;
     }
     const std::uint8_t* other = codes + static_cast<std::size_t>(i) * code_size;
     return static_cast<float>(DotI8(other, row_.data(), code_size) - row_offset_);
   }
 
- private:
-  // Returns what a dot product of unsigned codes with `to` is too large by.
-  std::int32_t Flip(const std::uint8_t* from, std::int8_t* to) const {
+  // Of the values behind codes.
+  static std::int32_t SumOf(const std::uint8_t* codes, std::size_t dim) {
     std::int32_t sum = 0;
-    for (std::size_t i = 0; i < code_size; ++i) {
-      to[i] = static_cast<std::int8_t>(from[i] ^ 0x80);
-      sum += to[i];
-    }
-    return 128 * sum;
+    for (std::size_t i = 0; i < dim; ++i) sum += codes[i];
+    return sum - static_cast<std::int32_t>(128 * dim);
   }
 
+ private:
+  void Flip(const std::uint8_t* from, std::int8_t* to) const {
+    for (std::size_t i = 0; i < code_size; ++i) to[i] = static_cast<std::int8_t>(from[i] ^ 0x80);
+  }
+
+  const std::int32_t* sums_;
   CodeScale scale_;
   std::vector<std::uint8_t> encoded_;
   std::vector<std::int8_t> query_, row_;
@@ -95,6 +103,23 @@ class L2Distance final : public faiss::FlatCodesDistanceComputer {
   std::vector<std::uint8_t> query_;
 };
 
+// Building jumps through codes and links at random: most of what it waits for are addresses.
+template <typename Vector>
+void ReserveHuge(Vector* to, std::size_t count) {
+  // Newer versions of FAISS keep them in a class that cannot reserve.
+  if constexpr (requires { to->reserve(count); }) {
+    to->reserve(count);
+#ifdef MADV_HUGEPAGE
+    constexpr std::size_t kPage = std::size_t{2} << 20;
+    const auto begin = reinterpret_cast<std::uintptr_t>(to->data());
+    const std::uintptr_t first = (begin + kPage - 1) / kPage * kPage;
+    const std::uintptr_t last = (begin + to->capacity() * sizeof((*to)[0])) / kPage * kPage;
+    // A hint: without huge pages it is only slower.
+    if (first < last) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
+#endif
+  }
+}
+
 // FAISS's own storage of codes, with our encoding (the same codes) and our distances (integers
 // instead of decoding every value to a float).
 class CodeStorage final : public faiss::IndexScalarQuantizer {
@@ -107,7 +132,19 @@ class CodeStorage final : public faiss::IndexScalarQuantizer {
 
   faiss::FlatCodesDistanceComputer* get_FlatCodesDistanceComputer() const override {
     if (metric_type == faiss::METRIC_L2) return new L2Distance(codes.data(), code_size, scale_);
-    return new CosineDistance(codes.data(), code_size, scale_);
+    return new ProductDistance(codes.data(), sums_.data(), code_size, scale_);
+  }
+
+  // Room for so many rows at once, so that none is moved later, on huge pages where there are any.
+  void Reserve(std::size_t rows) {
+    ReserveHuge(&codes, rows * code_size);
+    sums_.reserve(rows);
+  }
+
+  void add(FaissId n, const float* x) override {
+    const auto before = static_cast<std::size_t>(ntotal);
+    IndexScalarQuantizer::add(n, x);
+    AddSums(before);
   }
 
   // Holds these rows' codes already.
@@ -117,6 +154,7 @@ class CodeStorage final : public faiss::IndexScalarQuantizer {
       std::copy_n(all.data() + std::size_t{which[i]} * code_size, code_size,
                   codes.data() + i * code_size);
     ntotal = static_cast<FaissId>(which.size());
+    AddSums(0);
   }
 
   void sa_encode(FaissId n, const float* x, std::uint8_t* bytes) const override {
@@ -124,7 +162,14 @@ class CodeStorage final : public faiss::IndexScalarQuantizer {
   }
 
  private:
+  void AddSums(std::size_t from) {
+    sums_.resize(static_cast<std::size_t>(ntotal));
+    for (std::size_t i = from; i < sums_.size(); ++i)
+      sums_[i] = ProductDistance::SumOf(codes.data() + i * code_size, code_size);
+  }
+
   CodeScale scale_;
+  std::vector<std::int32_t> sums_;
 };
 
 // FAISS takes its number of threads from OpenMP's setting for the calling thread.
@@ -223,6 +268,9 @@ Result<SlottedGraph> Build(std::span<const std::uint8_t> codes, std::size_t dim,
   index.is_trained = true;
   index.hnsw.efConstruction = options.ef_construction;
   index.hnsw.rng = faiss::RandomGenerator(static_cast<std::int64_t>(options.seed));
+  storage.Reserve(linked.size());
+  // Of a node's level 1 and up there is one in m: below 1 slot in m more than on level 0.
+  ReserveHuge(&index.hnsw.neighbors, linked.size() * static_cast<std::size_t>(2 * options.m + 3));
   if (before != nullptr) {
     EQUIPOISE_RETURN_IF_ERROR(Restore(*before, linked.first(first), index.hnsw));
     storage.Take(codes, linked.first(first));

@@ -118,6 +118,14 @@ class Walker {
     for (std::size_t line = 0; line < next_.lines; ++line) __builtin_prefetch(codes + line * kLine);
   }
 
+  // The first lines of the sketches beside a row's links; the processor fetches what follows them.
+  void PrefetchInline(std::uint32_t row) const {
+    constexpr std::size_t kLines = 8;
+    if (!gated_ || !graph_.inline_sketches) return;
+    const std::byte* first = graph_.sketches + links_.BaseStart(row) * sketch_bytes_;
+    for (std::size_t line = 0; line < kLines; ++line) __builtin_prefetch(first + line * kLine);
+  }
+
   // The rows of `row`'s list that were not seen before, to fresh_; with sketches their lines are on
   // the way when it returns.
   void CollectFresh(std::uint32_t row);
@@ -278,6 +286,7 @@ void Walker::Beam(const Distance& distance, std::uint32_t start) {
     for (at = first_changed; at < size && (beam[at].id & kExpanded) != 0;) ++at;
     if (at < size) {
       links_.PrefetchBase(beam[at].id);
+      PrefetchInline(beam[at].id);
       // The next but one is likely to be next.
       if (at + 1 < size && (beam[at + 1].id & kExpanded) == 0)
         links_.PrefetchStart(beam[at + 1].id);

@@ -8,7 +8,8 @@
 
 #include <equipoise/core/check.h>
 #include <equipoise/core/parallel.h>
-#include <equipoise/kernels/similarity.h>
+
+#include "exact_search.h"
 
 namespace equipoise {
 namespace {
@@ -32,45 +33,21 @@ Result<std::vector<float>> Bars(const StoredRows& rows, std::span<const std::uin
                               ? VectorsView(MatrixView<float>(rows.single.data(), n, d))
                               : VectorsView(MatrixView<Float16>(rows.half.data(), n, d));
   const std::size_t bytes = d * ElementBytes(all.type);
-  std::vector<bool> out_of_it(n);
-  for (const std::uint32_t row : held_out) out_of_it[row] = true;
-  std::vector<float> bars(held_out.size());
+  std::vector<bool> left_out(n);
   std::vector<std::byte> queries(held_out.size() * bytes);
-  for (std::size_t i = 0; i < held_out.size(); ++i)
+  for (std::size_t i = 0; i < held_out.size(); ++i) {
+    left_out[held_out[i]] = true;
     std::copy_n(static_cast<const std::byte*>(all.row(held_out[i])), bytes,
                 queries.data() + i * bytes);
+  }
   VectorsView asked = all.Slice(0, held_out.size());
   asked.data = queries.data();
-
-  // A part of the rows at a time, since the held-out ones lie between the others.
-  constexpr std::size_t kPart = 16384;
-  std::vector<TopKCollector> best(held_out.size(), TopKCollector(kDepth));
-  std::vector<std::byte> part;
-  std::vector<Scored> found;
-  for (std::size_t begin = 0; begin < n; begin += kPart) {
-    part.clear();
-    for (std::size_t i = begin; i < std::min(n, begin + kPart); ++i) {
-      if (out_of_it[i]) continue;
-      const auto* row = static_cast<const std::byte*>(all.row(i));
-      part.insert(part.end(), row, row + bytes);
-    }
-    VectorsView items = all.Slice(0, part.size() / bytes);
-    items.data = part.data();
-    if (items.rows == 0) continue;
-    const std::size_t k = std::min(kDepth, items.rows);
-    found.resize(held_out.size() * k);
-    EQUIPOISE_RETURN_IF_ERROR(
-        TopK(asked, items, rows.metric, k, found, {.backend = Backend::kCpu, .threads = threads}));
-    for (std::size_t i = 0; i < held_out.size(); ++i) {
-      for (std::size_t j = 0; j < k; ++j)
-        best[i].Push(static_cast<std::uint32_t>(begin + j), found[i * k + j].score);
-    }
-  }
-  for (std::size_t i = 0; i < held_out.size(); ++i) {
-    // Both sides were as stored; scores are of the input.
-    const int scaled = rows.metric == Metric::kCosine ? 0 : 2 * rows.info.exponent;
-    bars[i] = std::ldexp(best[i].worst().score, -scaled);
-  }
+  EQUIPOISE_ASSIGN_OR_RETURN(const auto best,
+                             ExactTopK(asked, all, rows.metric, kDepth, threads, &left_out));
+  std::vector<float> bars(held_out.size());
+  // Both sides were as stored; scores are of the input.
+  const int scaled = rows.metric == Metric::kCosine ? 0 : 2 * rows.info.exponent;
+  for (std::size_t i = 0; i < bars.size(); ++i) bars[i] = std::ldexp(best[i].back().score, -scaled);
   return bars;
 }
 

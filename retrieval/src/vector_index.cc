@@ -14,6 +14,7 @@
 #include <equipoise/kernels/sketch.h>
 #include <equipoise/retrieval/vector_index.h>
 
+#include "exact_search.h"
 #include "hnsw_walk.h"
 #include "stored_rows.h"
 #include "vector_files.h"
@@ -37,6 +38,8 @@ constexpr double kTwoHopShare = 0.4;
 constexpr std::size_t kScanBatch = 256;
 constexpr std::size_t kScanAhead = 6;
 constexpr float kScanSlack = 4.0f;
+// From so many queries on the batched kernels pay for an exact search.
+constexpr std::size_t kExactBatch = 2;
 
 Status Mismatch(const std::string& path, const char* what) {
   return Status(Code::kCorruption, fmt::format("{}; build the index again", what), {.file = path});
@@ -267,6 +270,38 @@ Status VectorIndex::State::Scan(const PreparedQuery& query, const std::uint64_t*
   return {};
 }
 
+Result<std::vector<std::vector<Scored>>> VectorIndex::State::ScanMany(
+    const MatrixView<float>& queries, std::size_t k, int threads) const {
+  const auto n = static_cast<std::size_t>(rows.info.rows);
+  const std::size_t d = rows.info.dim;
+  std::vector<PreparedQuery> prepared(queries.rows);
+  std::vector<float> values(queries.rows * d);
+  for (std::size_t i = 0; i < queries.rows; ++i) {
+    auto query = rows.Prepare("SearchMany", queries.row_span(i));
+    if (!query) return query.error().At({.row = static_cast<std::int64_t>(i)});
+    prepared[i] = *std::move(query);
+    std::copy(prepared[i].values.begin(), prepared[i].values.end(), values.data() + i * d);
+  }
+  const VectorsView all = rows.half.empty()
+                              ? VectorsView(MatrixView<float>(rows.single.data(), n, d))
+                              : VectorsView(MatrixView<Float16>(rows.half.data(), n, d));
+  // A few more than asked for: the batched sums differ from those of single rows in the last bits.
+  const std::size_t more = std::min(n, k + 10);
+  std::vector<std::vector<Scored>> out(queries.rows);
+  if (n == 0) return out;
+  EQUIPOISE_ASSIGN_OR_RETURN(const auto found,
+                             ExactTopK(MatrixView<float>(values.data(), queries.rows, d), all,
+                                       rows.metric, more, threads, nullptr));
+  std::vector<std::uint32_t> ids;
+  for (std::size_t i = 0; i < queries.rows; ++i) {
+    ids.clear();
+    for (const Scored& item : found[i]) ids.push_back(item.id);
+    EQUIPOISE_RETURN_IF_ERROR(Rescore(prepared[i], ids, &out[i]));
+    KeepBest(std::min(k, n), &out[i]);
+  }
+  return out;
+}
+
 Status VectorIndex::State::ScanCodes(const PreparedQuery& query, const std::uint64_t* allowed,
                                      std::size_t rescored, std::size_t k, WalkScratch* scratch,
                                      VectorSearchReport* report, std::vector<Scored>* out) const {
@@ -469,6 +504,9 @@ Result<std::vector<std::vector<Scored>>> VectorIndex::SearchMany(const MatrixVie
                                                                  const SearchParams& params,
                                                                  int threads) const try {
   EQUIPOISE_CHECK_RANGE("SearchMany", threads, 1, 1024);
+  if (params.exact && params.k > 0 && params.allowed == nullptr && state_->alive.empty() &&
+      !state_->rows.scored_by_codes() && queries.rows >= kExactBatch)
+    return state_->ScanMany(queries, params.k, threads);
   std::vector<std::vector<Scored>> out(queries.rows);
   std::vector<Status> failed(static_cast<std::size_t>(threads));
   ParallelFor(queries.rows, threads, [&](std::size_t begin, std::size_t end, int worker) {

@@ -73,6 +73,9 @@ struct VectorIndex::State {
   // The ways to answer: the k best to *out.
   Status Scan(const PreparedQuery& query, const std::uint64_t* allowed, std::size_t k,
               std::vector<Scored>* out) const;
+  // The same for many queries, through the batched kernels.
+  Result<std::vector<std::vector<Scored>>> ScanMany(const MatrixView<float>& queries, std::size_t k,
+                                                    int threads) const;
   // By sketches and codes first, the best of them by their rows.
   Status ScanCodes(const PreparedQuery& query, const std::uint64_t* allowed, std::size_t rescored,
                    std::size_t k, WalkScratch* scratch, VectorSearchReport* report,

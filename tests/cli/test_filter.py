@@ -110,6 +110,20 @@ class LeftOut(FilterTest):
         self.assertTrue(math.isclose(got["total"]["mean"], 0.05, abs_tol=0.01))
 
 
+    def test_milliseconds_are_asked_about_and_alarms_name_their_group(self):
+        feedback = [row(0.5 + 0.001 * k, source=str(k), item="good") for k in range(40)]
+        feedback += [row(0.0, source=f"x{k}", item="good") for k in range(5)]
+        feedback += [{**row(0.9, source=f"y{k}", item=str(k)), "time": NOW * 1000} for k in range(3)]
+        self.write("f.jsonl", feedback)
+        arguments = ("--in", "f.jsonl", "--group", "item", "--method", "mad", "--max-removed", "0.05")
+        got = self.filter(*arguments, "--json").json()
+        self.assertEqual(got["alarms"], [{"kind": "outlier_cap", "count": 3, "group": "good"}])
+        text = self.filter(*arguments, "--out", "w.jsonl").stdout
+        self.assertIn("3 times more than 1d ahead of now: milliseconds", text)
+        self.assertIn("0.9         3 ░", text)
+        self.assertEqual([r["rating"] for r in self.rows("w.jsonl")][-1], 0.9)
+
+
 class Lines(FilterTest):
     def test_a_line_that_cannot_be_read_is_named_and_counted(self):
         self.write("f.jsonl", '{"rating": 1, "time": 5}\nnonsense\n\n{"rating": "x", "time": 1}\n'
@@ -130,6 +144,36 @@ class Lines(FilterTest):
         self.write("g.csv", "time,score\n1,2\n")
         self.assertIn("rating", self.refused(1, "filter", "--in", "g.csv")["message"])
 
+    def test_a_comment_with_line_breaks_writes_no_ratings(self):
+        self.write("f.csv", 'rating,time,note\n0.25,5,"nice,\n0.9,7,great"\n0.5,7,"say ""no"""\r\n'
+                            '0.75,8,"open\n1,9,x\n1,9,"a"b\n0.5,9,"two\r\nlines"')
+        got = self.filter("--in", "f.csv", "--out", "w.jsonl", "--json").json()
+        self.assertEqual([(r["line"], r["rating"]) for r in self.rows("w.jsonl")],
+                         [(2, 0.25), (4, 0.5), (6, 1), (8, 0.5)])
+        self.assertEqual([line["line"] for line in got["unreadable_lines"]], [5, 7])
+
+    def test_a_csv_column_that_is_there_twice_is_refused_and_blanks_are_none(self):
+        self.write("f.csv", "rating,time,rating\n1,2,0\n")
+        self.assertIn("twice", self.refused(1, "filter", "--in", "f.csv")["message"])
+        self.write("g.csv", "rating, time\n 0.5 ,\t5\n")
+        self.assertEqual(self.filter("--in", "g.csv", "--json").json()["counts"]["kept"], 1)
+
+    def test_fields_and_groups_that_are_not_there_are_said(self):
+        self.write("f.jsonl", [{"rating": 0.5, "time": NOW, "confidance": 0.1}])
+        run = self.filter("--in", "f.jsonl", "--group", "item", "--items", "i.csv", "--json")
+        self.assertEqual(run.json()["ignored_fields"], ["confidance"])
+        for words in ("confidance", "--items: no rating", "--group item: no rating"):
+            self.assertIn(words, run.stderr)
+        self.assertTrue((self.folder / "i.csv").read_text().startswith("item,kept,removed,weight,"))
+
+    def test_the_input_is_not_overwritten(self):
+        path = self.write("f.jsonl", [row(1)])
+        before = path.read_bytes()
+        for option in ("--out", "--items", "--sources"):
+            self.assertIn("--in", self.refused(2, "filter", "--in", "f.jsonl", option, "./f.jsonl")["message"])
+        self.refused(2, "filter", "--in", "f.jsonl", "--out", "a.csv", "--items", "a.csv")
+        self.assertEqual(path.read_bytes(), before)
+
     def test_an_empty_file_is_an_empty_batch(self):
         self.write("f.jsonl", "")
         got = self.filter("--in", "f.jsonl", "--out", "w.jsonl", "--json").json()
@@ -144,7 +188,8 @@ class Usage(FilterTest):
         for option, value in (("--half-life", "14x"), ("--half-life", "0d"), ("--half-life", "-1d"),
                               ("--scale", "5:1"), ("--scale", "5"), ("--sigma", "nan"),
                               ("--method", "magic"), ("--group", "all"), ("--burst", "x/60s"),
-                              ("--max-removed", "2"), ("--domain-half-life", "news")):
+                              ("--max-removed", "2"), ("--scale", "0:1e300"), ("--max-skew", "inf"),
+                              ("--rate-limit", "5/inf"), ("--half-life", "1e-320"), ("--domain-half-life", "news")):
             with self.subTest(f"{option} {value}"):
                 error = self.refused(2, "filter", "--in", "f.jsonl", option, value)
                 self.assertIn(option, error["stderr"])

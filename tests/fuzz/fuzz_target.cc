@@ -37,9 +37,9 @@ void Set(std::string* file, std::size_t at, T value) {
 std::span<const Target> AllTargets() {
   static const std::vector<Target> all = [] {
     std::vector<Target> out;
-    for (const auto& part :
-         {TextTargets(), MatrixTargets(), CheckedFileTargets(), AnalyzerTargets(),
-          IndexPartTargets(), CollectionTargets(), DomainTargets()})
+    for (const auto& part : {TextTargets(), MatrixTargets(), CheckedFileTargets(),
+                             AnalyzerTargets(), IndexPartTargets(), CollectionTargets(),
+                             DomainTargets(), FeedbackTargets(), PolicyTargets()})
       out.insert(out.end(), part.begin(), part.end());
     return out;
   }();

@@ -72,5 +72,7 @@ std::vector<Target> AnalyzerTargets();
 std::vector<Target> IndexPartTargets();
 std::vector<Target> CollectionTargets();
 std::vector<Target> DomainTargets();
+std::vector<Target> FeedbackTargets();
+std::vector<Target> PolicyTargets();
 
 }  // namespace equipoise::fuzz

@@ -508,5 +508,114 @@ TEST(FeedbackFilter, WrongOptionsAndColumnsAreNamed) {
   EXPECT_EQ(refused({}, batch, kNow), "batch.time.size");
 }
 
+TEST(FeedbackFilter, ARowInMillisecondsChangesNothingForTheOthers) {
+  // Rows that are refused for their time or confidence need other passes than those without.
+  for (const int few_values : {0, 5}) {
+    Data data = Random(20000, false);
+    FeedbackOptions options = Plain();
+    options.outliers.few_values = few_values;
+    const FeedbackResult want = Filter(options, data);
+    for (const std::size_t at : {std::size_t{0}, data.rating.size() / 2}) {
+      Data more = data;
+      const auto insert = [at](auto* column, auto value) {
+        column->insert(column->begin() + static_cast<std::ptrdiff_t>(at), value);
+      };
+      for (int bad = 0; bad < 3; ++bad) {
+        insert(&more.rating, 0.0f);  // an outlier, were it readable
+        insert(&more.time, bad == 0 ? kNow * 1000 : bad == 1 ? kInfinity : kNow);
+        insert(&more.confidence, bad == 2 ? kNan : 1.0f);
+        insert(&more.domain, 0u);
+      }
+      const FeedbackResult got = Filter(options, more);
+      EXPECT_EQ(got.counts[0], want.counts[0]);
+      EXPECT_EQ(got.count(FeedbackVerdict::kOutlier), want.count(FeedbackVerdict::kOutlier));
+      EXPECT_EQ(got.count(FeedbackVerdict::kFuture), 1u);
+      EXPECT_EQ(got.count(FeedbackVerdict::kBadTime), 1u);
+      EXPECT_EQ(got.count(FeedbackVerdict::kBadConfidence), 1u);
+      EXPECT_NEAR(got.total.mean, want.total.mean, 1e-12);
+      EXPECT_NEAR(got.total.Variance(), want.total.Variance(), 1e-12);
+    }
+  }
+}
+
+TEST(FeedbackFilter, AVoteWithAnImpossibleDwellTimeReplacesNone) {
+  Data data;
+  data.Add(0.5f, 1, 1, kDay);
+  data.Add(0.75f, 1, 1, 0);  // later, of the same source on the same item, but it cannot be read
+  data.dwell = {10, -1};
+  FeedbackOptions options;
+  options.confidence.dwell_half = 5;
+  const FeedbackResult got = Filter(options, data);
+  EXPECT_EQ(got.verdict[0], FeedbackVerdict::kKept);
+  EXPECT_EQ(got.verdict[1], FeedbackVerdict::kBadConfidence);
+  EXPECT_FLOAT_EQ(static_cast<float>(got.total.mean), 0.5f);
+}
+
+TEST(FeedbackFilter, GroupsAreTheSameWhateverTheIdsLookLike) {
+  // Dense ids are looked up, wide ones sorted; the order of ids is kept, so all else is equal.
+  const Data dense = [] {
+    Data data = Random(150'000, true);
+    for (auto& item : data.item) item /= 1'000'003;
+    return data;
+  }();
+  FeedbackOptions options;
+  options.abuse.burst_votes = 3;
+  options.abuse.burst_seconds = 100000;
+  options.abuse.constant_votes = 2;
+  options.grouping = FeedbackGrouping::kItem;
+  const FeedbackResult want = Filter(options, dense);
+  ASSERT_GT(want.count(FeedbackVerdict::kDuplicate), 0u);
+  ASSERT_GT(want.count(FeedbackVerdict::kBurst), 0u);
+  for (const std::uint64_t factor : {std::uint64_t{1'000'003}, std::uint64_t{0x1234567890}}) {
+    Data wide = dense;
+    for (auto& item : wide.item) item *= factor;
+    for (auto& source : wide.source) source = source * factor + 77;
+    for (const int threads : {1, 2, 8}) {
+      options.threads = threads;
+      const FeedbackResult got = Filter(options, wide);
+      EXPECT_EQ(got.weight, want.weight);
+      EXPECT_EQ(got.verdict, want.verdict);
+      EXPECT_EQ(got.reliability, want.reliability);
+      ASSERT_EQ(got.items.size(), want.items.size());
+      for (std::size_t i = 0; i < got.items.size(); ++i) {
+        EXPECT_EQ(got.items[i].key, want.items[i].key * factor);
+        EXPECT_TRUE(SameBits(got.items[i].mean, want.items[i].mean));
+      }
+    }
+  }
+}
+
+TEST(FeedbackFilter, ACopyAndAMovedFromFilterStillFilter) {
+  const Data data = Random(2000, true);
+  FeedbackFilter first{FeedbackOptions()};
+  const FeedbackFilter copy = first;
+  const FeedbackFilter moved = std::move(first);
+  const auto want = moved.Apply(data.batch(), kNow);
+  ASSERT_TRUE(want.ok());
+  ExpectSame(*copy.Apply(data.batch(), kNow), *want);
+  first = copy;
+  ExpectSame(*first.Apply(data.batch(), kNow), *want);
+}
+
+TEST(FeedbackFilter, AnAgeBeyondEveryNumberWeighsNothing) {
+  Data data;
+  data.Add(0.5f, 1, 1);
+  data.time[0] = -std::numeric_limits<double>::max();
+  const auto got = FeedbackFilter(Plain()).Apply(data.batch(), std::numeric_limits<double>::max());
+  ASSERT_TRUE(got.ok());
+  EXPECT_EQ(got->weight[0], 0);
+  EXPECT_EQ(got->count(FeedbackVerdict::kKept), 1u);
+  FeedbackOptions lasting = Plain();
+  lasting.half_life = kInfinity;
+  EXPECT_EQ(
+      FeedbackFilter(lasting).Apply(data.batch(), std::numeric_limits<double>::max())->weight[0],
+      1);
+}
+
+TEST(FeedbackFilter, AnEmptyBatchHasNoGroupThatIsTooSmall) {
+  EXPECT_EQ(Filter(Plain(), {}).groups.too_small, 0u);
+  EXPECT_EQ(Filter({}, {}).groups.too_small, 0u);
+}
+
 }  // namespace
 }  // namespace equipoise

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <filesystem>
 #include <random>
 #include <vector>
 
@@ -200,6 +201,61 @@ TEST(FeedbackStream, TimeDoesNotRunBackAndColumnsStay) {
                  return options;
                }())
                    .ok());
+}
+
+TEST(FeedbackStream, DwellTimesAndPositionsWeighAsInABatch) {
+  FeedbackOptions options = Bare({});
+  options.confidence.dwell_half = 20;
+  options.confidence.position_power = 0.7;
+  const Data data = Random(300, 30);
+  std::vector<float> dwell;
+  std::vector<std::uint32_t> position;
+  for (std::size_t i = 0; i < 300; ++i) {
+    dwell.push_back(static_cast<float>(i % 50));
+    position.push_back(static_cast<std::uint32_t>(i % 12));
+  }
+  FeedbackBatch batch = data.batch();
+  batch.dwell = dwell;
+  batch.position = position;
+  auto stream = FeedbackStream::Create(options);
+  ASSERT_TRUE(stream->Add(batch, kNow).ok());
+  const auto want = FeedbackFilter(options).Apply(batch, kNow);
+  ExpectNear(*stream->Total(kNow), want->total);
+  for (const auto& item : want->items) ExpectNear(*stream->Item(item.key, kNow), item);
+}
+
+TEST(FeedbackStream, UnknownSourcesAreRefusedAndNotInTheSums) {
+  FeedbackOptions options = Bare({});
+  options.known_sources = {1, 2, 3, 4, 5};
+  const Data data = Random(500, 30);
+  auto stream = FeedbackStream::Create(options);
+  ASSERT_TRUE(stream->Add(data.batch(), kNow).ok());
+  const auto want = FeedbackFilter(options).Apply(data.batch(), kNow);
+  const std::uint64_t unknown = want->count(FeedbackVerdict::kUnknownSource);
+  ASSERT_GT(unknown, 0u);
+  EXPECT_EQ(stream->refused()[static_cast<int>(FeedbackVerdict::kUnknownSource)], unknown);
+  ExpectNear(*stream->Total(kNow), want->total);
+  EXPECT_EQ(stream->Filter(kNow)->count(FeedbackVerdict::kUnknownSource), 0u);
+}
+
+TEST(FeedbackStream, WhatHasExpiredWeighsNothingAsInABatch) {
+  const Data data = Random(20, 1);
+  auto stream = FeedbackStream::Create(Bare({}));
+  ASSERT_TRUE(stream->Add(data.batch(), kNow).ok());
+  const double later = kNow + 1e12;
+  const auto total = stream->Total(later);
+  EXPECT_EQ(total->kept, 20u);
+  EXPECT_EQ(total->weight, 0);
+  EXPECT_EQ(total->mean, 0);
+  EXPECT_EQ(FeedbackFilter(Bare({})).Apply(data.batch(), later)->total.mean, 0);
+}
+
+TEST(FeedbackStream, ASnapshotThatCannotTakeItsNameLeavesNothingBehind) {
+  const testing::TempFolder folder;
+  auto stream = FeedbackStream::Create({});
+  std::filesystem::create_directories(folder.path("taken/by/folder"));
+  EXPECT_EQ(stream->Save(folder.path("taken")).code(), Code::kIo);
+  EXPECT_FALSE(std::filesystem::exists(folder.path("taken.new")));
 }
 
 }  // namespace

@@ -176,5 +176,22 @@ TEST(Outliers, EmptySingleAndEqualSamplesLoseNothing) {
   }
 }
 
+TEST(Outliers, ValuesThatAreNotFiniteAreNamed) {
+  for (const float bad :
+       {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    std::vector<float> values(20, 0.5f);
+    values[7] = bad;
+    std::vector<std::uint8_t> outlier(20);
+    for (const OutlierMethod method :
+         {OutlierMethod::kSigma, OutlierMethod::kClip, OutlierMethod::kMad}) {
+      OutlierOptions options;
+      options.method = method;
+      const auto report = FindOutliers(values, options, outlier);
+      EXPECT_EQ(report.error().code(), Code::kInvalidArgument);
+      EXPECT_EQ(report.error().where().row, 7);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace equipoise

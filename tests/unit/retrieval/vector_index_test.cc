@@ -74,6 +74,27 @@ TEST(VectorIndex, ExactSearchAgreesWithBruteForce) {
   }
 }
 
+TEST(VectorIndex, ManyExactSearchesAgreeWithSingleOnes) {
+  Matrix rows = Clustered(3000, 24, 20, 61);
+  const Matrix queries = Clustered(40, 24, 20, 62);
+  for (std::size_t i = 0; i < 24; ++i) rows.row(1700)[i] = rows.row(9)[i];  // a tie
+  for (const Metric metric : {Metric::kCosine, Metric::kL2, Metric::kInnerProduct}) {
+    BuiltIndex built(rows.view(), Forced(metric));
+    auto index = built.Open();
+    ASSERT_TRUE(index.ok());
+    for (const std::size_t k : {1, 10, 5000}) {
+      auto many = index->SearchMany(queries.view(), {.k = k, .exact = true}, 2);
+      ASSERT_TRUE(many.ok()) << many.error().ToString();
+      for (std::size_t i = 0; i < queries.n; ++i)
+        EXPECT_EQ((*many)[i], *index->Search(queries.row(i), {.k = k, .exact = true}));
+    }
+    auto walked = index->SearchMany(queries.view(), {.k = 10}, 2);
+    ASSERT_TRUE(walked.ok());
+    for (std::size_t i = 0; i < queries.n; ++i)
+      EXPECT_EQ((*walked)[i], *index->Search(queries.row(i), {.k = 10}));
+  }
+}
+
 TEST(VectorIndex, RanksFloat16RowsByTheirExactValues) {
   const Matrix rows = Clustered(300, 16, 3, 5);
   std::vector<Float16> halves(rows.values.size());

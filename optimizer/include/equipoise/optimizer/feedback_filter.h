@@ -13,6 +13,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -83,8 +84,11 @@ struct FeedbackResult {
   std::uint64_t count(FeedbackVerdict v) const { return counts[static_cast<std::size_t>(v)]; }
 };
 
+class ArrayPool;
+
 /// Filters batches.
 /// Threads  const, safe from many threads
+/// Memory   up to 64 MiB of scratch are kept between calls; copies of a filter share them
 class EQUIPOISE_API FeedbackFilter {
  public:
   /// Options are checked by Apply.
@@ -101,8 +105,10 @@ class EQUIPOISE_API FeedbackFilter {
   /// Shapes   batch of n >= 0 rows; an empty one gives zeros
   /// Units    now, like the batch's times, in seconds of any one clock; the library reads none
   /// Errors   kInvalidArgument: an option outside its range, `now` not finite, columns of different
-  ///          lengths. Rows that are wrong are no error: they get a verdict
-  /// Threads  options().threads; memory O(n), without checks that need ids O(block)
+  ///          lengths; kUnsupported: more than 2^32 − 1 rows where a check needs ids; kOutOfMemory.
+  ///          Rows that are wrong are no error: they get a verdict
+  /// Threads  options().threads; memory O(n); O(block) beside the result for one global sigma
+  ///          without ids, unless more is flagged than may be removed
   /// Exact    bit-identical for any number of threads; ratings of one batch in another order may
   ///          differ in the last bits
   Result<FeedbackResult> Apply(const FeedbackBatch& batch, double now) const;
@@ -112,6 +118,7 @@ class EQUIPOISE_API FeedbackFilter {
 
  private:
   FeedbackOptions options_;
+  std::shared_ptr<ArrayPool> pool_;
 };
 
 }  // namespace equipoise

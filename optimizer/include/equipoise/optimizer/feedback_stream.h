@@ -22,9 +22,9 @@ namespace equipoise {
 ///
 /// Sums use forward decay: a rating's weight is 2^((t − L) / half_life) for a landmark L, fixed when it
 /// is added, and all are divided by 2^((now − L) / half_life) when they are asked for (Cormode,
-/// Shkapenyuk, Srivastava & Xu 2009, doi:10.1109/ICDE.2009.65). They count decay and own confidence
-/// of every readable rating; what depends on other ratings (outliers, duplicates, reliability) is
-/// Filter's.
+/// Shkapenyuk, Srivastava & Xu 2009, doi:10.1109/ICDE.2009.65). They count decay, own confidence,
+/// dwell time and position of every readable rating; what depends on other ratings (outliers,
+/// duplicates, reliability, evidence) is Filter's.
 /// Threads  one thread at a time for what changes it; const functions are safe from many
 class EQUIPOISE_API FeedbackStream {
  public:
@@ -49,7 +49,7 @@ class EQUIPOISE_API FeedbackStream {
 
   /// Ratings in the window.
   std::uint64_t size() const;
-  /// Rows of Add that could not be read, by verdict (of FeedbackVerdict, those that need no ids).
+  /// Rows of Add that could not be read, by verdict: kBadRating to kUnknownSource.
   std::array<std::uint64_t, kFeedbackVerdicts> refused() const;
 
   /// The decayed sums at a time.

@@ -80,7 +80,8 @@ struct OutlierReport {
 /// Finds the outliers of one sample.
 /// Shapes   values [n], finite; outlier [n]: set to 1 where the value is removed, else 0
 /// Order    where the cap decides, the farthest from the center in spreads go first, ties by index
-/// Errors   kInvalidArgument: an option outside its range, `outlier` of another size
+/// Errors   kInvalidArgument: an option outside its range, `outlier` of another size, a value that is
+///          not finite; kOutOfMemory
 /// Threads  pure; memory O(n) except for kSigma
 /// Exact    sums in double about the first value
 /// Source   clip: the loops of scipy.stats.sigmaclip and astropy.stats.sigma_clip; MAD: Hampel 1974,

@@ -1,0 +1,107 @@
+// What the policies earn on judged collections, and what they cost: one JSON object on stdout.
+//
+//   equipoise_bandit_bench DATA SCRATCH SETS ORDERS CURVES.json
+//
+// DATA is the folder of the sets, SCRATCH an empty one for the indexes; the curves of all queries and
+// the streams are written to CURVES.json, so that other libraries can be run on them.
+
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+#include <sstream>
+
+#include <nlohmann/json.hpp>
+
+#include <equipoise/core/random.h>
+#include <equipoise/optimizer/weight_policies.h>
+
+#include "curve_tuning.h"
+#include "experiments.h"
+
+namespace {
+
+using namespace equipoise;         // NOLINT(google-build-using-namespace): a program
+using namespace equipoise::bench;  // NOLINT(google-build-using-namespace)
+using nlohmann::json;
+
+std::vector<std::string> Split(const std::string& text) {
+  std::vector<std::string> out;
+  std::stringstream stream(text);
+  for (std::string part; std::getline(stream, part, ',');) out.push_back(part);
+  return out;
+}
+
+// For the peers: every query's curve, and the streams as pairs of domain and query.
+void WriteCurves(const std::string& path, const Sets& sets, std::size_t orders) {
+  json out = {{"grid", kGrid}, {"sets", json::array()}, {"streams", json::array()}};
+  for (const JudgedSet* set : sets) {
+    json curves = json::array();
+    for (const JudgedQuery& query : set->queries) curves.push_back(query.ndcg);
+    out["sets"].push_back({{"name", set->name}, {"curves", std::move(curves)}});
+  }
+  for (std::size_t order = 0; order < orders; ++order) {
+    json stream = json::array();
+    for (const Turn& turn : MakeStream(sets, order, kHorizon))
+      stream.push_back({turn.domain, turn.query});
+    out["streams"].push_back(std::move(stream));
+  }
+  std::ofstream(path) << out;
+}
+
+int Run(char** argv) {
+  std::vector<JudgedSet> loaded;
+  for (const std::string& name : Split(argv[3])) {
+    auto set = LoadJudgedSet(argv[1], name, argv[2]);
+    if (!set) {
+      std::fprintf(stderr, "%s\n", set.error().ToString().c_str());
+      return 1;
+    }
+    loaded.push_back(*std::move(set));
+  }
+  Sets sets;
+  for (const JudgedSet& set : loaded) sets.push_back(&set);
+  const auto orders = static_cast<std::size_t>(std::stoul(argv[4]));
+  WriteCurves(argv[5], sets, orders);
+
+  json out;
+  out["sets"] = json::array();
+  for (const JudgedSet& set : loaded)
+    out["sets"].push_back({{"name", set.name},
+                           {"queries", set.queries.size()},
+                           {"best_alpha", AlphaOf(BestOf(set.mean))},
+                           {"bm25", set.mean[kGrid - 1]},
+                           {"vector", set.mean[0]},
+                           {"best", set.mean[BestOf(set.mean)]},
+                           {"both_us", set.both_us},
+                           {"vector_us", set.vector_us},
+                           {"lexical_us", set.lexical_us}});
+  const bool full = sets.size() == 7;
+  out["full_feedback"] = FullFeedback(sets, orders);
+  if (full)
+    out["full_feedback_first_five"] = FullFeedback({sets.begin(), sets.begin() + 5}, orders);
+  out["shown_only"] = ShownOnly(sets, orders);
+  out["priors"] = PriorsAssigned(sets, orders);
+  out["recall"] = RecallGain(sets, orders);
+  out["skipping"] = Skipping(sets, orders);
+  out["calibration"] = Calibration(sets, orders);
+  out["left_out"] = LeaveOneSetOut(sets, orders);
+  out["speed"] = Speed();
+  std::printf("%s\n", out.dump(1).c_str());
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 6) {
+    std::fprintf(stderr, "usage: %s DATA SCRATCH SETS ORDERS CURVES.json\n", argv[0]);
+    return 2;
+  }
+  try {
+    return Run(argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
+}

@@ -1,0 +1,28 @@
+// The questions that `./dev bench bandit` answers, each as one JSON object.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "stream.h"
+
+namespace equipoise::bench {
+
+inline constexpr std::size_t kHorizon = 100;  // queries of a domain
+
+/// All curves known after each query, and everybody else on the same streams.
+nlohmann::json FullFeedback(const Sets& sets, std::size_t orders);
+/// Ten shown documents judged, 5 % of judgments wrong, 20 queries late.
+nlohmann::json ShownOnly(const Sets& sets, std::size_t orders);
+/// The shipped priors, each given to domains that it may be wrong for.
+nlohmann::json PriorsAssigned(const Sets& sets, std::size_t orders);
+nlohmann::json RecallGain(const Sets& sets, std::size_t orders);
+/// What leaving out the path without weight saves and costs.
+nlohmann::json Skipping(const Sets& sets, std::size_t orders);
+/// The posterior's bound on its regret against the regret.
+nlohmann::json Calibration(const Sets& sets, std::size_t orders);
+/// Constants chosen on six sets, judged on the seventh.
+nlohmann::json LeaveOneSetOut(const Sets& sets, std::size_t orders);
+/// Time of deciding and of updating, 100 domains.
+nlohmann::json Speed();
+
+}  // namespace equipoise::bench

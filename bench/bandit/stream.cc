@@ -1,0 +1,281 @@
+#include "stream.h"
+
+#include <algorithm>
+#include <cmath>
+#include <deque>
+#include <limits>
+#include <numeric>
+
+#include <equipoise/core/random.h>
+
+namespace equipoise::bench {
+namespace {
+
+constexpr std::uint64_t kSeed = 20'240'711;
+constexpr int kResamples = 1000;
+
+struct Pending {
+  Turn turn;
+  WeightDecision decision;
+  std::vector<double> curve;
+  double weight = 1;
+};
+
+std::size_t ArmOf(double alpha) {
+  return static_cast<std::size_t>(std::lround(alpha * (kGrid - 1)));
+}
+
+// The curve that the feedback on one query tells.
+Pending Judge(const JudgedSet& set, const Turn& turn, const WeightDecision& decision,
+              const Feedback& feedback, Random* random) {
+  const JudgedQuery& query = set.queries[turn.query];
+  const std::size_t arm = ArmOf(decision.alpha);
+  Pending out{.turn = turn, .decision = decision, .curve = {}, .weight = 1};
+  if (!feedback.shown_only) {
+    const Curve& whole = feedback.recall ? query.recall : query.ndcg;
+    out.curve.assign(whole.begin(), whole.end());
+    if (!decision.both_paths)
+      for (std::size_t i = 0; i < kGrid; ++i)
+        if (i != arm) out.curve[i] = kUndetermined;
+    return out;
+  }
+  std::vector<RewardCandidate> candidates = query.candidates;
+  std::vector<bool> shown(candidates.size());
+  for (std::size_t rank = 0; rank < query.shown_count[arm]; ++rank)
+    shown[query.shown[arm][rank]] = true;
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    RewardCandidate& c = candidates[i];
+    if (!shown[i]) {
+      c.gain = std::numeric_limits<float>::quiet_NaN();
+    } else if (random->Chance(feedback.flips)) {
+      c.gain = c.gain > 0 ? 0.0f : 1.0f;
+    }
+    if (decision.both_paths) continue;
+    (arm == 0 ? c.lexical : c.vector) = std::numeric_limits<float>::quiet_NaN();
+  }
+  const auto curve = ComputeRewardCurve(
+      candidates, {.measure = feedback.recall ? RewardMeasure::kRecall : RewardMeasure::kNdcg,
+                   .grid = kGrid,
+                   .unknown = feedback.unknown});
+  out.curve = curve->values;
+  out.weight = curve->empty ? 0 : 1;
+  return out;
+}
+
+}  // namespace
+
+std::vector<Turn> MakeStream(const Sets& sets, std::uint64_t order, std::size_t horizon,
+                             bool again) {
+  Random random = Random::Stream(kSeed, order);
+  std::vector<Turn> out;
+  for (std::size_t d = 0; d < sets.size(); ++d) {
+    const std::size_t n = sets[d]->queries.size();
+    std::vector<std::size_t> rows(n);
+    std::iota(rows.begin(), rows.end(), std::size_t{0});
+    random.Shuffle(std::span<std::size_t>(rows));
+    for (std::size_t i = 0; i < (again ? horizon : std::min(n, horizon)); ++i)
+      out.push_back({d, again ? static_cast<std::size_t>(random.Below(n)) : rows[i]});
+  }
+  random.Shuffle(std::span<Turn>(out));
+  return out;
+}
+
+std::vector<Outcome> RunStream(const Sets& sets, std::span<const Turn> stream, std::uint64_t order,
+                               const Feedback& feedback, WeightPolicy* policy, const Watch& watch) {
+  Random random = Random::Stream(kSeed + 1, order);
+  std::deque<Pending> pending;
+  std::vector<Outcome> out;
+  out.reserve(stream.size());
+  for (const Turn& turn : stream) {
+    const JudgedSet& set = *sets[turn.domain];
+    const WeightDecision decision = policy->Decide({.domain = set.name}, random.Next());
+    const Outcome outcome{turn, ArmOf(decision.alpha), decision.both_paths};
+    pending.push_back(Judge(set, turn, decision, feedback, &random));
+    if (pending.size() > feedback.delay) {
+      const Pending& arrived = pending.front();
+      const Status status = policy->Update({.query = {.domain = sets[arrived.turn.domain]->name},
+                                            .decision = arrived.decision,
+                                            .curve = arrived.curve,
+                                            .weight = arrived.weight});
+      if (!status.ok()) throw std::runtime_error(status.ToString());
+      pending.pop_front();
+    }
+    out.push_back(outcome);
+    if (watch) watch(out.size() - 1, outcome, *policy);
+  }
+  return out;
+}
+
+Trial RunOrders(const std::string& name, const Sets& sets, std::size_t orders, std::size_t horizon,
+                const Feedback& feedback, const MakePolicy& make) {
+  Trial out{.name = name, .orders = {}};
+  for (std::size_t order = 0; order < orders; ++order) {
+    const auto policy = make(order);
+    out.orders.push_back(
+        RunStream(sets, MakeStream(sets, order, horizon), order, feedback, policy.get()));
+  }
+  return out;
+}
+
+Trial FollowTheLeader(const Sets& sets, std::size_t orders, std::size_t horizon) {
+  Trial out{.name = "follow the leader", .orders = {}};
+  for (std::size_t order = 0; order < orders; ++order) {
+    std::vector<Curve> sums(sets.size());
+    auto& outcomes = out.orders.emplace_back();
+    for (const Turn& turn : MakeStream(sets, order, horizon)) {
+      Curve& sum = sums[turn.domain];
+      outcomes.push_back({turn, BestOf(sum), true});
+      for (std::size_t i = 0; i < kGrid; ++i)
+        sum[i] += sets[turn.domain]->queries[turn.query].ndcg[i];
+    }
+  }
+  return out;
+}
+
+Trial FixedArm(const std::string& name, const Sets& sets, std::size_t orders, std::size_t horizon,
+               std::size_t arm) {
+  Trial out{.name = name, .orders = {}};
+  for (std::size_t order = 0; order < orders; ++order) {
+    auto& outcomes = out.orders.emplace_back();
+    for (const Turn& turn : MakeStream(sets, order, horizon)) outcomes.push_back({turn, arm, true});
+  }
+  return out;
+}
+
+std::size_t BestSingle(const Sets& sets) {
+  Curve sum{};
+  for (const JudgedSet* set : sets)
+    for (std::size_t i = 0; i < kGrid; ++i) sum[i] += set->mean[i];
+  return BestOf(sum);
+}
+
+Difference Bootstrap(std::span<const double> values, std::span<const double> weights,
+                     std::span<const std::size_t> groups) {
+  std::vector<std::vector<std::size_t>> members;
+  double sum = 0, weight = 0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (members.size() <= groups[i]) members.resize(groups[i] + 1);
+    members[groups[i]].push_back(i);
+    sum += values[i] * weights[i];
+    weight += weights[i];
+  }
+  Random random(kSeed);
+  std::vector<double> means;
+  for (int r = 0; r < kResamples; ++r) {
+    double s = 0, w = 0;
+    for (const auto& group : members)
+      for (std::size_t i = 0; i < group.size(); ++i) {
+        const std::size_t at = group[random.Below(group.size())];
+        s += values[at] * weights[at];
+        w += weights[at];
+      }
+    means.push_back(w > 0 ? s / w : 0);
+  }
+  std::sort(means.begin(), means.end());
+  return {weight > 0 ? sum / weight : 0, means[kResamples / 40],
+          means[kResamples - kResamples / 40]};
+}
+
+namespace {
+
+// Mean over the orders of a value of each query, beside how often it came.
+struct PerQuery {
+  std::vector<double> values, weights;
+  std::vector<std::size_t> groups;
+};
+
+PerQuery Collect(const Sets& sets, const Trial& trial,
+                 const std::function<double(std::size_t order, std::size_t at)>& value) {
+  std::vector<std::size_t> first = {0};
+  for (const JudgedSet* set : sets) first.push_back(first.back() + set->queries.size());
+  PerQuery out;
+  out.values.assign(first.back(), 0);
+  out.weights.assign(first.back(), 0);
+  out.groups.resize(first.back());
+  for (std::size_t d = 0; d < sets.size(); ++d)
+    std::fill(out.groups.begin() + static_cast<std::ptrdiff_t>(first[d]),
+              out.groups.begin() + static_cast<std::ptrdiff_t>(first[d + 1]), d);
+  for (std::size_t o = 0; o < trial.orders.size(); ++o)
+    for (std::size_t t = 0; t < trial.orders[o].size(); ++t) {
+      const Turn& turn = trial.orders[o][t].turn;
+      const std::size_t at = first[turn.domain] + turn.query;
+      out.values[at] += value(o, t);
+      out.weights[at] += 1;
+    }
+  for (std::size_t i = 0; i < out.values.size(); ++i)
+    if (out.weights[i] > 0) out.values[i] /= out.weights[i];
+  return out;
+}
+
+double RewardOf(const Sets& sets, const Turn& turn, std::size_t arm, bool recall) {
+  const JudgedQuery& query = sets[turn.domain]->queries[turn.query];
+  return (recall ? query.recall : query.ndcg)[arm];
+}
+
+}  // namespace
+
+Earned Earn(const Sets& sets, const Trial& trial, bool recall) {
+  Earned out;
+  std::vector<std::size_t> best;
+  for (const JudgedSet* set : sets) best.push_back(BestOf(recall ? set->mean_recall : set->mean));
+  const std::size_t single = BestSingle(sets);
+  out.domain_regret.assign(sets.size(), 0);
+  std::vector<double> turns(sets.size());
+  double total = 0;
+  for (const auto& order : trial.orders) {
+    double earned = 0, other = 0;
+    for (const Outcome& o : order) {
+      const double reward = RewardOf(sets, o.turn, o.arm, recall);
+      earned += reward;
+      other += RewardOf(sets, o.turn, single, recall);
+      out.domain_regret[o.turn.domain] +=
+          RewardOf(sets, o.turn, best[o.turn.domain], recall) - reward;
+      turns[o.turn.domain] += 1;
+    }
+    out.reward += earned;
+    total += static_cast<double>(order.size());
+    out.above_best_single += earned > other ? 1 : 0;
+  }
+  out.reward /= total;
+  out.above_best_single /= static_cast<double>(trial.orders.size());
+  for (std::size_t d = 0; d < sets.size(); ++d) out.domain_regret[d] /= turns[d];
+  const PerQuery per = Collect(sets, trial, [&](std::size_t o, std::size_t t) {
+    const Outcome& outcome = trial.orders[o][t];
+    return RewardOf(sets, outcome.turn, best[outcome.turn.domain], recall) -
+           RewardOf(sets, outcome.turn, outcome.arm, recall);
+  });
+  const Difference regret = Bootstrap(per.values, per.weights, per.groups);
+  out.regret = regret.mean;
+  out.low = regret.low;
+  out.high = regret.high;
+  return out;
+}
+
+Difference Compare(const Sets& sets, const Trial& a, const Trial& b) {
+  const PerQuery per = Collect(sets, a, [&](std::size_t o, std::size_t t) {
+    const Outcome &left = a.orders[o][t], &right = b.orders[o][t];
+    return RewardOf(sets, left.turn, left.arm, false) -
+           RewardOf(sets, right.turn, right.arm, false);
+  });
+  return Bootstrap(per.values, per.weights, per.groups);
+}
+
+double Floor(const Sets& sets, std::size_t horizon) {
+  double sum = 0, turns = 0;
+  for (const JudgedSet* set : sets) {
+    const std::size_t best = BestOf(set->mean);
+    const auto n = static_cast<double>(set->queries.size());
+    double regret = 0;
+    for (const JudgedQuery& query : set->queries) {
+      Curve others{};
+      for (std::size_t i = 0; i < kGrid; ++i) others[i] = set->mean[i] * n - query.ndcg[i];
+      regret += query.ndcg[best] - query.ndcg[BestOf(others)];
+    }
+    const double counted = std::min(n, static_cast<double>(horizon));
+    sum += regret / n * counted;
+    turns += counted;
+  }
+  return sum / turns;
+}
+
+}  // namespace equipoise::bench

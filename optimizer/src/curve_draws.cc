@@ -1,0 +1,146 @@
+#include "curve_draws.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <numeric>
+
+#include <equipoise/core/random.h>
+
+namespace equipoise {
+
+namespace {
+
+// Box & Muller 1958; each number with its negative, so that the mean is exact.
+void FillNormal(std::span<float> row, Random* random) {
+  for (std::size_t i = 0; i < row.size(); i += 2) {
+    const double radius = std::sqrt(-2 * std::log(1 - random->Uniform()));
+    row[i] = static_cast<float>(radius * std::cos(2 * std::numbers::pi * random->Uniform()));
+    if (i + 1 < row.size()) row[i + 1] = -row[i];
+  }
+}
+
+}  // namespace
+
+CurveDraws::CurveDraws(std::size_t draws, std::uint64_t seed, const CurveModel& model)
+    : model_(model),
+      draws_(draws),
+      normal_(model.modes() * draws),
+      rough_(model.grid() * draws),
+      uniform_(draws),
+      modes_(model.modes() * draws),
+      best_(draws),
+      value_(draws),
+      arg_(draws) {
+  Random random(seed);
+  for (std::size_t j = 0; j < model.modes(); ++j)
+    FillNormal({normal_.data() + j * draws, draws}, &random);
+  std::vector<std::size_t> order(draws);
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  random.Shuffle(std::span<std::size_t>(order));
+  for (std::size_t i = 0; i < draws; ++i)
+    uniform_[i] = (static_cast<double>(order[i]) + 0.5) / static_cast<double>(draws);
+  for (std::size_t k = 0; k < model.grid(); ++k)
+    FillNormal({rough_.data() + k * draws, draws}, &random);
+}
+
+void CurveDraws::Draw(const CurvePosterior& posterior, double width) {
+  const std::size_t modes = model_.modes();
+  std::array<double, kCurveScales> until{};
+  std::partial_sum(posterior.weight.begin(), posterior.weight.end(), until.begin());
+  const CurveModes mean = posterior.Mean();
+  std::array<std::array<float, kCurveModes>, kCurveScales> center{}, spread{};
+  for (std::size_t h = 0; h < kCurveScales; ++h)
+    for (std::size_t j = 0; j < modes; ++j) {
+      center[h][j] = static_cast<float>(model_.prior()[j] + mean[j] +
+                                        width * (posterior.mean[h][j] - mean[j]));
+      spread[h][j] = static_cast<float>(width * std::sqrt(posterior.variance[h][j]));
+    }
+  for (std::size_t i = 0; i < draws_; ++i) {
+    std::size_t h = 0;
+    while (h + 1 < kCurveScales && uniform_[i] >= until[h]) ++h;
+    for (std::size_t j = 0; j < modes; ++j)
+      modes_[j * draws_ + i] = center[h][j] + spread[h][j] * normal_[j * draws_ + i];
+  }
+}
+
+void CurveDraws::Count(const CurvePosterior& posterior, double exploration, double at_zero,
+                       double at_one, std::span<std::uint32_t> counts) {
+  Draw(posterior, exploration);
+  std::fill(counts.begin(), counts.end(), 0u);
+  const std::size_t n = draws_, modes = model_.modes();
+  float* const value = value_.data();
+  float* const best = best_.data();
+  std::int32_t* const arg = arg_.data();
+  for (std::size_t k = 0; k < model_.grid(); ++k) {
+    for (std::size_t j = 0; j < modes; ++j) {
+      const float b = static_cast<float>(model_.Basis(j)[k]);
+      const float* const c = modes_.data() + j * n;
+      if (j == 0) {
+        for (std::size_t i = 0; i < n; ++i) value[i] = b * c[i];
+      } else {
+        for (std::size_t i = 0; i < n; ++i) value[i] += b * c[i];
+      }
+    }
+    if (k == 0 || k + 1 == model_.grid()) {
+      const auto more = static_cast<float>(k == 0 ? at_zero : at_one);
+      for (std::size_t i = 0; i < n; ++i) value[i] += more;
+    }
+    if (k == 0) {
+      std::copy_n(value, n, best);
+      std::fill_n(arg, n, 0);
+      continue;
+    }
+    const auto here = static_cast<std::int32_t>(k);
+    for (std::size_t i = 0; i < n; ++i) {
+      const bool better = value[i] > best[i];
+      arg[i] = better ? here : arg[i];
+      best[i] = better ? value[i] : best[i];
+    }
+  }
+  for (std::size_t i = 0; i < n; ++i) ++counts[static_cast<std::size_t>(arg[i])];
+}
+
+double CurveDraws::RegretQuantile(const CurvePosterior& posterior,
+                                  std::span<const double> probabilities, double share) {
+  Draw(posterior, 1);
+  const std::size_t n = draws_, modes = model_.modes();
+  const auto rough = static_cast<float>(model_.constants().roughness);
+  float* const value = value_.data();
+  float* const best = best_.data();
+  std::fill_n(best, n, -std::numeric_limits<float>::infinity());
+  for (std::size_t k = 0; k <= model_.grid(); ++k) {
+    // The last round is what the decisions get: the mean of the curve over the probabilities.
+    for (std::size_t j = 0; j < modes; ++j) {
+      const auto row = model_.Basis(j);
+      const float b =
+          static_cast<float>(k < model_.grid() ? row[k]
+                                               : std::inner_product(row.begin(), row.end(),
+                                                                    probabilities.begin(), 0.0));
+      const float* const c = modes_.data() + j * n;
+      if (j == 0) {
+        for (std::size_t i = 0; i < n; ++i) value[i] = b * c[i];
+      } else {
+        for (std::size_t i = 0; i < n; ++i) value[i] += b * c[i];
+      }
+    }
+    if (k == model_.grid()) break;
+    const float* const off = rough_.data() + k * n;
+    for (std::size_t i = 0; i < n; ++i) {
+      const float here = value[i] + rough * off[i];
+      best[i] = here > best[i] ? here : best[i];
+    }
+  }
+  for (std::size_t k = 0; k < model_.grid(); ++k) {
+    const float p = rough * static_cast<float>(probabilities[k]);
+    if (p == 0) continue;
+    for (std::size_t i = 0; i < n; ++i) value[i] += p * rough_[k * n + i];
+  }
+  for (std::size_t i = 0; i < n; ++i) best[i] = std::max(0.0f, best[i] - value[i]);
+  const auto at =
+      std::min(n - 1, static_cast<std::size_t>(std::ceil(share * static_cast<double>(n))) - 1);
+  std::nth_element(best_.begin(), best_.begin() + static_cast<std::ptrdiff_t>(at), best_.end());
+  return double{best_[at]};
+}
+
+}  // namespace equipoise
