@@ -142,4 +142,24 @@ Result<std::vector<std::string>> ReadWords(const std::string& path) {
   return out;
 }
 
+Result<std::vector<std::string>> ReadIds(const std::string& path) {
+  EQUIPOISE_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
+  std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  std::vector<std::string> out;
+  for (std::int64_t number = 1; !text.empty(); ++number) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (line.empty())
+      return Status(Code::kInvalidArgument, "is empty; every line is an id",
+                    {.file = path, .line = number});
+    if (!IsValidUtf8(line))
+      return Status(Code::kInvalidArgument, "is not valid UTF-8", {.file = path, .line = number});
+    out.emplace_back(line);
+  }
+  return out;
+}
+
 }  // namespace equipoise::cli

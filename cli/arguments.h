@@ -35,4 +35,7 @@ Result<std::pair<std::string, double>> ParseGate(const std::string& text);
 /// One word a line, blank lines left out.
 Result<std::vector<std::string>> ReadWords(const std::string& path);
 
+/// One id a line, as it stands but for a carriage return at its end; an empty line is refused.
+Result<std::vector<std::string>> ReadIds(const std::string& path);
+
 }  // namespace equipoise::cli

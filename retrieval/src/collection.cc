@@ -380,6 +380,9 @@ std::optional<FieldValue> Collection::Value(std::uint32_t doc, std::string_view 
 }
 
 const Columns& Collection::columns() const { return state_->columns; }
+const VectorIndex* Collection::vectors() const {
+  return state_->vectors ? &*state_->vectors : nullptr;
+}
 
 std::vector<TermScore> Collection::ExplainLexical(std::string_view text, std::uint32_t doc) const {
   return state_->lexical.Explain(state_->analyzer.Analyze(text), doc);

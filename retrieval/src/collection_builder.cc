@@ -37,6 +37,11 @@ double ShortestDecimal(float value) {
   return out;
 }
 
+Status Finished() {
+  return Status(Code::kInvalidArgument,
+                "CollectionBuilder: the index is finished; begin another one");
+}
+
 }  // namespace
 
 struct CollectionBuilder::State {
@@ -53,7 +58,10 @@ struct CollectionBuilder::State {
   Status ended;
 
   Status Add(const Document& document);
-  Status Finish(const EmbeddingsView& embeddings);
+  // Publishes the vectors that `write` makes, where there is one.
+  Status Finish(const VectorFilesWriter& write);
+  Status FinishSafely(const VectorFilesWriter& write);
+  Status FinishEmbeddings(const EmbeddingsView& embeddings);
 };
 
 CollectionBuilder::CollectionBuilder(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -120,61 +128,87 @@ Status CollectionBuilder::Add(const Document& document) {
 Status CollectionBuilder::Finish(EmbeddingsView embeddings) {
   State& s = *state_;
   if (!s.ended.ok()) return s.ended;
-  Status status = s.Finish(embeddings);
-  s.ended = status.ok() ? Status(Code::kInvalidArgument,
-                                 "CollectionBuilder: the index is finished; begin another one")
-                        : status;
+  Status status = s.FinishEmbeddings(embeddings);
+  s.ended = status.ok() ? Finished() : status;
   return status;
 }
 
-Status CollectionBuilder::State::Finish(const EmbeddingsView& embeddings) {
+Status CollectionBuilder::FinishWith(const VectorFilesWriter& write) {
+  State& s = *state_;
+  if (!s.ended.ok()) return s.ended;
+  Status status = s.FinishSafely(write);
+  s.ended = status.ok() ? Finished() : status;
+  return status;
+}
+
+Status CollectionBuilder::State::FinishEmbeddings(const EmbeddingsView& embeddings) {
+  const std::size_t count = documents.size();
+  // An array of shape 0 × d is as good as none for a collection without documents.
+  if (embeddings.cols() == 0 || (count == 0 && embeddings.rows() == 0)) return FinishSafely({});
+  if (embeddings.rows() != count)
+    return Status(Code::kInvalidArgument,
+                  fmt::format("there are {} rows of embeddings for {} documents; row i belongs to "
+                              "document i",
+                              embeddings.rows(), count),
+                  {.field = "embeddings"});
+  return FinishSafely([&](const std::string& vectors, const std::string& graph) {
+    return BuildVectorIndex(embeddings,
+                            {.metric = options.metric,
+                             .target_recall = options.target_recall,
+                             .storage = options.storage,
+                             .m = options.m,
+                             .ef_construction = options.ef_construction,
+                             .threads = options.threads,
+                             .seed = options.seed,
+                             .progress = options.progress},
+                            vectors, graph);
+  });
+}
+
+Status CollectionBuilder::State::FinishSafely(const VectorFilesWriter& write) {
   try {
-    const std::size_t count = documents.size();
-    // An array of shape 0 × d is as good as none for a collection without documents.
-    const bool has_vectors = embeddings.cols() > 0 && (count > 0 || embeddings.rows() > 0);
-    if (has_vectors && embeddings.rows() != count)
-      return Status(Code::kInvalidArgument,
-                    fmt::format("there are {} rows of embeddings for {} documents; row i belongs "
-                                "to document i",
-                                embeddings.rows(), count),
-                    {.field = "embeddings"});
-
-    std::vector<std::string> names = {files::kDocuments, files::kColumns, files::kLexical};
-    nlohmann::json settings;
-    if (has_vectors) {
-      const VectorIndexOptions vector{.metric = options.metric,
-                                      .target_recall = options.target_recall,
-                                      .storage = options.storage,
-                                      .m = options.m,
-                                      .ef_construction = options.ef_construction,
-                                      .threads = options.threads,
-                                      .seed = options.seed,
-                                      .progress = options.progress};
-      EQUIPOISE_RETURN_IF_ERROR(BuildVectorIndex(embeddings, vector, folder.PathOf(files::kVectors),
-                                                 folder.PathOf(files::kGraph)));
-      names.insert(names.end(), {files::kVectors, files::kGraph});
-      settings["vector"] = {{"metric", MetricName(options.metric)},
-                            {"storage", VectorStorageName(options.storage)},
-                            {"m", options.m},
-                            {"ef_construction", options.ef_construction},
-                            {"seed", options.seed}};
-    }
-    EQUIPOISE_RETURN_IF_ERROR(documents.Finish());
-    EQUIPOISE_RETURN_IF_ERROR(columns.Write(folder.PathOf(files::kColumns)));
-    EQUIPOISE_RETURN_IF_ERROR(lexical.Write(folder.PathOf(files::kLexical)));
-
-    settings["analyzer"] = nlohmann::json::parse(analyzer.ToJson());
-    settings["bm25"] = {{"k1", ShortestDecimal(options.bm25.k1)},
-                        {"b", ShortestDecimal(options.bm25.b)}};
-    settings["store"] = options.store_text ? "text" : "none";
-    settings["weights"] = {{"alpha", options.weights.alpha},
-                           {"fusion", FusionName(options.weights.method)}};
-    return folder.Commit(names, settings.dump());
+    return Finish(write);
   } catch (const std::bad_alloc&) {
     return Status(Code::kOutOfMemory, "no memory to finish the index");
   } catch (const nlohmann::json::exception& error) {
     return Status(Code::kInternal, error.what());
   }
+}
+
+Status CollectionBuilder::State::Finish(const VectorFilesWriter& write) {
+  std::vector<std::string> names = {files::kDocuments, files::kColumns, files::kLexical};
+  nlohmann::json settings;
+  if (write) {
+    const std::string vectors = folder.PathOf(files::kVectors);
+    const std::string graph = folder.PathOf(files::kGraph);
+    EQUIPOISE_RETURN_IF_ERROR(write(vectors, graph));
+    EQUIPOISE_ASSIGN_OR_RETURN(const auto made, VectorIndex::Open(vectors, graph));
+    if (made.rows() != documents.size())
+      return Status(Code::kInvalidArgument,
+                    fmt::format("there are {} vectors for {} documents; vector i belongs to "
+                                "document i",
+                                made.rows(), documents.size()),
+                    {.field = "vectors"});
+    names.insert(names.end(), {files::kVectors, files::kGraph});
+    const VectorIndexSettings& built = made.settings();
+    settings["vector"] = {
+        {"metric", MetricName(built.metric)},
+        {"storage", VectorStorageName(built.storage)},
+        {"m", built.has_graph ? built.m : options.m},
+        {"ef_construction", built.has_graph ? built.ef_construction : options.ef_construction},
+        {"seed", built.has_graph ? built.seed : options.seed}};
+  }
+  EQUIPOISE_RETURN_IF_ERROR(documents.Finish());
+  EQUIPOISE_RETURN_IF_ERROR(columns.Write(folder.PathOf(files::kColumns)));
+  EQUIPOISE_RETURN_IF_ERROR(lexical.Write(folder.PathOf(files::kLexical)));
+
+  settings["analyzer"] = nlohmann::json::parse(analyzer.ToJson());
+  settings["bm25"] = {{"k1", ShortestDecimal(options.bm25.k1)},
+                      {"b", ShortestDecimal(options.bm25.b)}};
+  settings["store"] = options.store_text ? "text" : "none";
+  settings["weights"] = {{"alpha", options.weights.alpha},
+                         {"fusion", FusionName(options.weights.method)}};
+  return folder.Commit(names, settings.dump());
 }
 
 }  // namespace equipoise

@@ -1,3 +1,5 @@
+#include "vector_index_build.h"
+
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -20,6 +22,7 @@
 #include <equipoise/retrieval/vector_index.h>
 
 #include "hnsw_builder.h"
+#include "hnsw_holdout.h"
 #include "hnsw_links.h"
 #include "recall_calibration.h"
 #include "stored_rows.h"
@@ -316,29 +319,42 @@ HnswOrder LinkingOrder(std::size_t n, std::span<const Copy> copies) {
 // `graph`: all of it but the links.
 Status LinkAndWrite(const StoredRows& rows, std::span<const std::uint8_t> codes,
                     const std::vector<std::byte>& sketches, HnswGraph graph,
-                    const VectorIndexOptions& options, GraphInfo* info, CheckedFileWriter* writer) {
+                    const VectorIndexOptions& options, const ReadyGraph* ready, GraphInfo* info,
+                    CheckedFileWriter* writer) {
   const auto n = static_cast<std::size_t>(info->rows);
   const std::size_t d = info->dim;
   info->m = options.m;
   info->ef_construction = options.ef_construction;
   info->seed = options.seed;
-  const std::string version = FaissVersion();
+  const std::string version = ready != nullptr ? "imported" : FaissVersion();
   std::memcpy(info->faiss_version, version.data(),
               std::min(version.size(), sizeof(info->faiss_version) - 1));
-  const std::vector<Copy> copies = FindCopies(codes, d);
-  HnswOrder order = LinkingOrder(n, copies);
+  std::vector<Copy> copies;
   std::vector<RecallPoint> recall;
-  order.measure = [&](const SlottedGraph& without) -> Status {
+  const auto measure = [&](const SlottedGraph& without,
+                           std::span<const std::uint32_t> held_out) -> Status {
     EQUIPOISE_ASSIGN_OR_RETURN(const auto links, OwnedLinks::Make(without, n));
     graph.links = links.View();
-    const auto held_out = std::span(order.rows).last(order.held_out);
     EQUIPOISE_ASSIGN_OR_RETURN(recall, MeasureRecall(graph, rows, codes, held_out, options));
     return {};
   };
-  EQUIPOISE_ASSIGN_OR_RETURN(
-      const auto slotted,
-      BuildHnsw(codes, d, {info->code_scale, info->code_center}, options, order));
+  SlottedGraph built;
+  if (ready == nullptr) {
+    copies = FindCopies(codes, d);
+    HnswOrder order = LinkingOrder(n, copies);
+    order.measure = [&](const SlottedGraph& without) {
+      return measure(without, std::span(order.rows).last(order.held_out));
+    };
+    EQUIPOISE_ASSIGN_OR_RETURN(
+        built, BuildHnsw(codes, d, {info->code_scale, info->code_center}, options, order));
+  }
+  const SlottedGraph& slotted = ready != nullptr ? ready->links : built;
   EQUIPOISE_ASSIGN_OR_RETURN(const auto links, OwnedLinks::Make(slotted, n));
+  if (ready != nullptr) {
+    // Few enough to leave the rest of the graph as it is.
+    const auto held_out = ChooseHeldOut(slotted, std::min(RecallSample(n), n / 10));
+    EQUIPOISE_RETURN_IF_ERROR(measure(WithoutRows(slotted, held_out), held_out));
+  }
   info->entry_row = slotted.entry;
   info->top_level = slotted.top_level;
   EQUIPOISE_RETURN_IF_ERROR(links.Write(writer));
@@ -347,8 +363,8 @@ Status LinkAndWrite(const StoredRows& rows, std::span<const std::uint8_t> codes,
   return writer->Section<RecallPoint>("calibration", recall);
 }
 
-Status WriteGraph(const VectorIndexOptions& options, const std::string& vectors_path,
-                  const std::string& path) {
+Status WriteGraph(const VectorIndexOptions& options, const ReadyGraph* ready,
+                  const std::string& vectors_path, const std::string& path) {
   // What is encoded is what was stored, so that walk and rescoring speak of the same vectors.
   EQUIPOISE_ASSIGN_OR_RETURN(auto vectors,
                              CheckedFile::Open(vectors_path, kVectorsKind, kVectorFilesVersion));
@@ -366,12 +382,12 @@ Status WriteGraph(const VectorIndexOptions& options, const std::string& vectors_
   // Distances that leave float32 cannot be walked by.
   const bool walkable =
       rows.metric == Metric::kCosine || rows.info.max_norm == 0 || !IsExtreme(rows.info.max_norm);
-  info.has_graph = walkable && n > 0 && n >= options.graph_from ? 1 : 0;
+  info.has_graph = walkable && n > 0 && (ready != nullptr || n >= options.graph_from) ? 1 : 0;
   info.target_recall = options.target_recall;
   Codes kept;
   const bool coded = info.has_graph != 0 || (walkable && n >= kCodedRows);
   if (n > 0 && (coded || KeepsCodesOnly(options.storage))) {
-    const CodeScale scale = ScaleFor(rows);
+    const CodeScale scale = ready != nullptr && ready->scale ? *ready->scale : ScaleFor(rows);
     info.code_scale = scale.scale;
     info.code_center = scale.center;
     kept = Encode(rows, scale, options);
@@ -391,7 +407,7 @@ Status WriteGraph(const VectorIndexOptions& options, const std::string& vectors_
       graph.sketches = sketches.data();
       graph.reach = rows.metric == Metric::kL2 ? 0.0f : rows.info.max_norm;
       EQUIPOISE_RETURN_IF_ERROR(
-          LinkAndWrite(rows, kept.whole, sketches, graph, options, &info, &writer));
+          LinkAndWrite(rows, kept.whole, sketches, graph, options, ready, &info, &writer));
     } else {
       EQUIPOISE_RETURN_IF_ERROR(writer.Section<std::byte>("sketches", sketches));
     }
@@ -410,6 +426,12 @@ Status WriteGraph(const VectorIndexOptions& options, const std::string& vectors_
 
 Status BuildVectorIndex(const EmbeddingsView& rows, const VectorIndexOptions& options,
                         const std::string& vectors_path, const std::string& graph_path) {
+  return BuildVectorIndexAround(rows, options, nullptr, vectors_path, graph_path);
+}
+
+Status BuildVectorIndexAround(const EmbeddingsView& rows, const VectorIndexOptions& options,
+                              const ReadyGraph* ready, const std::string& vectors_path,
+                              const std::string& graph_path) {
   EQUIPOISE_RETURN_IF_ERROR(CheckOptions(rows, options));
   EQUIPOISE_RETURN_IF_ERROR(CheckFinite(rows, ""));
   bool vectors_written = false;
@@ -417,7 +439,7 @@ Status BuildVectorIndex(const EmbeddingsView& rows, const VectorIndexOptions& op
   try {
     status = WriteVectors(rows, options, vectors_path);
     vectors_written = status.ok();
-    if (vectors_written) status = WriteGraph(options, vectors_path, graph_path);
+    if (vectors_written) status = WriteGraph(options, ready, vectors_path, graph_path);
   } catch (const std::bad_alloc&) {
     status = Status(Code::kOutOfMemory, "not enough memory to build the vector index");
   }

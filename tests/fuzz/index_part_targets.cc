@@ -8,6 +8,7 @@
 #include <equipoise/retrieval/columns.h>
 #include <equipoise/retrieval/document_store.h>
 #include <equipoise/retrieval/lexical_index.h>
+#include <equipoise/retrieval/vector_convert.h>
 #include <equipoise/retrieval/vector_index.h>
 
 #include "fuzz_target.h"
@@ -212,14 +213,54 @@ std::vector<std::string> GraphSeeds() {
   return {Pair(Metric::kCosine).graph, Pair(Metric::kL2).graph};
 }
 
+void RunFaiss(std::string_view input) {
+  static const Folder folder("faiss");
+  const std::string vectors = folder.path("vectors"), graph = folder.path("graph");
+  const auto file = FaissFile::Open(folder.Write("file", input));
+  RequireCode(file.error(), {Code::kCorruption, Code::kUnsupported});
+  if (!file.ok()) return;
+  const Status built = file->Build({.storage = VectorStorage::kInt4Int8}, vectors, graph);
+  RequireCode(built, {Code::kCorruption});
+  if (!built.ok()) return;
+  const auto index = VectorIndex::Open(vectors, graph);
+  EQUIPOISE_FUZZ_REQUIRE(index.ok() && index->Verify().ok(), index.error().ToString());
+  const std::vector<float> query(index->dim(), 0.5f);
+  const auto found = index->Search(query, {.k = 3, .ef_search = 10});
+  // Sums of values near the largest float overflow.
+  RequireCode(found.error(), {Code::kCorruption});
+  if (!found.ok()) return;
+  for (const Scored& hit : *found) EQUIPOISE_FUZZ_REQUIRE(hit.id < index->rows(), "");
+}
+
+std::vector<std::string> FaissSeeds() {
+  static const Folder folder("faiss_seeds");
+  std::vector<std::string> out;
+  for (const Metric metric : {Metric::kCosine, Metric::kL2}) {
+    const std::string vectors = folder.Write("v", Pair(metric).vectors);
+    const auto index = VectorIndex::Open(vectors, folder.Write("g", Pair(metric).graph));
+    EQUIPOISE_FUZZ_REQUIRE(index.ok(), index.error().ToString());
+    EQUIPOISE_FUZZ_REQUIRE(WriteFaiss(*index, folder.path("f")).ok(), "");
+    out.push_back(ReadBytes(folder.path("f")));
+  }
+  // The same within an IndexIDMap: its header is that of the graph, its ids come last.
+  const std::string& graph = out[0];
+  std::int64_t rows = 0;
+  std::memcpy(&rows, graph.data() + 8, sizeof(rows));
+  std::string map = "IxMp" + graph.substr(4, 33) + graph;
+  map.append(reinterpret_cast<const char*>(&rows), sizeof(rows));
+  for (std::int64_t id = 0; id < rows; ++id)
+    map.append(reinterpret_cast<const char*>(&id), sizeof(id));
+  EQUIPOISE_FUZZ_REQUIRE(FaissFile::Open(folder.Write("m", map)).ok(), "");
+  out.push_back(map);
+  return out;
+}
+
 }  // namespace
 
 std::vector<Target> IndexPartTargets() {
-  return {{"documents", RunDocuments, DocumentsSeeds},
-          {"columns", RunColumns, ColumnsSeeds},
-          {"lexical", RunLexical, LexicalSeeds},
-          {"vectors", RunVectors, VectorsSeeds, 2000},
-          {"graph", RunGraph, GraphSeeds, 2000}};
+  return {{"documents", RunDocuments, DocumentsSeeds}, {"columns", RunColumns, ColumnsSeeds},
+          {"lexical", RunLexical, LexicalSeeds},       {"vectors", RunVectors, VectorsSeeds, 2000},
+          {"graph", RunGraph, GraphSeeds, 2000},       {"faiss", RunFaiss, FaissSeeds, 2000}};
 }
 
 }  // namespace equipoise::fuzz

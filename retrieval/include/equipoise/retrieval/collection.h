@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -83,6 +84,14 @@ class EQUIPOISE_API CollectionBuilder {
   /// Errors   kInvalidArgument: another number of rows, NaN or infinity (row named); kCancelled by
   ///          the progress callback; kIo, kOutOfMemory
   Status Finish(EmbeddingsView embeddings = {});
+
+  /// Writes the two files of a vector index, as VectorIndex::Open takes them, where they will stay.
+  using VectorFilesWriter =
+      std::function<Status(const std::string& vectors_path, const std::string& graph_path)>;
+  /// Publishes the generation with a vector index that `write` makes; it is called once.
+  /// Errors   kInvalidArgument: the index has another number of rows; what `write` or
+  ///          VectorIndex::Open returns; kIo, kOutOfMemory
+  Status FinishWith(const VectorFilesWriter& write);
 
  private:
   struct State;
@@ -206,6 +215,8 @@ class EQUIPOISE_API Collection {
   /// A metadata value, absent where the document has none.
   std::optional<FieldValue> Value(std::uint32_t doc, std::string_view field) const;
   const Columns& columns() const;
+  /// The vector index over the documents, row i for document i; null without embeddings.
+  const VectorIndex* vectors() const;
   /// BM25 of a document term by term.
   std::vector<TermScore> ExplainLexical(std::string_view text, std::uint32_t doc) const;
 

@@ -254,6 +254,7 @@ class EQUIPOISE_API VectorIndex {
 
  private:
   friend class VectorIndexFiles;
+  friend class VectorIndexExport;
   struct State;
   explicit VectorIndex(std::unique_ptr<const State> state);
   std::unique_ptr<const State> state_;
