@@ -136,6 +136,8 @@ std::string_view Decider(AlphaSource source) {
   switch (source) {
     case AlphaSource::kRequest:
       return "as asked";
+    case AlphaSource::kPolicy:
+      return "learned";
     case AlphaSource::kIndex:
       return "set by the index";
     case AlphaSource::kDefault:
