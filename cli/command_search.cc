@@ -138,6 +138,8 @@ std::string_view Decider(AlphaSource source) {
       return "as asked";
     case AlphaSource::kPolicy:
       return "learned";
+    case AlphaSource::kConfigured:
+      return "as configured";
     case AlphaSource::kIndex:
       return "set by the index";
     case AlphaSource::kDefault:

@@ -82,11 +82,12 @@ Result<SearchContext> SearchContext::Parse(std::string_view bytes) try {
   if (!header.Get(&magic) || !header.Get(&version) || magic != kMagic)
     return Damaged("is none; hand back what SearchContext::Serialize gave");
   if (version > kVersion)
-    return Status(Code::kUnsupported,
-                  fmt::format("the context of the search has version {}, this program knows {}; use "
-                              "a newer equipoise",
-                              version, kVersion),
-                  {.field = "context"});
+    return Status(
+        Code::kUnsupported,
+        fmt::format("the context of the search has version {}, this program knows {}; use "
+                    "a newer equipoise",
+                    version, kVersion),
+        {.field = "context"});
   if (bytes.size() < 2 * sizeof magic + kChecksumBytes) return Damaged("is cut");
   const std::string_view body = bytes.substr(0, bytes.size() - kChecksumBytes);
   std::uint64_t checksum = 0;

@@ -84,6 +84,8 @@ std::string_view AlphaSourceName(AlphaSource source) {
       return "request";
     case AlphaSource::kPolicy:
       return "policy";
+    case AlphaSource::kConfigured:
+      return "configured";
     case AlphaSource::kIndex:
       return "index";
     case AlphaSource::kDefault:

@@ -111,12 +111,13 @@ struct SearchRequest {
 enum class AlphaSource : std::uint8_t {
   kRequest,     ///< the request
   kPolicy,      ///< what Engine has learned, or its priors where policy_version is 0
+  kConfigured,  ///< fixed by the configuration of Engine's learning
   kIndex,       ///< stored with the index
   kDefault,     ///< 0.5: the request names a fusion that the index's α does not belong to
   kSinglePath,  ///< only one path could be asked: 1 or 0
 };
 
-/// "request", "policy", "index", "default", "single_path".
+/// "request", "policy", "configured", "index", "default", "single_path".
 EQUIPOISE_API std::string_view AlphaSourceName(AlphaSource source);
 
 /// One result, with everything that explains it.
@@ -167,7 +168,7 @@ struct SearchResult {
 
   // Filled by Engine.
   QueryDomain domain;
-  double propensity = 1;  ///< with which the policy decides so; 1 where it was not asked
+  double propensity = 1;             ///< with which the policy decides so; 1 where it was not asked
   std::uint64_t policy_version = 0;  ///< grows with what the policy has learned for the domain
   std::uint64_t query_id = 0;        ///< for Engine::Feedback; 0 where nothing learns
   /// What feedback needs to know, also in another process or later; null where nothing learns.
