@@ -95,11 +95,12 @@ class DecisionTable {
  public:
   explicit DecisionTable(std::size_t grid) : grid_(grid), categorical_(grid + 2) {}
 
-  /// counts [grid] of so many draws; of those at the ends, `both_paths_share` ask both paths.
+  /// counts [grid] of so many draws, at least one; of those at the ends, `both_paths_share` ask both paths.
   void Publish(std::span<const std::uint32_t> counts, double both_paths_share,
                std::uint64_t version, std::vector<std::uint32_t>* scratch) {
     std::uint64_t all = 0, sum = 0;
     for (const std::uint32_t count : counts) all += count;
+    if (all == 0) return;
     scratch->clear();
     std::uint64_t last = 0;
     for (std::size_t i = 0; i < grid_; ++i) {

@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include <equipoise/core/random.h>
+#include <equipoise/optimizer/reward_curve.h>
 #include <equipoise/optimizer/weight_policies.h>
 
 #include "decision_table.h"
@@ -82,6 +83,19 @@ TEST(CurvePolicy, FindsTheBestAlphaOfEachDomain) {
     EXPECT_LT(state->regret_bound, 0.02);
     EXPECT_LT(state->sharing, 0.5);
   }
+}
+
+TEST(CurvePolicy, TheExampleOfTheReadmeRuns) {
+  Random random(1);
+  const std::vector<RewardCandidate> candidates = {{.lexical = 1, .vector = 0.2f, .gain = 1},
+                                                   {.lexical = 0.1f, .vector = 1, .gain = 0}};
+  auto policy = CurvePolicy::Create({.priors = ShippedPriors()});
+  WeightDecision decision = (*policy)->Decide({.domain = "finance"}, random.Next());
+  auto curve = ComputeRewardCurve(candidates);
+  const Status status = (*policy)->Update(
+      {.query = {.domain = "finance"}, .decision = decision, .curve = curve->values});
+  EXPECT_TRUE(status.ok());
+  EXPECT_GT((*policy)->Inspect("finance")->best_alpha, 0.45);
 }
 
 TEST(CurvePolicy, PropensitiesSumToOneAndMatchFrequenciesOverAMillionDraws) {

@@ -53,7 +53,7 @@ struct CurvePolicyOptions {
 
 /// What is known of a domain, over the grid.
 struct DomainPosterior {
-  std::uint64_t version = 0;        ///< of its last update; 0: none
+  std::uint64_t version = 0;        ///< of its probabilities, as decisions say it
   std::uint64_t feedbacks = 0;      ///< queries that were learned from, those of weight 0 too
   double queries = 0;               ///< their weights added
   std::vector<double> mean;         ///< [grid] expected reward, up to a constant: 0 on average
