@@ -78,6 +78,8 @@ int Run(int argc, char** argv) {
       equipoise::cli::AddDomainsCommand);
   add("filter", "Weigh feedback by age and confidence, and take out what is wrong",
       equipoise::cli::AddFilterCommand);
+  add("learn", "Simulate what learning α from feedback would bring",
+      equipoise::cli::AddLearnCommand);
   add("inspect", "Show what an index holds and check its files, or what the machine has",
       equipoise::cli::AddInspectCommand);
 
