@@ -137,6 +137,10 @@ std::string_view Decider(AlphaSource source) {
   switch (source) {
     case AlphaSource::kRequest:
       return "as asked";
+    case AlphaSource::kPolicy:
+      return "learned";
+    case AlphaSource::kConfigured:
+      return "as configured";
     case AlphaSource::kIndex:
       return "set by the index";
     case AlphaSource::kDefault:

@@ -16,6 +16,7 @@ Action AddEvalCommand(CLI::App* app);
 Action AddDomainsCommand(CLI::App* app);
 Action AddFilterCommand(CLI::App* app);
 Action AddConvertCommand(CLI::App* app);
+Action AddLearnCommand(CLI::App* app);
 Action AddInspectCommand(CLI::App* app);
 
 }  // namespace equipoise::cli

@@ -80,6 +80,8 @@ int Run(int argc, char** argv) {
       equipoise::cli::AddFilterCommand);
   add("convert", "Move an index's vectors to and from FAISS and NumPy",
       equipoise::cli::AddConvertCommand);
+  add("learn", "Simulate what learning α from feedback would bring",
+      equipoise::cli::AddLearnCommand);
   add("inspect", "Show what an index holds and check its files, or what the machine has",
       equipoise::cli::AddInspectCommand);
 

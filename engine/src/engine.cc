@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <chrono>
 #include <new>
 
@@ -6,6 +7,8 @@
 #include <equipoise/engine/engine.h>
 #include <equipoise/kernels/hardware.h>
 #include <equipoise/retrieval/corpus_reader.h>
+
+#include "learner.h"
 
 namespace equipoise {
 namespace {
@@ -70,10 +73,16 @@ Result<IndexReport> Engine::BuildFromFiles(const std::string& folder, const Inde
   return NoMemory();
 }
 
+Engine::Engine(Collection collection, std::string folder)
+    : collection_(std::move(collection)), folder_(std::move(folder)) {}
+Engine::Engine(Engine&&) noexcept = default;
+Engine& Engine::operator=(Engine&&) noexcept = default;
+Engine::~Engine() = default;
+
 Result<Engine> Engine::Open(const std::string& folder) {
   EQUIPOISE_RETURN_IF_ERROR(DefaultSimdLevel().error());
   EQUIPOISE_ASSIGN_OR_RETURN(Collection collection, Collection::Open(folder));
-  return Engine(std::move(collection));
+  return Engine(std::move(collection), folder);
 }
 
 Status Engine::UseDetector(std::shared_ptr<const DomainDetector> detector) {
@@ -89,36 +98,108 @@ Status Engine::UseDetector(std::shared_ptr<const DomainDetector> detector) {
   return {};
 }
 
-Result<SearchResult> Engine::Search(const SearchRequest& request) const try {
-  auto found = collection_.Search(request);
-  if (!found) return found;
-  QueryDomain& domain = found->domain;
+Status Engine::Detect(const SearchRequest& request, QueryDomain* domain) const {
   if (!request.domain.empty()) {
-    domain = {.name = std::string(request.domain),
-              .probability = 1,
-              .margin = 1,
-              .decider = DomainDecider::kCaller};
-  } else if (detector_ != nullptr && !request.embedding.empty()) {
-    const auto start = std::chrono::steady_clock::now();
-    DomainGuess guess;
-    EQUIPOISE_RETURN_IF_ERROR(
-        detector_->Detect(MatrixView<float>(request.embedding.data(), 1, request.embedding.size()),
-                          std::span(&guess, 1)));
-    domain = {.name = detector_->domains()[guess.domain],
-              .second = detector_->domains()[guess.second],
-              .probability = guess.probability,
-              .margin = guess.margin,
-              .general = guess.general,
-              .decider = DomainDecider::kDetected};
-    found->times.domain_ns =
-        static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
-                                       std::chrono::steady_clock::now() - start)
-                                       .count());
-    found->times.total_ns += found->times.domain_ns;
+    *domain = {.name = std::string(request.domain),
+               .probability = 1,
+               .margin = 1,
+               .decider = DomainDecider::kCaller};
+    return {};
   }
+  if (detector_ == nullptr || request.embedding.empty()) return {};
+  DomainGuess guess;
+  EQUIPOISE_RETURN_IF_ERROR(
+      detector_->Detect(MatrixView<float>(request.embedding.data(), 1, request.embedding.size()),
+                        std::span(&guess, 1)));
+  *domain = {.name = detector_->domains()[guess.domain],
+             .second = detector_->domains()[guess.second],
+             .probability = guess.probability,
+             .margin = guess.margin,
+             .general = guess.general,
+             .decider = DomainDecider::kDetected};
+  return {};
+}
+
+Result<SearchResult> Engine::Search(const SearchRequest& request) const try {
+  // The domain first: the policy decides α for it. What is wrong with the query is said by the
+  // collection, whose checks go further.
+  QueryDomain domain;
+  const auto start = std::chrono::steady_clock::now();
+  const Status detected = Detect(request, &domain);
+  const auto domain_ns = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start)
+          .count());
+  SearchRequest asked = request;
+  SearchContext context;
+  bool decided = false;
+  const bool learns = learner_ != nullptr && detected.ok();
+  if (learns) {
+    const bool named = !domain.name.empty() && !domain.general;
+    context.domain = named ? domain.name : std::string(kGeneralDomain);
+    decided = learner_->Decide(request, collection_, &context, &asked);
+  }
+  auto found = collection_.Search(asked);
+  if (!found) return found;
+  EQUIPOISE_RETURN_IF_ERROR(detected);
+  if (domain.decider == DomainDecider::kDetected) {
+    found->times.domain_ns = domain_ns;
+    found->times.total_ns += domain_ns;
+  }
+  found->domain = std::move(domain);
+  if (learns) learner_->Remember(request, decided, std::move(context), &*found);
   return found;
 } catch (const std::bad_alloc&) {
   return Status(Code::kOutOfMemory, "not enough memory to search");
+}
+
+// Learning
+
+namespace {
+
+Status NoPolicy(const char* function) {
+  return Status(
+      Code::kUnavailable,
+      fmt::format("{}: no policy is in use; UsePolicy or LoadPolicy gives one", function));
+}
+
+}  // namespace
+
+Status Engine::UsePolicy(std::shared_ptr<WeightPolicy> policy, const LearningOptions& options) try {
+  if (policy == nullptr) {
+    learner_ = nullptr;
+    return {};
+  }
+  EQUIPOISE_ASSIGN_OR_RETURN(learner_, Learner::Make(std::move(policy), options, collection_));
+  return {};
+} catch (const std::bad_alloc&) {
+  return Status(Code::kOutOfMemory, "UsePolicy: not enough memory; remember fewer queries");
+}
+
+Result<FeedbackOutcome> Engine::Feedback(const QueryFeedback& feedback) const try {
+  if (learner_ == nullptr) return NoPolicy("Feedback");
+  return learner_->Learn(feedback, collection_);
+} catch (const std::bad_alloc&) {
+  return Status(Code::kOutOfMemory, "Feedback: not enough memory");
+}
+
+Status Engine::SavePolicy(const std::string& path) const try {
+  if (learner_ == nullptr) return NoPolicy("SavePolicy");
+  return learner_->Save(path.empty() ? folder_ + "/POLICY" : path);
+} catch (const std::bad_alloc&) {
+  return Status(Code::kOutOfMemory, "SavePolicy: not enough memory", {.file = path});
+}
+
+Status Engine::LoadPolicy(const std::string& path, const LearningOptions& options,
+                          const PolicyLoader& loader) try {
+  EQUIPOISE_ASSIGN_OR_RETURN(learner_, Learner::Load(path.empty() ? folder_ + "/POLICY" : path,
+                                                     options, loader, collection_));
+  return {};
+} catch (const std::bad_alloc&) {
+  return Status(Code::kOutOfMemory, "LoadPolicy: not enough memory", {.file = path});
+}
+
+std::shared_ptr<const WeightPolicy> Engine::policy() const {
+  return learner_ == nullptr ? nullptr : learner_->policy();
 }
 
 }  // namespace equipoise

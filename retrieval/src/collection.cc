@@ -63,12 +63,29 @@ std::vector<Candidate> Union(std::span<const Scored> lexical, std::span<const Sc
   return out;
 }
 
+/// Before Fuse: at α = 1 it takes out what has no lexical score.
+void KeepScores(const FusionScale& scale, std::vector<Candidate>* candidates,
+                SearchResult* result) {
+  constexpr float kAbsent = std::numeric_limits<float>::quiet_NaN();
+  NormalizeScores(scale, *candidates);
+  result->candidates.reserve(candidates->size());
+  for (const Candidate& c : *candidates)
+    result->candidates.push_back(
+        {.doc = c.doc,
+         .lexical = result->lexical_searched ? c.lexical_normalized : kAbsent,
+         .vector = result->vector_searched ? c.vector_normalized : kAbsent});
+}
+
 }  // namespace
 
 std::string_view AlphaSourceName(AlphaSource source) {
   switch (source) {
     case AlphaSource::kRequest:
       return "request";
+    case AlphaSource::kPolicy:
+      return "policy";
+    case AlphaSource::kConfigured:
+      return "configured";
     case AlphaSource::kIndex:
       return "index";
     case AlphaSource::kDefault:
@@ -242,8 +259,9 @@ void Collection::State::Decide(const SearchRequest& request, SearchResult* resul
     result->alpha_source = AlphaSource::kSinglePath;
     used.alpha = 0;
   }
-  result->lexical_searched = used.alpha > 0;
-  result->vector_searched = used.alpha < 1;
+  const bool both = request.both_paths && !no_lexical && !request.embedding.empty();
+  result->lexical_searched = used.alpha > 0 || both;
+  result->vector_searched = used.alpha < 1 || both;
 }
 
 /// Gives every candidate of one path its true score on the other.
@@ -324,6 +342,7 @@ Status Collection::State::Run(const SearchRequest& request, SearchResult* result
   if (result->vector_searched)
     scale.vector =
         VectorFrame(method, vector_list, request.depth, LowestVectorScore(request.embedding));
+  if (request.keep_candidates) KeepScores(scale, &candidates, result);
   Fuse(scale, request.k, &candidates);
 
   result->hits.reserve(candidates.size());
@@ -393,6 +412,14 @@ std::size_t Collection::dimensions() const { return state_->vectors ? state_->ve
 bool Collection::has_text() const { return state_->lexical.terms() > 0; }
 bool Collection::stores_text() const { return state_->documents.has_text(); }
 FusionWeights Collection::weights() const { return state_->weights; }
+
+std::uint64_t Collection::fingerprint() const {
+  std::uint64_t out = 0;
+  for (const Manifest::File& file : state_->manifest.files)
+    out = out * 0x9e3779b97f4a7c15u + file.checksum;
+  return out;
+}
+
 const Telemetry& Collection::telemetry() const { return state_->telemetry; }
 
 CollectionInfo Collection::Info() const {

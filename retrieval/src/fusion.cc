@@ -75,21 +75,17 @@ ScoreFrame VectorFrame(FusionMethod method, std::span<const Scored> list, std::s
   return frame;
 }
 
-void Fuse(const FusionScale& scale, std::size_t k, std::vector<Candidate>* candidates) {
+void NormalizeScores(const FusionScale& scale, std::span<Candidate> candidates) {
   const float alpha = static_cast<float>(scale.alpha);
   const float beta = static_cast<float>(1.0 - scale.alpha);
-  const bool lexical_only = scale.alpha >= 1.0;
-  const bool vector_only = scale.alpha <= 0.0;
-  if (lexical_only) std::erase_if(*candidates, [](const Candidate& c) { return !(c.lexical > 0); });
-
   ScoreFrame lexical = scale.lexical;
   ScoreFrame vector = scale.vector;
   if (scale.method == FusionMethod::kMinMaxUnion) {
-    lexical = UnionFrame(*candidates, scale.depth, &Candidate::lexical);
-    vector = UnionFrame(*candidates, scale.depth, &Candidate::vector);
+    lexical = UnionFrame(candidates, scale.depth, &Candidate::lexical);
+    vector = UnionFrame(candidates, scale.depth, &Candidate::vector);
     if (lexical.high == 0) lexical = {};  // no candidate matched a term
   }
-  for (Candidate& c : *candidates) {
+  for (Candidate& c : candidates) {
     if (c.vector != c.vector) c.vector = kNoScore;  // NaN, which no order can hold
     if (scale.method == FusionMethod::kRrf) {
       c.lexical_normalized = ReciprocalRank(c.lexical_rank);
@@ -100,6 +96,13 @@ void Fuse(const FusionScale& scale, std::size_t k, std::vector<Candidate>* candi
     }
     c.score = alpha * c.lexical_normalized + beta * c.vector_normalized;
   }
+}
+
+void Fuse(const FusionScale& scale, std::size_t k, std::vector<Candidate>* candidates) {
+  const bool lexical_only = scale.alpha >= 1.0;
+  const bool vector_only = scale.alpha <= 0.0;
+  if (lexical_only) std::erase_if(*candidates, [](const Candidate& c) { return !(c.lexical > 0); });
+  NormalizeScores(scale, *candidates);
 
   auto before = [&](const Candidate& a, const Candidate& b) {
     if (lexical_only && a.lexical != b.lexical) return a.lexical > b.lexical;

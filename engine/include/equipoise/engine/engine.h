@@ -1,4 +1,4 @@
-/// Equipoise in one header: build an index, open it, search it.
+/// Equipoise in one header: build an index, open it, search it, let it learn from feedback.
 ///
 ///   auto built = equipoise::Engine::Build("my-index", documents, embeddings);
 ///   auto engine = equipoise::Engine::Open("my-index");
@@ -6,12 +6,19 @@
 ///   auto found = engine->Search({.text = "...", .embedding = query, .k = 10});
 ///   for (const equipoise::Hit& hit : found->hits) Use(hit.id, hit.score);
 ///
+/// Learning α, once, and for each rating, whenever it comes:
+///
+///   engine->UsePolicy(*equipoise::MakeWeightPolicy("curve"));
+///   engine->Feedback({.query_id = found->query_id, .hit = 0, .rating = 1.0});
+///
 /// Every result is a value or a Status that says what is wrong, where, and what to do. An engine is
-/// const and shared between threads; a search runs in its caller's thread and takes no lock.
+/// shared between threads; a search runs in its caller's thread and waits for no other, except for the
+/// moment in which two that learn put their contexts into the same part of the ring.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -22,6 +29,10 @@
 #include <equipoise/core/export.h>
 #include <equipoise/core/matrix_view.h>
 #include <equipoise/core/status.h>
+#include <equipoise/core/weight_policy.h>
+#include <equipoise/engine/learning.h>
+#include <equipoise/engine/search_context.h>
+#include <equipoise/optimizer/weight_policies.h>
 #include <equipoise/retrieval/collection.h>
 #include <equipoise/retrieval/domain_detector.h>
 
@@ -41,7 +52,12 @@ struct IndexReport {
   double seconds = 0;
 };
 
-/// Threads  const; safe from many threads
+/// Makes a policy from what its Save has written.
+using PolicyLoader = std::function<Result<std::unique_ptr<WeightPolicy>>(const std::string& path)>;
+
+class Learner;
+
+/// Threads  const functions are safe from many threads, Feedback among them
 class EQUIPOISE_API Engine {
  public:
   /// Builds an index in `folder`, replacing the one that is there by one rename at the end.
@@ -60,23 +76,64 @@ class EQUIPOISE_API Engine {
   /// Opens an index by memory-mapping it.
   /// Errors   as Collection::Open, and DefaultSimdLevel (kernels/hardware.h)
   static Result<Engine> Open(const std::string& folder);
+  Engine(Engine&&) noexcept;
+  Engine& operator=(Engine&&) noexcept;
+  ~Engine();
 
   /// From now on detects the domain of a query whose request names none and has an embedding.
   /// Errors   kInvalidArgument: the detector was fitted on embeddings of another dimension
   /// Threads  before the engine is shared; copies of `detector` may be shared between engines
   Status UseDetector(std::shared_ptr<const DomainDetector> detector);
 
-  /// Hybrid search; SearchResult::domain says which domain the query belongs to.
+  /// From now on the policy decides α where the request names none and both paths can be asked (a text
+  /// and an embedding); its α goes before the one that is stored with the index. Contexts are kept.
+  /// Null: none any more. The policy may be shared between engines of one normalization.
+  /// Errors   kInvalidArgument: an option out of range, priors of another normalization; kOutOfMemory
+  /// Threads  before the engine is shared
+  Status UsePolicy(std::shared_ptr<WeightPolicy> policy, const LearningOptions& options = {});
+
+  /// Hybrid search; SearchResult::domain says which domain the query belongs to. Where the domain is
+  /// `general` or nobody's, the policy is asked for kGeneralDomain.
   /// Errors   as Collection::Search
   Result<SearchResult> Search(const SearchRequest& request) const;
+
+  /// Learns from feedback on a search: late, in part, again (for a document and source the latest by
+  /// its time counts, and once), in any order. Documents without a rating are unknown, not bad.
+  /// Errors   kUnavailable: no policy in use; kNotFound: a query that was never asked or is no longer
+  ///          remembered, a hit or document that it did not find; kInvalidArgument: no query or two, no
+  ///          rating, NaN or a value outside its range, a time too far ahead, a context of another
+  ///          index; kCorruption, kUnsupported: a context that cannot be read; as the policy's Update.
+  ///          Then nothing was learned
+  /// Threads  any, at any time; feedback waits for feedback, searches do not
+  Result<FeedbackOutcome> Feedback(const QueryFeedback& feedback) const;
+
+  /// Writes the policy, the contexts with their ratings, and where the decisions stand to one file,
+  /// whole or not at all: an engine that loads it on the same index continues bit for bit, as far as
+  /// searches and feedback come one after the other. Default: the file POLICY of the index folder.
+  /// Errors   kUnavailable: no policy in use; kIo, kOutOfMemory
+  Status SavePolicy(const std::string& path = {}) const;
+  /// UsePolicy with what SavePolicy has written, or with a policy's own file. The options are the
+  /// caller's; the decisions' seed is the file's. Contexts of another index are left out.
+  /// Errors   kNotFound, kIo; kCorruption: cut, changed, neither; kUnsupported: a newer version; as
+  ///          UsePolicy. Then nothing has changed
+  /// Threads  before the engine is shared
+  Status LoadPolicy(const std::string& path = {}, const LearningOptions& options = {},
+                    const PolicyLoader& loader = LoadWeightPolicy);
+
+  /// The policy in use, or null.
+  std::shared_ptr<const WeightPolicy> policy() const;
 
   /// The documents and indexes behind it: stored texts, metadata, explanations, sizes.
   const Collection& collection() const { return collection_; }
 
  private:
-  explicit Engine(Collection collection) : collection_(std::move(collection)) {}
+  explicit Engine(Collection collection, std::string folder);
+  Status Detect(const SearchRequest& request, QueryDomain* domain) const;
+
   Collection collection_;
+  std::string folder_;
   std::shared_ptr<const DomainDetector> detector_;
+  std::unique_ptr<Learner> learner_;
 };
 
 }  // namespace equipoise

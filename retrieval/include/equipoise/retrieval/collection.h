@@ -115,17 +115,22 @@ struct SearchRequest {
   /// The query's domain where the caller knows it; empty: Engine detects it if it has a detector.
   /// Collection does not look at it.
   std::string_view domain{};
+  /// With α = 0 or 1, searches the path without weight nevertheless, where the query has what it needs.
+  bool both_paths = false;
+  bool keep_candidates = false;  ///< fill SearchResult::candidates
 };
 
 /// Who decided α.
 enum class AlphaSource : std::uint8_t {
   kRequest,     ///< the request
+  kPolicy,      ///< what Engine has learned, or its priors where policy_version is 0
+  kConfigured,  ///< fixed by the configuration of Engine's learning
   kIndex,       ///< stored with the index
   kDefault,     ///< 0.5: the request names a fusion that the index's α does not belong to
   kSinglePath,  ///< only one path could be asked: 1 or 0
 };
 
-/// "request", "index", "default", "single_path".
+/// "request", "policy", "configured", "index", "default", "single_path".
 EQUIPOISE_API std::string_view AlphaSourceName(AlphaSource source);
 
 /// One result, with everything that explains it.
@@ -140,6 +145,17 @@ struct Hit {
   std::uint32_t lexical_rank = 0;  ///< 1-based; 0: not in the path's list
   std::uint32_t vector_rank = 0;
 };
+
+/// Both normalized scores of a document that a path found; NaN where that path was not searched.
+struct CandidateScores {
+  std::uint32_t doc = 0;
+  float lexical = 0;  ///< in [0, 1]
+  float vector = 0;
+
+  friend bool operator==(const CandidateScores&, const CandidateScores&) = default;
+};
+
+struct SearchContext;  // engine/search_context.h
 
 /// Time of each layer of one search, in nanoseconds.
 struct LayerTimes {
@@ -159,7 +175,17 @@ struct SearchResult {
   bool vector_searched = false;
   std::string_view note;  ///< why only one path was asked, where that was not the caller's wish
   LayerTimes times;
-  QueryDomain domain;  ///< filled by Engine
+  /// With keep_candidates: every document within `depth` of a path, in no order. Where both paths were
+  /// searched, fusing these scores gives the ranking at any α.
+  std::vector<CandidateScores> candidates;
+
+  // Filled by Engine.
+  QueryDomain domain;
+  double propensity = 1;             ///< with which the policy decides so; 1 where it was not asked
+  std::uint64_t policy_version = 0;  ///< grows with what the policy has learned for the domain
+  std::uint64_t query_id = 0;        ///< for Engine::Feedback; 0 where nothing learns
+  /// What feedback needs to know, also in another process or later; null where nothing learns.
+  std::shared_ptr<const SearchContext> context;
 };
 
 /// Sizes and settings, for `inspect`.
@@ -199,7 +225,7 @@ class EQUIPOISE_API Collection {
   ~Collection();
 
   /// Hybrid search: both paths' best `depth`, both true scores for every candidate, fused.
-  /// With α = 1 or 0 the other path is not asked at all.
+  /// With α = 1 or 0 the other path is not asked at all, unless the request wants both.
   /// Errors   kInvalidArgument: k or depth 0, α outside [0, 1], an embedding of another dimension,
   ///          with NaN, or for a collection without embeddings; α = 0 without an embedding
   Result<SearchResult> Search(const SearchRequest& request) const;
@@ -225,6 +251,8 @@ class EQUIPOISE_API Collection {
   bool has_text() const;           ///< some document has a term
   bool stores_text() const;        ///< titles and texts come back with hits
   FusionWeights weights() const;
+  /// Another one for every build with other content.
+  std::uint64_t fingerprint() const;
   CollectionInfo Info() const;
   /// Latency histograms by layer over all searches so far.
   const Telemetry& telemetry() const;

@@ -97,6 +97,11 @@ struct FusionScale {
   ScoreFrame vector{};
 };
 
+/// Sets normalized scores and `score`, and leaves the candidates as they are otherwise.
+/// Shapes   candidates: each document once, any order
+/// Threads  no shared state
+EQUIPOISE_API void NormalizeScores(const FusionScale& scale, std::span<Candidate> candidates);
+
 /// Scores the candidates, sorts them and keeps the best k.
 /// Shapes   candidates: each document once, any order; at most k remain
 /// Order    score descending, ties by ascending doc. At α = 1 only candidates with a lexical score

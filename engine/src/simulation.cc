@@ -1,14 +1,14 @@
-#include "stream.h"
-
 #include <algorithm>
 #include <cmath>
 #include <deque>
 #include <limits>
 #include <numeric>
 
+#include <equipoise/core/check.h>
 #include <equipoise/core/random.h>
+#include <equipoise/engine/simulation.h>
 
-namespace equipoise::bench {
+namespace equipoise::simulation {
 namespace {
 
 constexpr std::uint64_t kSeed = 20'240'711;
@@ -26,8 +26,8 @@ std::size_t ArmOf(double alpha) {
 }
 
 // The curve that the feedback on one query tells.
-Pending Judge(const JudgedSet& set, const Turn& turn, const WeightDecision& decision,
-              const Feedback& feedback, Random* random) {
+Result<Pending> Judge(const JudgedSet& set, const Turn& turn, const WeightDecision& decision,
+                      const Feedback& feedback, Random* random) {
   const JudgedQuery& query = set.queries[turn.query];
   const std::size_t arm = ArmOf(decision.alpha);
   Pending out{.turn = turn, .decision = decision, .curve = {}, .weight = 1};
@@ -53,12 +53,14 @@ Pending Judge(const JudgedSet& set, const Turn& turn, const WeightDecision& deci
     if (decision.both_paths) continue;
     (arm == 0 ? c.lexical : c.vector) = std::numeric_limits<float>::quiet_NaN();
   }
-  const auto curve = ComputeRewardCurve(
-      candidates, {.measure = feedback.recall ? RewardMeasure::kRecall : RewardMeasure::kNdcg,
-                   .grid = kGrid,
-                   .unknown = feedback.unknown});
-  out.curve = curve->values;
-  out.weight = curve->empty ? 0 : 1;
+  EQUIPOISE_ASSIGN_OR_RETURN(
+      const RewardCurve curve,
+      ComputeRewardCurve(
+          candidates, {.measure = feedback.recall ? RewardMeasure::kRecall : RewardMeasure::kNdcg,
+                       .grid = kGrid,
+                       .unknown = feedback.unknown}));
+  out.curve = curve.values;
+  out.weight = curve.empty ? 0 : 1;
   return out;
 }
 
@@ -80,8 +82,9 @@ std::vector<Turn> MakeStream(const Sets& sets, std::uint64_t order, std::size_t 
   return out;
 }
 
-std::vector<Outcome> RunStream(const Sets& sets, std::span<const Turn> stream, std::uint64_t order,
-                               const Feedback& feedback, WeightPolicy* policy, const Watch& watch) {
+Result<std::vector<Outcome>> RunStream(const Sets& sets, std::span<const Turn> stream,
+                                       std::uint64_t order, const Feedback& feedback,
+                                       WeightPolicy* policy, const Watch& watch) {
   Random random = Random::Stream(kSeed + 1, order);
   std::deque<Pending> pending;
   std::vector<Outcome> out;
@@ -90,14 +93,15 @@ std::vector<Outcome> RunStream(const Sets& sets, std::span<const Turn> stream, s
     const JudgedSet& set = *sets[turn.domain];
     const WeightDecision decision = policy->Decide({.domain = set.name}, random.Next());
     const Outcome outcome{turn, ArmOf(decision.alpha), decision.both_paths};
-    pending.push_back(Judge(set, turn, decision, feedback, &random));
+    EQUIPOISE_ASSIGN_OR_RETURN(Pending judged, Judge(set, turn, decision, feedback, &random));
+    pending.push_back(std::move(judged));
     if (pending.size() > feedback.delay) {
       const Pending& arrived = pending.front();
-      const Status status = policy->Update({.query = {.domain = sets[arrived.turn.domain]->name},
-                                            .decision = arrived.decision,
-                                            .curve = arrived.curve,
-                                            .weight = arrived.weight});
-      if (!status.ok()) throw std::runtime_error(status.ToString());
+      EQUIPOISE_RETURN_IF_ERROR(
+          policy->Update({.query = {.domain = sets[arrived.turn.domain]->name},
+                          .decision = arrived.decision,
+                          .curve = arrived.curve,
+                          .weight = arrived.weight}));
       pending.pop_front();
     }
     out.push_back(outcome);
@@ -106,13 +110,15 @@ std::vector<Outcome> RunStream(const Sets& sets, std::span<const Turn> stream, s
   return out;
 }
 
-Trial RunOrders(const std::string& name, const Sets& sets, std::size_t orders, std::size_t horizon,
-                const Feedback& feedback, const MakePolicy& make) {
+Result<Trial> RunOrders(const std::string& name, const Sets& sets, std::size_t orders,
+                        std::size_t horizon, const Feedback& feedback, const MakePolicy& make) {
   Trial out{.name = name, .orders = {}};
   for (std::size_t order = 0; order < orders; ++order) {
-    const auto policy = make(order);
-    out.orders.push_back(
+    EQUIPOISE_ASSIGN_OR_RETURN(const std::unique_ptr<WeightPolicy> policy, make(order));
+    EQUIPOISE_ASSIGN_OR_RETURN(
+        std::vector<Outcome> outcomes,
         RunStream(sets, MakeStream(sets, order, horizon), order, feedback, policy.get()));
+    out.orders.push_back(std::move(outcomes));
   }
   return out;
 }
@@ -212,6 +218,52 @@ double RewardOf(const Sets& sets, const Turn& turn, std::size_t arm, bool recall
   return (recall ? query.recall : query.ndcg)[arm];
 }
 
+// The share of orders above the single α, with the queries of each set drawn anew: how often a query
+// was drawn is what it weighs in every order.
+Difference AboveSingle(const Sets& sets, const Trial& trial, std::size_t single, bool recall) {
+  std::vector<std::size_t> first = {0};
+  for (const JudgedSet* set : sets) first.push_back(first.back() + set->queries.size());
+  struct Gain {
+    std::uint32_t query;
+    float gain;
+  };
+  std::vector<std::vector<Gain>> orders;
+  for (const auto& order : trial.orders) {
+    auto& gains = orders.emplace_back();
+    for (const Outcome& o : order) {
+      const double gain =
+          RewardOf(sets, o.turn, o.arm, recall) - RewardOf(sets, o.turn, single, recall);
+      if (gain != 0)
+        gains.push_back({static_cast<std::uint32_t>(first[o.turn.domain] + o.turn.query),
+                         static_cast<float>(gain)});
+    }
+  }
+  const auto share = [&](const std::vector<float>& weight) {
+    std::size_t above = 0;
+    for (const auto& gains : orders) {
+      double sum = 0;
+      for (const Gain& g : gains) sum += double{weight[g.query]} * double{g.gain};
+      above += sum > 0 ? 1 : 0;
+    }
+    return static_cast<double>(above) /
+           static_cast<double>(std::max<std::size_t>(1, orders.size()));
+  };
+  Random random(kSeed);
+  std::vector<double> shares;
+  std::vector<float> weight(first.back(), 1.0f);
+  const double mean = share(weight);
+  for (int r = 0; r < kResamples; ++r) {
+    std::fill(weight.begin(), weight.end(), 0.0f);
+    for (std::size_t d = 0; d < sets.size(); ++d) {
+      const std::size_t n = sets[d]->queries.size();
+      for (std::size_t i = 0; i < n; ++i) weight[first[d] + random.Below(n)] += 1;
+    }
+    shares.push_back(share(weight));
+  }
+  std::sort(shares.begin(), shares.end());
+  return {mean, shares[kResamples / 40], shares[kResamples - kResamples / 40]};
+}
+
 }  // namespace
 
 Earned Earn(const Sets& sets, const Trial& trial, bool recall) {
@@ -245,6 +297,12 @@ Earned Earn(const Sets& sets, const Trial& trial, bool recall) {
            RewardOf(sets, outcome.turn, outcome.arm, recall);
   });
   const Difference regret = Bootstrap(per.values, per.weights, per.groups);
+  const PerQuery rewards = Collect(sets, trial, [&](std::size_t o, std::size_t t) {
+    const Outcome& outcome = trial.orders[o][t];
+    return RewardOf(sets, outcome.turn, outcome.arm, recall);
+  });
+  out.reward_interval = Bootstrap(rewards.values, rewards.weights, rewards.groups);
+  out.above_interval = AboveSingle(sets, trial, single, recall);
   out.regret = regret.mean;
   out.low = regret.low;
   out.high = regret.high;
@@ -278,4 +336,4 @@ double Floor(const Sets& sets, std::size_t horizon) {
   return sum / turns;
 }
 
-}  // namespace equipoise::bench
+}  // namespace equipoise::simulation

@@ -1,0 +1,295 @@
+// equipoise learn: what learning α would bring, simulated on judged queries.
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include <equipoise/core/atomic_file.h>
+#include <equipoise/core/check.h>
+#include <equipoise/engine/learning_study.h>
+
+#include "arguments.h"
+#include "commands.h"
+#include "learn_report.h"
+#include "options.h"
+#include "output.h"
+#include "terminal.h"
+
+namespace equipoise::cli {
+namespace {
+
+using simulation::AlphaOf;
+using simulation::Difference;
+
+struct LearnArguments {
+  std::vector<std::string> indexes, data, queries, embeddings, qrels;
+  std::string policies, feedback = "full", priors, fusion, report;
+  StudyOptions options;
+  bool json = false;
+};
+
+/// The first of the names that is in the folder; the first of all where none is, so that it is named.
+std::string FirstOf(const std::string& folder, std::initializer_list<const char*> names) {
+  std::error_code ignored;
+  for (const char* name : names)
+    if (std::filesystem::exists(std::filesystem::path(folder) / name, ignored))
+      return (std::filesystem::path(folder) / name).string();
+  return (std::filesystem::path(folder) / *names.begin()).string();
+}
+
+Result<std::vector<StudySource>> Sources(const LearnArguments& a) {
+  const std::size_t n = a.indexes.size();
+  const auto fits = [n](const char* option, const std::vector<std::string>& files) -> Status {
+    if (files.size() == n) return {};
+    return Status(Code::kInvalidArgument,
+                  fmt::format("give one for each index, in their order: {} for {}", files.size(),
+                              Counted(n, "index", "indexes")),
+                  {.field = option});
+  };
+  std::vector<StudySource> out;
+  if (!a.data.empty()) {
+    if (!a.queries.empty() || !a.embeddings.empty() || !a.qrels.empty())
+      return Status(Code::kInvalidArgument, "stands for --queries, --query-embeddings and --qrels",
+                    {.field = "--data"});
+    EQUIPOISE_RETURN_IF_ERROR(fits("--data", a.data));
+    for (std::size_t i = 0; i < n; ++i)
+      out.push_back({.index = a.indexes[i],
+                     .queries = FirstOf(a.data[i], {"queries.jsonl"}),
+                     .query_embeddings =
+                         FirstOf(a.data[i], {"queries.npy", "queries.f16.npy", "queries.fvecs"}),
+                     .qrels = FirstOf(a.data[i], {"qrels/test.tsv", "qrels.tsv"})});
+    return out;
+  }
+  EQUIPOISE_RETURN_IF_ERROR(fits("--queries", a.queries));
+  EQUIPOISE_RETURN_IF_ERROR(fits("--query-embeddings", a.embeddings));
+  EQUIPOISE_RETURN_IF_ERROR(fits("--qrels", a.qrels));
+  for (std::size_t i = 0; i < n; ++i)
+    out.push_back({.index = a.indexes[i],
+                   .queries = a.queries[i],
+                   .query_embeddings = a.embeddings[i],
+                   .qrels = a.qrels[i]});
+  return out;
+}
+
+Json Interval95(double low, double high) { return {{"low", low}, {"high", high}}; }
+
+Json OrNull(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
+
+Json PolicyObject(const LearningStudy& study, const PolicyStudy& policy) {
+  const auto& e = policy.earned;
+  Json object = {{"policy", policy.name},
+                 {"reward", e.reward},
+                 {"reward_95", Interval95(e.reward_interval.low, e.reward_interval.high)},
+                 {"regret", e.regret},
+                 {"regret_95", Interval95(e.low, e.high)},
+                 {"above_best_single", e.above_best_single},
+                 {"above_best_single_95", Interval95(e.above_interval.low, e.above_interval.high)},
+                 {"less_static", policy.less_static.mean},
+                 {"less_static_95", Interval95(policy.less_static.low, policy.less_static.high)},
+                 {"domain_regret", Json::object()},
+                 {"converged", nullptr},
+                 {"regret_by_query", policy.regret}};
+  for (std::size_t d = 0; d < study.domains.size(); ++d)
+    object["domain_regret"][study.domains[d].name] = e.domain_regret[d];
+  if (policy.converged.empty()) return object;
+  object["converged"] = Json::object();
+  for (std::size_t d = 0; d < study.domains.size(); ++d) {
+    const auto& c = policy.converged[d];
+    object["converged"][study.domains[d].name] = {{"queries", OrNull(c.median)},
+                                                  {"low", OrNull(c.low)},
+                                                  {"high", OrNull(c.high)},
+                                                  {"share", c.share}};
+  }
+  return object;
+}
+
+int PrintObject(const LearningStudy& study, const LearnArguments& a) {
+  Json object = {{"orders", a.options.orders},
+                 {"horizon", a.options.horizon},
+                 {"feedback", a.feedback},
+                 {"fusion", FusionName(study.fusion)},
+                 {"queries", study.queries},
+                 {"left_out", study.left_out},
+                 {"best_single_alpha", AlphaOf(study.best_single)},
+                 {"floor", study.floor},
+                 {"policies", Json::array()},
+                 {"domains", Json::array()},
+                 {"report", a.report.empty() ? Json(nullptr) : Json(a.report)}};
+  for (const PolicyStudy& policy : study.policies)
+    object["policies"].push_back(PolicyObject(study, policy));
+  for (const DomainStudy& domain : study.domains) {
+    Json entry = {{"domain", domain.name},
+                  {"queries", domain.queries},
+                  {"best_alpha", AlphaOf(domain.best)},
+                  {"best", domain.reward[domain.best]},
+                  {"bm25", domain.reward.back()},
+                  {"vector", domain.reward.front()},
+                  {"reward", domain.reward},
+                  {"posterior", nullptr}};
+    if (const auto& known = domain.posterior)
+      entry["posterior"] = {{"mean", known->mean},
+                            {"deviation", known->deviation},
+                            {"probability", known->probability},
+                            {"best_alpha", known->best_alpha},
+                            {"regret_bound", known->regret_bound},
+                            {"smallest_effect", known->smallest_effect},
+                            {"sharing", known->sharing}};
+    object["domains"].push_back(std::move(entry));
+  }
+  return PrintJson(object);
+}
+
+std::string Range(double low, double high) { return fmt::format("{:.4f}–{:.4f}", low, high); }
+
+int PrintTables(const LearningStudy& study, const LearnArguments& a) {
+  Table policies({"policy", "reward", "95 %", "regret", "95 %", "above best single", "95 %",
+                  "less α = 0.5", "95 %"});
+  policies.Words(1);
+  for (const PolicyStudy& p : study.policies) {
+    const auto& e = p.earned;
+    policies.Add(
+        {p.name, fmt::format("{:.4f}", e.reward),
+         Range(e.reward_interval.low, e.reward_interval.high), fmt::format("{:.4f}", e.regret),
+         Range(e.low, e.high), fmt::format("{:.0f} %", 100 * e.above_best_single),
+         fmt::format("{:.0f}–{:.0f} %", 100 * e.above_interval.low, 100 * e.above_interval.high),
+         fmt::format("{:+.4f}", p.less_static.mean),
+         fmt::format("{:+.4f}–{:+.4f}", p.less_static.low, p.less_static.high)});
+  }
+  std::string text = policies.Render();
+  text += fmt::format(
+      "\nReward: nDCG@10 a query, over {} orders of {}, {} queries of a domain at most.\nRegret: "
+      "against the best α of each domain; one that knows all other queries has {:.4f}.\nBest "
+      "single "
+      "α in hindsight: {:g}. Intervals are of a bootstrap over queries.\n\n",
+      a.options.orders, Counted(study.queries, "query", "queries"), a.options.horizon, study.floor,
+      AlphaOf(study.best_single));
+
+  std::vector<std::string> header = {"domain", "queries", "BM25", "vector", "best α", "reward"};
+  const PolicyStudy& last = study.policies.back();
+  const bool learned = !last.converged.empty();
+  if (learned)
+    header.insert(header.end(), {"regret", "converged", "5–95 %", "orders", "smallest effect"});
+  Table domains(std::move(header));
+  domains.Words(1);
+  const auto queries = [](const std::optional<double>& value) {
+    return value ? fmt::format("{:.0f}", *value) : std::string("–");
+  };
+  for (std::size_t d = 0; d < study.domains.size(); ++d) {
+    const DomainStudy& domain = study.domains[d];
+    std::vector<std::string> row = {domain.name,
+                                    fmt::to_string(domain.queries),
+                                    fmt::format("{:.4f}", domain.reward.back()),
+                                    fmt::format("{:.4f}", domain.reward.front()),
+                                    fmt::format("{:g}", AlphaOf(domain.best)),
+                                    fmt::format("{:.4f}", domain.reward[domain.best])};
+    if (learned) {
+      const auto& c = last.converged[d];
+      row.insert(row.end(),
+                 {fmt::format("{:.4f}", last.earned.domain_regret[d]), queries(c.median),
+                  queries(c.low) + "–" + queries(c.high), fmt::format("{:.0f} %", 100 * c.share),
+                  fmt::format("{:.3f}", domain.posterior->smallest_effect)});
+    }
+    domains.Add(std::move(row));
+  }
+  text += domains.Render();
+  if (learned)
+    text += fmt::format(
+        "\nConverged: queries of the domain until {} loses, with 90 % probability, less than {:g} "
+        "a "
+        "query; the median order, 5–95 % of them, and how many got there.\n",
+        last.name, a.options.converged_below);
+  if (study.left_out > 0)
+    text += fmt::format("{} without a text or a relevant document: left out.\n",
+                        Counted(study.left_out, "query", "queries"));
+  if (!a.report.empty()) text += fmt::format("Report: {}\n", a.report);
+  return PrintText(text);
+}
+
+int RunLearn(LearnArguments* a) {
+  const auto wrong = [&](const Status& status) { return FailUsage(status, a->json); };
+  StudyOptions& options = a->options;
+  auto sources = Sources(*a);
+  if (!sources) return wrong(sources.error());
+  if (!a->policies.empty()) options.policies = SplitList(a->policies);
+  for (const std::string& name : options.policies)
+    if (name != "static" && name != "beta" && name != "curve")
+      return wrong(Status(Code::kInvalidArgument,
+                          fmt::format("\"{}\" is no policy; there are static, beta, curve", name),
+                          {.field = "--policy"}));
+  if (!a->fusion.empty()) {
+    auto fusion = ParseFusion(a->fusion);
+    if (!fusion) return wrong(fusion.error());
+    options.fusion = *fusion;
+  }
+  options.feedback.shown_only = a->feedback == "shown";
+  const auto fail = [&](const Status& status) {
+    EndProgress();
+    return Fail(status, a->json);
+  };
+  if (!a->priors.empty()) {
+    auto priors = ReadPriors(a->priors);
+    if (!priors) return fail(priors.error());
+    options.priors = *std::move(priors);
+  }
+  options.progress = MakeProgress();
+  const auto study = StudyLearning(*sources, options);
+  if (!study) return fail(study.error());
+  EndProgress();
+  if (!a->report.empty()) {
+    AtomicFile file(a->report);
+    Status status = file.Create();
+    if (status.ok()) status = file.Append(LearnReport(*study, options));
+    if (status.ok()) status = file.Publish();
+    if (!status.ok()) return fail(status);
+  }
+  return a->json ? PrintObject(*study, *a) : PrintTables(*study, *a);
+}
+
+}  // namespace
+
+Action AddLearnCommand(CLI::App* app) {
+  auto a = std::make_shared<LearnArguments>();
+  StudyOptions& options = a->options;
+  app->footer(
+      "Every judged query is searched once; then policies run over random orders of the stream.\n"
+      "A line of the stream: {\"index\": \"a\", \"query\": \"q7\", \"domain\": \"finance\", "
+      "\"time\": "
+      "1700000000}; the index is a path as given here or its last name.\n"
+      "Example: equipoise learn idx/a idx/b --data data/a data/b --stream stream.jsonl --report "
+      "learn.html");
+  app->add_option("index", a->indexes, "Folders of the indexes")->required();
+  app->add_option("--data", a->data,
+                  "For each index a folder in BEIR's layout: queries.jsonl, qrels/test.tsv and "
+                  "queries.npy, queries.f16.npy or queries.fvecs");
+  app->add_option("--queries", a->queries, "Instead of --data: queries.jsonl for each index");
+  app->add_option("--query-embeddings", a->embeddings, "and their embeddings");
+  app->add_option("--qrels", a->qrels, "and their judgments");
+  app->add_option("--stream", options.stream,
+                  "The queries; without it every judged one, one domain an index")
+      ->check(Named());
+  app->add_option("--policy", a->policies, "Which of static,beta,curve (all)");
+  app->add_option("--orders", options.orders, "Random orders (200)")
+      ->check(WholeNumber(1, 100'000));
+  app->add_option("--horizon", options.horizon, "Most queries of a domain in an order (100)")
+      ->check(WholeNumber(1, 1'000'000));
+  app->add_option("--feedback", a->feedback, "full: all candidates judged; shown: the ten shown")
+      ->check(OneOf({"full", "shown"}));
+  app->add_option("--flips", options.feedback.flips, "Share of wrong judgments, with shown (0)")
+      ->check(InRange(0, 1));
+  app->add_option("--delay", options.feedback.delay, "Queries until feedback arrives (0)")
+      ->check(WholeNumber(0, 1'000'000));
+  app->add_option("--priors", a->priors, "Priors of domains, JSON")->check(Named());
+  app->add_option("--both-paths-share", options.both_paths_share,
+                  "Share of queries at α = 0 or 1 that search both paths (0.05)")
+      ->check(InRange(0, 1));
+  app->add_option("--fusion", a->fusion, "minmax, minmax_union, theoretical or rrf (the index's)");
+  app->add_option("--depth", options.depth, "Results taken from each path (100)")
+      ->check(WholeNumber(1, 10'000));
+  app->add_flag("--exact", options.exact, "Compare with every vector");
+  app->add_option("--seed", options.seed, "Of orders and policies (1)")
+      ->check(WholeNumber(0, 4'000'000'000));
+  app->add_option("--report", a->report, "Write an HTML page with plots")->check(Named());
+  app->add_flag("--json", a->json, "One JSON object on stdout");
+  return [a] { return RunLearn(a.get()); };
+}
+
+}  // namespace equipoise::cli

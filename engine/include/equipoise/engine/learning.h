@@ -1,0 +1,86 @@
+/// How an engine learns α from feedback: what is kept, how a rating counts, what a reward is.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include <equipoise/optimizer/feedback_filter.h>
+#include <equipoise/optimizer/reward.h>
+#include <equipoise/optimizer/reward_curve.h>
+#include <equipoise/retrieval/fusion.h>
+
+namespace equipoise {
+
+/// The filter of feedback as it comes, rating by rating. Evidence and reliability compare many ratings
+/// of an item; a query's hits rarely have more than one.
+inline FeedbackOptions LearningFilter() {
+  FeedbackOptions out;
+  out.confidence.reliability = false;
+  out.confidence.evidence = false;
+  return out;
+}
+
+struct LearningOptions {
+  // What is learned.
+  /// The normalization that the policy's α belongs to; absent: the index's. It is that of every search
+  /// which the policy decides; a request that names another one is not decided by it and teaches nothing.
+  std::optional<FusionMethod> fusion{};
+  /// α of a configuration: the policy still learns, and is not asked. In [0, 1].
+  std::optional<double> fixed_alpha{};
+  /// Reward of a ranking. The grid must be the policy's; `ideal` is not looked at.
+  RewardCurveOptions curve{};
+  /// How that, groundedness and cost become one number, as ComputeReward. Cost is the time of the paths
+  /// that an α needs, as this search took it, in seconds; or the prices below. Default: no cost.
+  RewardOptions reward{.cost_weight = 0};
+  std::optional<double> lexical_price{};  ///< of one search of the path, >= 0, instead of its time
+  std::optional<double> vector_price{};
+  /// How a rating counts. half_life: a rating that old counts half; domain_half_lives is not looked at.
+  /// Ratings are in [rating_low, rating_high]. Sources are numbered by SourceNumber.
+  FeedbackOptions filter = LearningFilter();
+  std::uint64_t seed = 1;  ///< of the decisions; with it and the order of searches they repeat
+
+  // How much is kept.
+  /// Queries that feedback can name by id, the latest; and as many again that came as a context. Each
+  /// takes about 3 KB at a depth of 100. In [1, 2^24].
+  std::size_t remembered = 4096;
+  /// Latest ratings of a domain among which the filter looks for outliers and abuse. In [1, 65,536].
+  std::size_t window = 256;
+};
+
+/// Feedback on one query: a rating of a document, how well grounded the answer was, or both.
+/// The views need to live during the call only.
+struct QueryFeedback {
+  // Which query: one of these.
+  std::uint64_t query_id = 0;  ///< SearchResult::query_id of this engine
+  std::string_view context{};  ///< SearchContext::Serialize of any engine on this index
+
+  // What is rated: one of these, for a rating.
+  std::optional<std::size_t> hit{};  ///< place in SearchResult::hits, 0 the first
+  std::string_view document{};       ///< id of a document that the search found, shown or not
+
+  // How good it was.
+  std::optional<double> rating{};        ///< in [rating_low, rating_high]
+  std::optional<double> groundedness{};  ///< of the answer, in [0, 1]: MeasureGroundedness
+  std::optional<double> confidence{};    ///< the rating's own, in [0, 1]
+  std::optional<double> dwell{};         ///< seconds that the user stayed, >= 0
+
+  // When, and who says so.
+  std::optional<double> time{};  ///< seconds since 1970 at which it was given; absent: now
+  std::optional<double> now{};   ///< absent: the clock
+  std::string_view source{};
+};
+
+/// What became of it.
+struct FeedbackOutcome {
+  /// kKept; kDuplicate where the source has rated the document later; or why the filter took it out.
+  FeedbackVerdict verdict = FeedbackVerdict::kKept;
+  double weight = 0;     ///< with which the query counts now, in [0, 1]: confidence · decay
+  bool learned = false;  ///< it went to the policy
+};
+
+/// The number by which the filter knows a source.
+EQUIPOISE_API std::uint64_t SourceNumber(std::string_view source);
+
+}  // namespace equipoise

@@ -1,0 +1,90 @@
+/// What learning α would bring on one's own judged queries: policies side by side, over many orders of
+/// a stream. `equipoise learn` prints it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <equipoise/core/callbacks.h>
+#include <equipoise/core/export.h>
+#include <equipoise/core/status.h>
+#include <equipoise/engine/simulation.h>
+#include <equipoise/optimizer/curve_policy.h>
+#include <equipoise/optimizer/policy_priors.h>
+
+namespace equipoise {
+
+/// An index and what it is judged by.
+struct StudySource {
+  std::string index;             ///< folder
+  std::string queries;           ///< BEIR's queries.jsonl
+  std::string query_embeddings;  ///< .npy or .fvecs, row i for query i
+  std::string qrels;             ///< BEIR's or TREC's judgments
+};
+
+struct StudyOptions {
+  /// JSON lines {"index": a source's folder or its last name, "query": id, "domain": name, "time":
+  /// seconds}. A domain that is missing is the index's last name, a time that is missing the line's
+  /// place. Empty: every judged query once, one domain an index.
+  std::string stream{};
+  std::vector<std::string> policies = {"static", "beta", "curve"};
+  std::size_t orders = 200;   ///< >= 1
+  std::size_t horizon = 100;  ///< queries of a domain in an order, >= 1
+  simulation::Feedback feedback{};
+  PolicyPriors priors{};
+  double both_paths_share = CurvePolicyOptions{}.both_paths_share;
+  std::optional<FusionMethod> fusion{};  ///< absent: that of the first index
+  std::size_t depth = 100;
+  bool exact = false;  ///< search vectors exhaustively
+  std::uint64_t seed = 1;
+  double converged_below = 0.02;  ///< the bound on regret from which a domain counts as converged
+  ProgressCallback progress{};
+};
+
+struct PolicyStudy {
+  std::string name;
+  simulation::Earned earned;
+  simulation::Difference less_static;  ///< reward a query, less that of α = 0.5, paired
+  /// [horizon] mean regret of the n-th query of a domain, over domains and orders.
+  std::vector<double> regret;
+  /// [domains] queries until the posterior's 90 % bound on the regret was below converged_below: median,
+  /// 5 % and 95 % of the orders; absent where less than half, 5 % or 95 % of them got there. Empty for
+  /// policies that state no bound.
+  struct Converged {
+    std::optional<double> median{}, low{}, high{};
+    double share = 0;  ///< of the orders
+  };
+  std::vector<Converged> converged;
+};
+
+struct DomainStudy {
+  std::string name;
+  std::size_t queries = 0;
+  std::size_t best = 0;  ///< of the grid
+  simulation::Curve reward{};
+  /// Of the curve policy after one pass in the order of time; absent where it was not asked for.
+  std::optional<DomainPosterior> posterior;
+};
+
+struct LearningStudy {
+  std::vector<PolicyStudy> policies;
+  std::vector<DomainStudy> domains;
+  std::size_t queries = 0;
+  std::size_t left_out =
+      0;  ///< lines of the stream whose query has no relevant document, or no text
+  std::size_t best_single = 0;
+  double floor = 0;  ///< regret of a learner that knows all other queries of the domain
+  FusionMethod fusion = FusionMethod::kMinMaxUnion;
+};
+
+/// Errors   as Engine::Open and the readers of queries, judgments and embeddings; kInvalidArgument with
+///          file and line: a stream that names an unknown index or query; an option out of range, no
+///          query that can be judged, priors of another normalization; kCancelled by the callback
+/// Threads  one
+EQUIPOISE_API Result<LearningStudy> StudyLearning(const std::vector<StudySource>& sources,
+                                                  const StudyOptions& options);
+
+}  // namespace equipoise

@@ -1,0 +1,430 @@
+#include "learner.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
+
+#include <unistd.h>
+
+#include <equipoise/core/check.h>
+#include <equipoise/core/checked_file.h>
+#include <equipoise/core/random.h>
+
+namespace equipoise {
+namespace {
+
+constexpr double kNever = std::numeric_limits<double>::infinity();
+
+// Ids of queries, not decisions: what differs from engine to engine, so that feedback that names a
+// query of another one is not taken for ours. 52 bits, which JSON keeps.
+std::uint64_t FirstId(const void* engine) {
+  std::uint64_t state =
+      static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
+  state ^= static_cast<std::uint64_t>(::getpid()) << 40;
+  state ^= reinterpret_cast<std::uintptr_t>(engine);
+  return (SplitMix64(state) >> 13) | 1;  // 51 bits and room to count
+}
+
+double Clock() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+FeedbackOptions WithoutDecay(FeedbackOptions options) {
+  options.half_life = kNever;
+  options.domain_half_lives.clear();
+  options.keep_items = true;
+  options.by_item = false;
+  options.by_source = false;
+  options.threads = 1;
+  return options;
+}
+
+Status Refuse(const char* field, std::string why) {
+  return Status(Code::kInvalidArgument, "Feedback: " + std::move(why), {.field = field});
+}
+
+// Of documents of one query apart from those of others.
+std::uint64_t ItemOf(std::uint64_t query_id, std::uint32_t doc) {
+  std::uint64_t state = query_id;
+  return SplitMix64(state) + doc;
+}
+
+}  // namespace
+
+std::uint64_t SourceNumber(std::string_view source) {
+  return Checksum(std::as_bytes(std::span(source.data(), source.size())));
+}
+
+Learner::Learner(std::shared_ptr<WeightPolicy> policy, const LearningOptions& options,
+                 const Collection& collection)
+    : policy_(std::move(policy)),
+      options_(options),
+      filter_(WithoutDecay(options.filter)),
+      method_(options.fusion.value_or(collection.weights().method)),
+      fingerprint_(collection.fingerprint()),
+      base_(FirstId(this)),
+      slots_(options.remembered) {}
+
+Result<std::unique_ptr<Learner>> Learner::Make(std::shared_ptr<WeightPolicy> policy,
+                                               const LearningOptions& options,
+                                               const Collection& collection) {
+  constexpr const char* kWhere = "UsePolicy";
+  EQUIPOISE_CHECK_RANGE(kWhere, options.remembered, std::size_t{1}, std::size_t{1} << 24);
+  EQUIPOISE_CHECK_RANGE(kWhere, options.window, std::size_t{1}, std::size_t{65'536});
+  EQUIPOISE_CHECK_RANGE(kWhere, options.filter.half_life, std::numeric_limits<double>::min(),
+                        kNever);
+  constexpr double kMost = std::numeric_limits<double>::max();
+  if (options.fixed_alpha) EQUIPOISE_CHECK_RANGE(kWhere, *options.fixed_alpha, 0.0, 1.0);
+  if (options.lexical_price) EQUIPOISE_CHECK_RANGE(kWhere, *options.lexical_price, 0.0, kMost);
+  if (options.vector_price) EQUIPOISE_CHECK_RANGE(kWhere, *options.vector_price, 0.0, kMost);
+  // What the other options may be is said by those who use them; an empty query is enough to ask.
+  EQUIPOISE_RETURN_IF_ERROR(ComputeRewardCurve({}, options.curve).error());
+  EQUIPOISE_RETURN_IF_ERROR(
+      ComputeReward({.groundedness = 1, .recall = 1, .cost = 0}, options.reward).error());
+  std::unique_ptr<Learner> out(new Learner(std::move(policy), options, collection));
+  EQUIPOISE_RETURN_IF_ERROR(out->filter_.Apply({}, 0).error());
+  if (const auto* curve = dynamic_cast<const CurvePolicy*>(out->policy_.get())) {
+    EQUIPOISE_RETURN_IF_ERROR(
+        CheckNormalization(curve->options().priors, FusionName(out->method_)));
+    EQUIPOISE_CHECK_EQUAL(kWhere, options.curve.grid, curve->options().grid);
+  }
+  return out;
+}
+
+// Searching
+
+bool Learner::Decide(const SearchRequest& request, const Collection& collection,
+                     SearchContext* context, SearchRequest* asked) {
+  const std::uint64_t number = next_.fetch_add(1, std::memory_order_relaxed);
+  context->query_id = base_ + number;
+  asked->keep_candidates = true;
+  const bool both = !request.text.empty() && collection.has_text() && !request.embedding.empty() &&
+                    collection.dimensions() > 0;
+  if (!both || request.alpha || request.fusion.value_or(method_) != method_) return false;
+  asked->fusion = method_;
+  if (options_.fixed_alpha) {
+    asked->alpha = options_.fixed_alpha;
+    return true;
+  }
+  context->decision = policy_->Decide({.domain = context->domain, .features = request.embedding},
+                                      Random::Stream(options_.seed, number).Next());
+  asked->alpha = context->decision.alpha;
+  asked->both_paths = request.both_paths || context->decision.both_paths;
+  return true;
+}
+
+void Learner::Remember(const SearchRequest& request, bool decided, SearchContext context,
+                       SearchResult* found) {
+  const bool by_policy = decided && !options_.fixed_alpha;
+  if (decided) found->alpha_source = by_policy ? AlphaSource::kPolicy : AlphaSource::kConfigured;
+  if (!by_policy)
+    context.decision = {.alpha = found->weights.alpha,
+                        .both_paths = found->lexical_searched && found->vector_searched};
+  found->propensity = context.decision.propensity;
+  found->policy_version = context.decision.version;
+  found->query_id = context.query_id;
+
+  auto record = std::make_shared<Record>();
+  SearchContext& kept = record->context = std::move(context);
+  kept.fingerprint = fingerprint_;
+  kept.method = found->weights.method;
+  kept.lexical_us =
+      static_cast<float>(found->times.analysis_ns + found->times.lexical_ns) / 1000.0f;
+  kept.vector_us = static_cast<float>(found->times.vector_ns) / 1000.0f;
+  if (request.keep_candidates) {
+    kept.candidates = found->candidates;
+  } else {
+    kept.candidates = std::move(found->candidates);
+    found->candidates.clear();
+  }
+  kept.shown.reserve(found->hits.size());
+  for (const Hit& hit : found->hits) kept.shown.push_back(hit.doc);
+  found->context = std::shared_ptr<const SearchContext>(record, &record->context);
+  Keep(std::move(record));
+}
+
+void Learner::Keep(std::shared_ptr<Record> record) {
+  const std::uint64_t id = record->context.query_id;
+  const std::size_t at = (id - base_) % slots_.size();
+  Slot& slot = slots_[at];
+  const std::lock_guard lock(MutexOf(at));
+  // A search that took longer than a whole round of the ring is the older one.
+  if (slot.record != nullptr && slot.id > id) return;
+  slot.id = id;
+  slot.record.swap(record);
+}  // the record that was there goes after the lock
+
+// Finding the query that is meant
+
+std::shared_ptr<Learner::Record> Learner::Remembered(std::uint64_t id) const {
+  const std::size_t at = (id - base_) % slots_.size();
+  const std::lock_guard lock(MutexOf(at));
+  return slots_[at].id == id ? slots_[at].record : nullptr;
+}
+
+void Learner::Adopt(std::shared_ptr<Record> record) {
+  const std::uint64_t id = record->context.query_id;
+  adopted_.emplace(id, std::move(record));
+  adopted_order_.push_back(id);
+  if (adopted_order_.size() <= options_.remembered) return;
+  adopted_.erase(adopted_order_.front());
+  adopted_order_.pop_front();
+}
+
+/// The caller holds the mutex of feedback.
+Result<std::shared_ptr<Learner::Record>> Learner::Find(const QueryFeedback& feedback) {
+  if ((feedback.query_id != 0) == !feedback.context.empty())
+    return Refuse("query_id", "give the query's id or its context, one of them");
+  std::uint64_t id = feedback.query_id;
+  SearchContext context;
+  if (!feedback.context.empty()) {
+    EQUIPOISE_ASSIGN_OR_RETURN(context, SearchContext::Parse(feedback.context));
+    if (context.fingerprint != fingerprint_)
+      return Refuse("context",
+                    "the context is of another index, or of this one before it was built again");
+    id = context.query_id;
+  }
+  if (auto own = Remembered(id)) return own;
+  if (const auto found = adopted_.find(id); found != adopted_.end()) return found->second;
+  if (feedback.context.empty())
+    return Status(
+        Code::kNotFound,
+        fmt::format("Feedback: no query {} is remembered: it was never asked here, or more "
+                    "than {} were asked since. Keep SearchResult::context and hand that "
+                    "back, or remember more",
+                    id, options_.remembered),
+        {.field = "query_id"});
+  auto record = std::make_shared<Record>();
+  record->context = std::move(context);
+  return record;
+}
+
+// Learning
+
+double Learner::Decay(double age) const {
+  return std::exp2(-std::max(0.0, age) / options_.filter.half_life);
+}
+
+Status Learner::Check(const QueryFeedback& f, double now, double time) const {
+  if (!f.rating && !f.groundedness)
+    return Refuse("rating", "there is neither a rating nor a groundedness");
+  if (f.rating && f.hit.has_value() == !f.document.empty())
+    return Refuse("hit", "a rating is of a hit or of a document, one of them");
+  if (!f.rating && (f.hit || !f.document.empty()))
+    return Refuse("rating", "a document is named, but there is no rating");
+  const auto check = [](const char* name, const std::optional<double>& value, double low,
+                        double high) -> Status {
+    if (!value || (*value >= low && *value <= high)) return {};
+    return Refuse(name, fmt::format("{} = {} is outside [{}, {}]", name, *value, low, high));
+  };
+  constexpr double kMost = std::numeric_limits<float>::max();
+  EQUIPOISE_RETURN_IF_ERROR(
+      check("rating", f.rating, options_.filter.rating_low, options_.filter.rating_high));
+  EQUIPOISE_RETURN_IF_ERROR(check("groundedness", f.groundedness, 0, 1));
+  EQUIPOISE_RETURN_IF_ERROR(check("confidence", f.confidence, 0, 1));
+  EQUIPOISE_RETURN_IF_ERROR(check("dwell", f.dwell, 0, kMost));
+  if (!std::isfinite(time) || !std::isfinite(now))
+    return Refuse("time", fmt::format("time = {}, now = {}: not a finite number", time, now));
+  if (time > now + options_.filter.max_skew)
+    return Refuse("time", fmt::format("time = {} is more than {} s after now = {}; milliseconds?",
+                                      time, options_.filter.max_skew, now));
+  return {};
+}
+
+/// Runs the rating through the filter, among the latest of its domain.
+Result<FeedbackOutcome> Learner::Filter(const QueryFeedback& feedback, const Record& record,
+                                        std::uint32_t doc, double now, double time,
+                                        Rating* rating) {
+  const std::vector<std::uint32_t>& shown = record.context.shown;
+  const auto place = std::find(shown.begin(), shown.end(), doc) - shown.begin();
+  std::deque<WindowRow>& window = windows_[record.context.domain];
+  window.push_back({.time = time,
+                    .source = SourceNumber(feedback.source),
+                    .item = ItemOf(record.context.query_id, doc),
+                    .rating = static_cast<float>(*feedback.rating),
+                    .confidence = static_cast<float>(feedback.confidence.value_or(1)),
+                    .dwell = static_cast<float>(feedback.dwell.value_or(0)),
+                    .position = static_cast<std::uint32_t>(place)});
+  if (window.size() > options_.window) window.pop_front();
+  const std::vector<WindowRow> rows(window.begin(), window.end());
+  constexpr auto kStride = static_cast<std::int64_t>(sizeof(WindowRow));
+  const auto column = [&]<typename T>(const T WindowRow::*member) {
+    static_assert(kStride % sizeof(T) == 0);
+    return FeedbackColumn<T>(&(rows.front().*member), rows.size(),
+                             kStride / static_cast<std::int64_t>(sizeof(T)));
+  };
+  FeedbackBatch batch{.rating = column(&WindowRow::rating),
+                      .time = column(&WindowRow::time),
+                      .source = column(&WindowRow::source),
+                      .item = column(&WindowRow::item),
+                      .domain = {},
+                      .event = {},
+                      .confidence = column(&WindowRow::confidence),
+                      .position = column(&WindowRow::position),
+                      .dwell = column(&WindowRow::dwell)};
+  const auto filtered = filter_.Apply(batch, std::max(now, time));
+  if (!filtered) {
+    window.pop_back();
+    return filtered.error();
+  }
+  const double scale = double{options_.filter.rating_high} - double{options_.filter.rating_low};
+  *rating = {
+      .time = std::min(time, now),
+      .confidence = double{filtered->weight.back()},
+      .source = rows.back().source,
+      .gain = static_cast<float>((*feedback.rating - double{options_.filter.rating_low}) / scale),
+      .doc = doc};
+  return FeedbackOutcome{.verdict = filtered->verdict.back()};
+}
+
+/// The reward of every α that the ratings tell, and how much that counts.
+Result<std::vector<double>> Learner::CurveOf(const Record& record,
+                                             const std::vector<Rating>& ratings,
+                                             double groundedness, double now,
+                                             double* weight) const {
+  // Of each document the weighted mean of its ratings. The best weight of all is the query's, and the
+  // documents count relative to it: old or doubtful feedback counts less, and says the same.
+  struct Rated {
+    double sum = 0, weight = 0, most = 0;
+    double plain = 0, count = 0;
+  };
+  std::unordered_map<std::uint32_t, Rated> rated;
+  double most = 0;
+  for (const Rating& r : ratings) {
+    const double w = r.confidence * Decay(now - r.time);
+    Rated& of = rated[r.doc];
+    of.sum += w * double{r.gain};
+    of.weight += w;
+    of.most = std::max(of.most, w);
+    of.plain += double{r.gain};
+    of.count += 1;
+    most = std::max(most, w);
+  }
+  const SearchContext& context = record.context;
+  std::vector<CandidateScores> ordered = context.candidates;
+  std::sort(ordered.begin(), ordered.end(),
+            [](const CandidateScores& a, const CandidateScores& b) { return a.doc < b.doc; });
+  std::vector<RewardCandidate> candidates;
+  candidates.reserve(ordered.size());
+  for (const CandidateScores& s : ordered) {
+    RewardCandidate c{.lexical = s.lexical,
+                      .vector = s.vector,
+                      .gain = std::numeric_limits<float>::quiet_NaN(),
+                      .confidence = 1};
+    if (const auto of = rated.find(s.doc); of != rated.end()) {
+      const Rated& r = of->second;
+      c.gain = static_cast<float>(r.weight > 0 ? r.sum / r.weight : r.plain / r.count);
+      if (most > 0) c.confidence = static_cast<float>(r.most / most);
+    }
+    candidates.push_back(c);
+  }
+  RewardCurveOptions options = options_.curve;
+  options.ideal = 0;
+  EQUIPOISE_ASSIGN_OR_RETURN(RewardCurve curve, ComputeRewardCurve(candidates, options));
+  *weight = curve.empty ? 0 : std::min(1.0, most);
+
+  const bool costs = options_.reward.cost_weight > 0;
+  if (!costs && std::isnan(groundedness)) return std::move(curve.values);
+  constexpr double kSeconds = 1e-6;
+  const double lexical = options_.lexical_price.value_or(double{context.lexical_us} * kSeconds);
+  const double vector = options_.vector_price.value_or(double{context.vector_us} * kSeconds);
+  for (std::size_t i = 0; i < curve.values.size(); ++i) {
+    double& value = curve.values[i];
+    if (std::isnan(value)) continue;
+    Reward parts{.groundedness = groundedness, .recall = value};
+    if (costs) parts.cost = (i > 0 ? lexical : 0) + (i + 1 < curve.values.size() ? vector : 0);
+    EQUIPOISE_ASSIGN_OR_RETURN(const RewardBreakdown whole, ComputeReward(parts, options_.reward));
+    value = whole.reward;
+  }
+  return std::move(curve.values);
+}
+
+Result<FeedbackOutcome> Learner::Learn(const QueryFeedback& feedback,
+                                       const Collection& collection) {
+  const double now = feedback.now ? *feedback.now : Clock();
+  const double time = feedback.time.value_or(now);
+  EQUIPOISE_RETURN_IF_ERROR(Check(feedback, now, time));
+
+  const std::lock_guard lock(feedback_mutex_);
+  EQUIPOISE_ASSIGN_OR_RETURN(const std::shared_ptr<Record> record, Find(feedback));
+  const SearchContext& context = record->context;
+  std::vector<Rating> ratings = record->ratings;
+  double groundedness = record->groundedness;
+  double groundedness_time = record->groundedness_time;
+  FeedbackOutcome out{.weight = record->weight};
+  const auto superseded = [&out] {
+    out.verdict = FeedbackVerdict::kDuplicate;
+    return out;
+  };
+  if (feedback.rating) {
+    std::uint32_t doc = 0;
+    if (feedback.hit) {
+      if (*feedback.hit >= context.shown.size())
+        return Status(
+            Code::kNotFound,
+            fmt::format("Feedback: hit {} does not exist; the query has {}, counted from 0",
+                        *feedback.hit, context.shown.size()),
+            {.field = "hit"});
+      doc = context.shown[*feedback.hit];
+    } else {
+      const auto known = collection.Find(feedback.document);
+      const auto& found = context.candidates;
+      if (!known || std::none_of(found.begin(), found.end(),
+                                 [&](const CandidateScores& c) { return c.doc == *known; }))
+        return Status(
+            Code::kNotFound,
+            fmt::format("Feedback: the query has not found a document \"{}\"", feedback.document),
+            {.field = "document"});
+      doc = *known;
+    }
+    const std::uint64_t source = SourceNumber(feedback.source);
+    const auto earlier = std::find_if(ratings.begin(), ratings.end(), [&](const Rating& r) {
+      return r.doc == doc && r.source == source;
+    });
+    if (earlier != ratings.end() && earlier->time > time) return superseded();
+    Rating rating;
+    EQUIPOISE_ASSIGN_OR_RETURN(const FeedbackOutcome filtered,
+                               Filter(feedback, *record, doc, now, time, &rating));
+    out.verdict = filtered.verdict;
+    if (earlier != ratings.end())
+      *earlier = rating;
+    else
+      ratings.push_back(rating);
+  }
+  if (feedback.groundedness) {
+    if (!std::isnan(groundedness) && groundedness_time > time && !feedback.rating)
+      return superseded();
+    groundedness = *feedback.groundedness;
+    groundedness_time = time;
+  }
+  double weight = 0;
+  EQUIPOISE_ASSIGN_OR_RETURN(std::vector<double> curve,
+                             CurveOf(*record, ratings, groundedness, now, &weight));
+  // An α of another normalization means something else.
+  if (context.method == method_) {
+    WeightFeedback update{.query = {.domain = context.domain},
+                          .decision = context.decision,
+                          .curve = curve,
+                          .weight = weight,
+                          .time = time};
+    if (!record->curve.empty()) {
+      update.replaced_curve = record->curve;
+      update.replaced_weight = record->weight;
+    }
+    EQUIPOISE_RETURN_IF_ERROR(policy_->Update(update));
+    record->curve = std::move(curve);
+    record->weight = weight;
+    out.weight = weight;
+    out.learned = true;
+  }
+  record->ratings = std::move(ratings);
+  record->groundedness = groundedness;
+  record->groundedness_time = groundedness_time;
+  if (!feedback.context.empty() && Remembered(context.query_id) == nullptr &&
+      !adopted_.contains(context.query_id))
+    Adopt(record);
+  return out;
+}
+
+}  // namespace equipoise

@@ -1,0 +1,112 @@
+// What stands between an engine and its policy: decisions, the ring of contexts, feedback.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <equipoise/core/weight_policy.h>
+#include <equipoise/engine/engine.h>
+#include <equipoise/engine/learning.h>
+#include <equipoise/engine/search_context.h>
+
+namespace equipoise {
+
+/// Threads  Decide and Remember from any; they wait for nobody but one that uses the same slot of the
+///          ring right now. Learn and Save take the mutex of feedback
+class Learner {
+ public:
+  static Result<std::unique_ptr<Learner>> Make(std::shared_ptr<WeightPolicy> policy,
+                                               const LearningOptions& options,
+                                               const Collection& collection);
+
+  /// Sets α, fusion and paths of `asked` where they are the policy's to decide; numbers the query.
+  /// True where the policy or the configuration has decided.
+  bool Decide(const SearchRequest& request, const Collection& collection, SearchContext* context,
+              SearchRequest* asked);
+  /// Completes the context from what was found, keeps it, and says in `found` who decided.
+  void Remember(const SearchRequest& request, bool decided, SearchContext context,
+                SearchResult* found);
+  Result<FeedbackOutcome> Learn(const QueryFeedback& feedback, const Collection& collection);
+
+  Status Save(const std::string& path) const;
+  static Result<std::unique_ptr<Learner>> Load(const std::string& path,
+                                               const LearningOptions& options,
+                                               const PolicyLoader& loader,
+                                               const Collection& collection);
+
+  std::shared_ptr<const WeightPolicy> policy() const { return policy_; }
+
+ private:
+  /// One rating of a document, as the filter let it through.
+  struct Rating {
+    double time = 0;
+    double confidence = 0;  ///< the filter's, without decay
+    std::uint64_t source = 0;
+    float gain = 0;
+    std::uint32_t doc = 0;
+  };
+  /// A query and what it has taught. All but the context belongs to the mutex of feedback.
+  struct Record {
+    SearchContext context;
+    std::vector<Rating> ratings;
+    double groundedness = kRewardUnknown;
+    double groundedness_time = 0;
+    std::vector<double> curve;  ///< of the last update; empty: none
+    double weight = 0;
+  };
+  /// A rating among the latest of its domain, as the filter wants it.
+  struct WindowRow {
+    double time = 0;
+    std::uint64_t source = 0, item = 0;
+    float rating = 0, confidence = 1, dwell = 0;
+    std::uint32_t position = 0;
+  };
+  struct Slot {
+    std::uint64_t id = 0;
+    std::shared_ptr<Record> record;
+  };
+
+  Learner(std::shared_ptr<WeightPolicy> policy, const LearningOptions& options,
+          const Collection& collection);
+
+  std::mutex& MutexOf(std::size_t slot) const { return slot_mutexes_[slot % kStripes]; }
+  void Keep(std::shared_ptr<Record> record);
+  std::shared_ptr<Record> Remembered(std::uint64_t id) const;
+  Result<std::shared_ptr<Record>> Find(const QueryFeedback& feedback);
+  void Adopt(std::shared_ptr<Record> record);
+  Status Check(const QueryFeedback& feedback, double now, double time) const;
+  Result<FeedbackOutcome> Filter(const QueryFeedback& feedback, const Record& record,
+                                 std::uint32_t doc, double now, double time, Rating* rating);
+  Result<std::vector<double>> CurveOf(const Record& record, const std::vector<Rating>& ratings,
+                                      double groundedness, double now, double* weight) const;
+  double Decay(double age) const;
+
+  std::string QueriesAsBytes() const;
+  bool ReadQueries(std::string_view bytes);
+
+  static constexpr std::size_t kStripes = 64;
+
+  std::shared_ptr<WeightPolicy> policy_;
+  LearningOptions options_;
+  FeedbackFilter filter_;  // without decay
+  FusionMethod method_;
+  std::uint64_t fingerprint_;
+  std::uint64_t base_;  // of the query ids: those of another engine are other ones
+  std::atomic<std::uint64_t> next_{0};
+
+  std::vector<Slot> slots_;
+  mutable std::array<std::mutex, kStripes> slot_mutexes_;
+
+  mutable std::mutex feedback_mutex_;
+  std::unordered_map<std::uint64_t, std::shared_ptr<Record>> adopted_;  // came as contexts
+  std::deque<std::uint64_t> adopted_order_;
+  std::unordered_map<std::string, std::deque<WindowRow>> windows_;  // by domain
+};
+
+}  // namespace equipoise

@@ -1,0 +1,186 @@
+// An engine's learning as one file: the policy's own file within it, and what the engine knows beside
+// the policy.
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+
+#include <unistd.h>
+
+#include <equipoise/core/check.h>
+#include <equipoise/core/checked_file.h>
+
+#include "byte_codec.h"
+#include "learner.h"
+
+namespace equipoise {
+namespace {
+
+constexpr std::string_view kKind = "engine-policy";
+constexpr std::uint32_t kVersion = 1;
+
+struct SavedState {
+  std::uint64_t base, next, seed;
+};
+
+/// A file for the policy to write to or to read from, gone with this object.
+class PassingFile {
+ public:
+  explicit PassingFile(std::string path) : path_(std::move(path)) {}
+  ~PassingFile() {
+    std::error_code ignored;
+    std::filesystem::remove(path_, ignored);
+  }
+  PassingFile(const PassingFile&) = delete;
+  PassingFile& operator=(const PassingFile&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+std::span<const char> Bytes(std::string_view text) { return {text.data(), text.size()}; }
+
+Status CannotPass(const std::string& path) {
+  return Status(Code::kIo, "LoadPolicy: cannot write a temporary file", {.file = path});
+}
+
+// A policy reads files: what lies within another one goes through the folder for temporary files, since
+// the folder of the snapshot may be read-only.
+Result<std::unique_ptr<WeightPolicy>> LoadFrom(std::span<const std::byte> bytes,
+                                               const PolicyLoader& loader) {
+  std::error_code error;
+  const auto folder = std::filesystem::temp_directory_path(error);
+  std::string name = (folder / "equipoise-policy-XXXXXX").string();
+  const int fd = error ? -1 : ::mkstemp(name.data());
+  if (fd < 0) return CannotPass(name);
+  ::close(fd);
+  const PassingFile file(name);
+  std::ofstream out(name, std::ios::binary | std::ios::trunc);
+  out.write(reinterpret_cast<const char*>(bytes.data()),
+            static_cast<std::streamsize>(bytes.size()));
+  out.close();
+  if (!out) return CannotPass(name);
+  return loader(name);
+}
+
+}  // namespace
+
+std::string Learner::QueriesAsBytes() const {
+  std::vector<std::shared_ptr<Record>> own, adopted;
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    const std::lock_guard lock(MutexOf(i));
+    if (slots_[i].record != nullptr) own.push_back(slots_[i].record);
+  }
+  for (const std::uint64_t id : adopted_order_) adopted.push_back(adopted_.at(id));
+  ByteWriter out;
+  for (const auto* records : {&own, &adopted}) {
+    out.Put(static_cast<std::uint64_t>(records->size()));
+    for (const auto& r : *records) {
+      out.PutText(r->context.Serialize());
+      out.PutAll(r->ratings);
+      out.Put(r->groundedness);
+      out.Put(r->groundedness_time);
+      out.PutAll(r->curve);
+      out.Put(r->weight);
+    }
+  }
+  out.Put(static_cast<std::uint64_t>(windows_.size()));
+  for (const auto& [domain, window] : windows_) {
+    out.PutText(domain);
+    out.PutAll(std::vector<WindowRow>(window.begin(), window.end()));
+  }
+  return out.Take();
+}
+
+bool Learner::ReadQueries(std::string_view bytes) {
+  ByteReader in(bytes);
+  for (const bool own : {true, false}) {
+    std::uint64_t count = 0;
+    if (!in.Get(&count)) return false;
+    for (std::uint64_t i = 0; i < count; ++i) {
+      auto record = std::make_shared<Record>();
+      std::string context;
+      if (!in.GetText(&context) || !in.GetAll(&record->ratings) || !in.Get(&record->groundedness) ||
+          !in.Get(&record->groundedness_time) || !in.GetAll(&record->curve) ||
+          !in.Get(&record->weight))
+        return false;
+      auto parsed = SearchContext::Parse(context);
+      if (!parsed || !(record->weight >= 0 && record->weight <= 1)) return false;
+      record->context = *std::move(parsed);
+      if (record->context.fingerprint != fingerprint_) continue;
+      if (own)
+        Keep(std::move(record));
+      else if (!adopted_.contains(record->context.query_id))
+        Adopt(std::move(record));
+    }
+  }
+  std::uint64_t count = 0;
+  if (!in.Get(&count)) return false;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    std::string domain;
+    std::vector<WindowRow> rows;
+    if (!in.GetText(&domain) || !in.GetAll(&rows)) return false;
+    const std::size_t dropped = rows.size() - std::min(rows.size(), options_.window);
+    windows_[domain].assign(rows.begin() + static_cast<std::ptrdiff_t>(dropped), rows.end());
+  }
+  return in.done();
+}
+
+Status Learner::Save(const std::string& path) const {
+  const std::lock_guard lock(feedback_mutex_);
+  const PassingFile inner(fmt::format("{}.policy.{}.new", path, ::getpid()));
+  EQUIPOISE_RETURN_IF_ERROR(policy_->Save(inner.path()));
+  EQUIPOISE_ASSIGN_OR_RETURN(const MappedFile policy, MappedFile::Open(inner.path()));
+  const SavedState state{base_, next_.load(std::memory_order_relaxed), options_.seed};
+  const std::string queries = QueriesAsBytes();
+
+  const PassingFile aside(fmt::format("{}.{}.new", path, ::getpid()));
+  EQUIPOISE_ASSIGN_OR_RETURN(CheckedFileWriter file,
+                             CheckedFileWriter::Create(aside.path(), kKind, kVersion));
+  EQUIPOISE_RETURN_IF_ERROR(file.Section<std::byte>("policy", policy.bytes()));
+  EQUIPOISE_RETURN_IF_ERROR(
+      file.Section<SavedState>("state", std::span<const SavedState>(&state, 1)));
+  EQUIPOISE_RETURN_IF_ERROR(file.Section<char>("queries", Bytes(queries)));
+  EQUIPOISE_RETURN_IF_ERROR(file.Finish());
+  std::error_code error;
+  std::filesystem::rename(aside.path(), path, error);
+  if (!error) return {};
+  return Status(Code::kIo, "SavePolicy: cannot give the new file its name: " + error.message(),
+                {.file = path});
+}
+
+Result<std::unique_ptr<Learner>> Learner::Load(const std::string& path,
+                                               const LearningOptions& options,
+                                               const PolicyLoader& loader,
+                                               const Collection& collection) {
+  {
+    // A policy's own file, as WeightPolicy::Save writes it: it starts with no query remembered.
+    EQUIPOISE_ASSIGN_OR_RETURN(const MappedFile raw, MappedFile::Open(path));
+    constexpr std::size_t kHeader = 64;
+    const auto head = raw.bytes().first(std::min(raw.bytes().size(), kHeader));
+    const std::string_view text(reinterpret_cast<const char*>(head.data()), head.size());
+    if (text.find(kKind) == std::string_view::npos) {
+      EQUIPOISE_ASSIGN_OR_RETURN(std::unique_ptr<WeightPolicy> policy, loader(path));
+      return Make(std::move(policy), options, collection);
+    }
+  }
+  EQUIPOISE_ASSIGN_OR_RETURN(const CheckedFile file, CheckedFile::Open(path, kKind, kVersion));
+  EQUIPOISE_RETURN_IF_ERROR(file.Verify());
+  EQUIPOISE_ASSIGN_OR_RETURN(const auto policy_bytes, file.Section("policy"));
+  EQUIPOISE_ASSIGN_OR_RETURN(const auto state, file.SectionOf<SavedState>("state", 1));
+  EQUIPOISE_ASSIGN_OR_RETURN(const auto queries, file.SectionOf<char>("queries"));
+  auto policy = LoadFrom(policy_bytes, loader);
+  if (!policy) return policy.error().At({.file = path});
+  LearningOptions own = options;
+  own.seed = state[0].seed;
+  EQUIPOISE_ASSIGN_OR_RETURN(std::unique_ptr<Learner> out,
+                             Make(*std::move(policy), own, collection));
+  out->base_ = state[0].base;
+  out->next_ = state[0].next;
+  if (!out->ReadQueries({queries.data(), queries.size()}))
+    return Status(Code::kCorruption, "holds queries that no engine has saved", {.file = path});
+  return out;
+}
+
+}  // namespace equipoise
