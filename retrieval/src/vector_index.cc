@@ -331,10 +331,15 @@ Status VectorIndex::State::Find(const PreparedQuery& query, const SearchParams& 
   const std::size_t beam = std::isfinite(limits.margin) ? 2 * k : limits.ef;
 
   // Whether to walk does not depend on k where ef alone ends the walk, so that answers do not.
-  const bool walks = settings.has_graph && !params.exact && !query.zero && beam <= n / kRowsPerBeam;
+  const bool chosen = params.plan == VectorPlan::kNothing;
+  const bool may_walk =
+      chosen ? beam <= n / kRowsPerBeam
+             : params.plan == VectorPlan::kTwoHop || params.plan == VectorPlan::kWalk;
+  const bool walks = settings.has_graph && !params.exact && !query.zero && may_walk;
   const bool by_codes = rows.codes.dim > 0 && rows.codes.codes != nullptr && !params.exact;
-  if (allowed != nullptr && by_codes && !query.zero &&
-      (may_be_found <= kScanAllowedRows || share <= kScanAllowedShare)) {
+  const bool few = chosen ? may_be_found <= kScanAllowedRows || share <= kScanAllowedShare
+                          : params.plan == VectorPlan::kScanAllowed;
+  if (allowed != nullptr && by_codes && !query.zero && few) {
     report->plan = VectorPlan::kScanAllowed;
     EQUIPOISE_RETURN_IF_ERROR(ScanAllowed(query, allowed, rescored, k, &scratch, out));
     report->distances = may_be_found;
@@ -342,7 +347,8 @@ Status VectorIndex::State::Find(const PreparedQuery& query, const SearchParams& 
   } else if (walks) {
     WalkRequest request{.k = k, .ef = std::max(limits.ef, k), .margin = limits.margin};
     request.allowed = allowed;
-    request.two_hop = allowed != nullptr && share <= kTwoHopShare;
+    request.two_hop =
+        allowed != nullptr && (chosen ? share <= kTwoHopShare : params.plan == VectorPlan::kTwoHop);
     report->plan = request.two_hop ? VectorPlan::kTwoHop : VectorPlan::kWalk;
     EQUIPOISE_ASSIGN_OR_RETURN(const bool whole, Walk(query, request, rescored, k, &scratch, out));
     report->expanded = scratch.stats.expanded;
