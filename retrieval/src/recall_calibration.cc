@@ -66,7 +66,11 @@ Result<std::vector<float>> Bars(const StoredRows& rows, std::span<const std::uin
         best[i].Push(static_cast<std::uint32_t>(begin + j), found[i * k + j].score);
     }
   }
-  for (std::size_t i = 0; i < held_out.size(); ++i) bars[i] = best[i].worst().score;
+  for (std::size_t i = 0; i < held_out.size(); ++i) {
+    // Both sides were as stored; scores are of the input.
+    const int scaled = rows.metric == Metric::kCosine ? 0 : 2 * rows.info.exponent;
+    bars[i] = std::ldexp(best[i].worst().score, -scaled);
+  }
   return bars;
 }
 
@@ -128,7 +132,7 @@ Result<std::vector<RecallPoint>> MeasureRecall(const HnswGraph& graph, const Sto
           best.resize(std::min(best.size(), kDepth));
           std::size_t good = 0;
           // Equal rows are equally good; the exact search rounds otherwise.
-          const float slack = 1e-5f * std::max(1.0f, std::fabs(bars[i]));
+          const float slack = 1e-5f * (rows.metric == Metric::kCosine ? 1.0f : std::fabs(bars[i]));
           for (const Scored& item : best) good += rows.Score(query, item.id) >= bars[i] - slack;
           found[i] = static_cast<float>(good) / static_cast<float>(kDepth);
         }

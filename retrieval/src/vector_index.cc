@@ -128,7 +128,7 @@ Status VectorIndex::State::Load(const std::string& vectors_path, const std::stri
     }
   }
   live = alive.empty() ? static_cast<std::size_t>(info.rows) : CountBits(alive);
-  if (settings.has_graph || rows.scored_by_codes()) {
+  if (settings.has_graph || (info.rows > 0 && rows.scored_by_codes())) {
     settings.code_scale = built.code_scale;
     settings.code_center = built.code_center;
     EQUIPOISE_RETURN_IF_ERROR(LoadCodes(built));

@@ -1,10 +1,9 @@
-// AVX2; bits are counted 64 at a time by popcnt, which is as fast here as tables of nibbles (vpshufb)
-// and touches none but the words in use.
+// AVX2; bits are counted by tables of nibbles (vpshufb), in half the time of popcnt word by word.
 #include <utility>
 
 #include "cpu/sketch_table.h"
 
-#if defined(__AVX2__) && defined(__POPCNT__)
+#if defined(__AVX2__)
 #include <immintrin.h>
 
 namespace equipoise {
@@ -12,6 +11,7 @@ namespace {
 
 constexpr std::size_t kLanes = 8, kBlockRegs = 8;
 
+#include "cpu/sketch_groups_ymm.inc"
 #include "cpu/sketch_loops.inc"
 #include "cpu/sketch_vectors.inc"
 
@@ -104,26 +104,88 @@ struct Nibbles {
   }
 };
 
+// Weighted counts of the bits of 32 bytes, kOffset too high in each lane of 64 bits: the highest plane
+// counts 4 - bits instead of -bits for each nibble, so that bytes stay positive.
+struct Product32 {
+  static constexpr std::int64_t kOffset = 2 * 4 * 8 * 8;
+
+  Product32() {
+    const __m256i count = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1,
+                                           2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
+    tables_[0] = count;
+    tables_[1] = _mm256_slli_epi16(count, 1);
+    tables_[2] = _mm256_slli_epi16(count, 2);
+    tables_[3] = _mm256_sub_epi8(_mm256_set1_epi8(32), _mm256_slli_epi16(count, 3));
+  }
+
+  __m256i operator()(const std::byte* record, const std::byte* planes, std::size_t stride) const {
+    const __m256i mask = _mm256_set1_epi8(15), bytes = Nibbles::Load(record);
+    __m256i sum = _mm256_setzero_si256();
+    EQUIPOISE_UNROLL for (std::size_t k = 0; k < kSketchPlanes; ++k) {
+      const __m256i both = _mm256_and_si256(bytes, Nibbles::Load(planes + k * stride));
+      const __m256i low = _mm256_and_si256(both, mask);
+      const __m256i high = _mm256_and_si256(_mm256_srli_epi16(both, 4), mask);
+      sum = _mm256_add_epi8(sum, _mm256_add_epi8(_mm256_shuffle_epi8(tables_[k], low),
+                                                 _mm256_shuffle_epi8(tables_[k], high)));
+    }
+    return _mm256_sad_epu8(sum, _mm256_setzero_si256());
+  }
+
+ private:
+  __m256i tables_[kSketchPlanes];
+};
+
+// Lane i of the result is the sum of the lanes of sums[i].
+inline __m256i SumFour(const __m256i* sums) {
+  const auto pair = [](__m256i a, __m256i b) {
+    return _mm256_add_epi64(_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b));
+  };
+  const __m256i ab = pair(sums[0], sums[1]), cd = pair(sums[2], sums[3]);
+  return _mm256_add_epi64(_mm256_permute2x128_si256(ab, cd, 0x20),
+                          _mm256_permute2x128_si256(ab, cd, 0x31));
+}
+
 std::size_t Below(const SketchConstants& query, const std::byte* records, const std::uint32_t* ids,
                   std::size_t count, float threshold, float error_scale, std::uint32_t* kept,
                   const PrefetchTarget& next) {
   const std::size_t bytes = query.record_bytes, stride = query.plane_stride;
-  const std::byte* planes = query.planes;
-  const auto product = [=](const std::byte* record) {
-    std::int64_t c0 = 0, c1 = 0, c2 = 0, c3 = 0;
-    for (std::size_t at = kSketchHeader; at < bytes; at += 16) {
-      for (std::size_t word_at = at; word_at < at + 16; word_at += 8) {
-        const std::uint64_t word = LoadWord(record + word_at);
-        const std::byte* plane = planes + word_at;
-        c0 += _mm_popcnt_u64(word & LoadWord(plane));
-        c1 += _mm_popcnt_u64(word & LoadWord(plane + stride));
-        c2 += _mm_popcnt_u64(word & LoadWord(plane + 2 * stride));
-        c3 += _mm_popcnt_u64(word & LoadWord(plane + 3 * stride));
-      }
+  const Product32 product;
+  const __m256i start =
+      _mm256_set1_epi64x(-static_cast<std::int64_t>(bytes / 32) * Product32::kOffset);
+  std::size_t n = 0;
+  for (std::size_t i = 0; i < count; i += kGroup) {
+    const std::size_t left = count - i < kGroup ? count - i : kGroup;
+    std::uint32_t each[kGroup];
+    const std::byte* at[kGroup];
+    __m256i sums[kGroup];
+    for (std::size_t j = 0; j < kGroup; ++j) {
+      // What a short group lacks is its first record again.
+      const std::size_t from = j < left ? i + j : i;
+      each[j] = ids != nullptr ? ids[from] : static_cast<std::uint32_t>(from);
+      at[j] = records + std::size_t{each[j]} * bytes;
     }
-    return static_cast<std::int32_t>(c0 + 2 * c1 + 4 * c2 - 8 * c3);
-  };
-  return BelowOneByOne(query, records, ids, count, threshold, error_scale, kept, next, product);
+    for (std::size_t j = 0; j < left; ++j) {
+      sums[j] = start;
+      for (std::size_t part = 0; part < bytes; part += 32)
+        sums[j] = _mm256_add_epi64(sums[j], product(at[j] + part, query.planes + part, stride));
+    }
+    for (std::size_t j = left; j < kGroup; ++j) sums[j] = start;
+    // The lower halves of both fours of 64-bit sums, in order.
+    const __m256i low = SumFour(sums), high = SumFour(sums + 4);
+    const __m256 halves =
+        _mm256_shuffle_ps(_mm256_castsi256_ps(low), _mm256_castsi256_ps(high), 0x88);
+    const __m256i bits = _mm256_permute4x64_epi64(_mm256_castps_si256(halves), 0xd8);
+    const __m256 least = LeastOf(query, Headers(at), bits, error_scale);
+    const int keep =
+        _mm256_movemask_ps(_mm256_cmp_ps(least, _mm256_set1_ps(threshold), _CMP_NGE_UQ));
+    const std::size_t before = n;
+    for (std::size_t j = 0; j < left; ++j) {
+      kept[n] = each[j];  // over ids that have been read
+      n += static_cast<std::size_t>((keep >> j) & 1);
+    }
+    for (std::size_t k = before; k < n; ++k) Prefetch(next, kept[k]);
+  }
+  return n;
 }
 
 constexpr SketchTable kTable = MakeTable<Words64, Nibbles>(Below);

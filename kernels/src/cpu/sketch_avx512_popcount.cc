@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t kLanes = 16, kBlockRegs = 16;
 
+#include "cpu/sketch_groups_ymm.inc"
 #include "cpu/sketch_loops.inc"
 #include "cpu/sketch_vectors.inc"
 

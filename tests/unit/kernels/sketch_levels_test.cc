@@ -180,15 +180,15 @@ TEST_P(SketchLevels, VerdictsAreThoseOfTheEstimates) {
 }
 
 TEST_P(SketchLevels, CountsOfTheFullestRecordsDoNotOverflow) {
-  const std::size_t d = kMaxSketchDim, bytes = SketchBytes(d);
+  const std::size_t d = kMaxSketchDim, bytes = SketchBytes(d), stride = (bytes + 63) / 64 * 64;
   std::vector<std::byte> record(bytes, std::byte{0xff});
   for (const std::size_t full : {0, 1, 2, 3}) {
-    std::vector<std::byte> planes(4 * bytes);
-    std::memset(planes.data() + full * bytes + kSketchHeader, 0xff, d / 8);
+    std::vector<std::byte> planes(4 * stride);
+    std::memset(planes.data() + full * stride + kSketchHeader, 0xff, d / 8);
     const SketchHeader header = {.factor = 1};
     std::memcpy(record.data(), &header, sizeof(header));
     const SketchConstants query = {
-        .planes = planes.data(), .plane_stride = bytes, .record_bytes = bytes, .two_step = 1};
+        .planes = planes.data(), .plane_stride = stride, .record_bytes = bytes, .two_step = 1};
     const float sum = static_cast<float>(full == 3 ? -8 : 1 << full) * static_cast<float>(d);
     std::uint32_t kept = 0;
     EXPECT_EQ(kernels().below(query, record.data(), nullptr, 1, sum + 1, 0, &kept, {}), 1u) << full;

@@ -36,7 +36,8 @@ TEST(VectorIndex, FindsNearlyAllNeighboursThroughTheGraph) {
     auto index = built.Open();
     ASSERT_TRUE(index.ok()) << index.error().ToString();
     EXPECT_TRUE(index->settings().has_graph);
-    EXPECT_GT(index->bytes().links, 4000u * 64 * 4);
+    EXPECT_GT(index->bytes().links, 4000u * 16 * 4);
+    EXPECT_EQ(index->bytes().codes, 4000u * 48);
     double recall = 0;
     for (std::size_t i = 0; i < queries.n; ++i) {
       auto found = index->Search(queries.row(i), {.k = 10});
@@ -121,10 +122,10 @@ TEST(VectorIndex, ASmallerKIsAPrefixOfALargerOne) {
   auto index = built.Open();
   ASSERT_TRUE(index.ok());
   for (std::size_t i = 0; i < queries.n; ++i) {
-    auto large = index->Search(queries.row(i), {.k = 100, .ef_search = 100});
+    auto large = index->Search(queries.row(i), {.k = 100, .ef_search = 100, .rescore = 100});
     ASSERT_TRUE(large.ok());
     for (const std::size_t k : {1, 10, 37, 99}) {
-      auto small = index->Search(queries.row(i), {.k = k, .ef_search = 100});
+      auto small = index->Search(queries.row(i), {.k = k, .ef_search = 100, .rescore = 100});
       ASSERT_TRUE(small.ok());
       large->resize(100);
       EXPECT_EQ(*small, std::vector<Scored>(large->begin(), large->begin() + static_cast<int>(k)));

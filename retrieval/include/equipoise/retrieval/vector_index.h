@@ -59,7 +59,7 @@ struct VectorIndexOptions {
   // What is found.
   Metric metric = Metric::kCosine;
   /// The recall@10 that a search aims at which names neither a target nor ef_search. [0.5, 0.999]
-  float target_recall = 0.99f;
+  float target_recall = 0.995f;
 
   // How fast, at which recall.
   VectorStorage storage = VectorStorage::kInt8Float16;
