@@ -21,6 +21,7 @@ BENCHMARKS = {
     "kernels": "micro.kernels_report",
     "domains": "domains.domains_bench",
     "filter": "micro.filter_report",
+    "peers-vector": "peers.vector_report",
 }
 
 
@@ -47,7 +48,7 @@ def parse(arguments):
 def list_benchmarks():
     for name, module in BENCHMARKS.items():
         loaded = importlib.import_module(module)
-        print(f"{name:10} about {loaded.MINUTES:>4} min  {loaded.ABOUT}")
+        print(f"{name:12} about {loaded.MINUTES:>4} min  {loaded.ABOUT}")
 
 
 def main(arguments):
