@@ -39,6 +39,7 @@ struct Settings {
   std::string vectors() const { return folder + "/vectors"; }
   std::string graph() const { return folder + "/graph"; }
   Set ReadSet() const { return bench::ReadSet(corpus, queries, rows, query_rows); }
+  Set ReadQueries() const { return bench::ReadSet(queries, queries, 1, query_rows); }
 };
 
 // "margin=0.1", "ef=64", "target=0.95"; "default": what the index itself chooses.
@@ -132,9 +133,11 @@ Json Touched(const VectorIndex& index, const MatrixView<float>& queries,
 }
 
 // Builds unless the files are there and may be used again.
-double BuildIfNeeded(const Settings& settings, const MatrixView<float>& rows) {
+double BuildIfNeeded(const Settings& settings) {
   std::filesystem::create_directories(settings.folder);
   if (settings.reuse && std::filesystem::exists(settings.graph())) return 0;
+  const Set set = settings.ReadSet();
+  const MatrixView<float> rows = set.row_view();
   const auto start = Clock::now();
   FailUnless(
       BuildVectorIndex(EmbeddingsView(rows), settings.index, settings.vectors(), settings.graph()));
@@ -171,8 +174,8 @@ Json Prepare(const Settings& settings) {
 }
 
 Json MeasureOnce(const Settings& settings) {
+  const double seconds = BuildIfNeeded(settings);
   const Set set = settings.ReadSet();
-  const double seconds = BuildIfNeeded(settings, set.row_view());
   auto start = Clock::now();
   const VectorIndex index = Take(VectorIndex::Open(settings.vectors(), settings.graph()));
   Json out{{"build_seconds", seconds}, {"open_ms", 1e3 * Seconds(start)}};
@@ -208,7 +211,7 @@ void WriteIds(const std::string& path, const std::vector<std::vector<Scored>>& f
 
 // Lines "build" and "search SETTING one|batch THREADS PASSES IDS_FILE|-"; each is answered by a line.
 void Serve(const Settings& settings) {
-  const Set set = settings.ReadSet();
+  const Set asked = settings.ReadQueries();
   std::optional<VectorIndex> index;
   for (std::string line; std::getline(std::cin, line);) {
     std::istringstream words(line);
@@ -217,18 +220,19 @@ void Serve(const Settings& settings) {
     words >> verb;
     Json out;
     if (verb == "build") {
-      out["seconds"] = BuildIfNeeded(settings, set.row_view());
+      // The rows are in memory only while they are built from.
+      out["seconds"] = BuildIfNeeded(settings);
       index.emplace(Take(VectorIndex::Open(settings.vectors(), settings.graph())));
       out.update(Describe(settings, *index));
       out["bytes"] =
           out["vectors_bytes"].get<std::uint64_t>() + out["graph_bytes"].get<std::uint64_t>();
     } else if (verb == "search" && index && words >> setting >> mode >> threads >> passes >> ids) {
       const auto params = ParamsOf(setting);
-      const Answer answer = Ask(*index, set.query_view(), params, mode == "one", threads, passes);
+      const Answer answer = Ask(*index, asked.query_view(), params, mode == "one", threads, passes);
       out = {{"seconds", answer.seconds}, {"p50_us", answer.p50_us}, {"p99_us", answer.p99_us}};
       if (ids != "-") {
         WriteIds(ids, answer.found);
-        out["touched"] = Touched(*index, set.query_view(), params);
+        out["touched"] = Touched(*index, asked.query_view(), params);
       }
     } else {
       Fail("what is that: " + line);
@@ -238,7 +242,7 @@ void Serve(const Settings& settings) {
 }
 
 Json OpenOnce(const Settings& settings) {
-  const Set set = bench::ReadSet(settings.queries, settings.queries, 1, 1);
+  const Set set = settings.ReadQueries();
   auto start = Clock::now();
   const VectorIndex index = Take(VectorIndex::Open(settings.vectors(), settings.graph()));
   Json out{{"open_ms", 1e3 * Seconds(start)}};
@@ -249,8 +253,8 @@ Json OpenOnce(const Settings& settings) {
 }
 
 Json Filters(const Settings& settings) {
+  BuildIfNeeded(settings);
   const Set set = settings.ReadSet();
-  BuildIfNeeded(settings, set.row_view());
   const VectorIndex index = Take(VectorIndex::Open(settings.vectors(), settings.graph()));
   return MeasureFilters(index, set, settings.index.metric, 300);
 }

@@ -93,9 +93,8 @@ class Contestant:
 
     def stop(self):
         if self.process is not None:
-            self.process.stdin.close()
-            self.process.stdout.close()
-            self.process.wait()
+            self.process.kill()  # it may be building; nothing that it holds is wanted
+            self.process.communicate()
             self.process = None
 
     def find_sweep(self, truth):
