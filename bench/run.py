@@ -22,6 +22,7 @@ BENCHMARKS = {
     "domains": "domains.domains_bench",
     "filter": "micro.filter_report",
     "bandit": "bandit.bandit_report",
+    "peers-vector": "peers.vector_report",
 }
 
 
@@ -48,7 +49,7 @@ def parse(arguments):
 def list_benchmarks():
     for name, module in BENCHMARKS.items():
         loaded = importlib.import_module(module)
-        print(f"{name:10} about {loaded.MINUTES:>4} min  {loaded.ABOUT}")
+        print(f"{name:12} about {loaded.MINUTES:>4} min  {loaded.ABOUT}")
 
 
 def main(arguments):

@@ -1,220 +1,330 @@
-// What peers-vector measures of our vector index: builds one, searches it with one query at a time
-// over a sweep of margins, and prints one JSON object. The peers' side is vector_peers.py.
-#include <algorithm>
-#include <chrono>
-#include <cmath>
-#include <cstdint>
-#include <cstdio>
-#include <filesystem>
-#include <string>
-#include <thread>
-#include <vector>
+// Our side of peers-vector. Every subcommand prints JSON on stdout:
+//
+//   prepare   the rows and queries that every contestant reads, from files or made, and the truth
+//   measure   one index, built and searched over a sweep of settings
+//   serve     the same step by step, as lines on stdin ask for it, so that contestants take turns;
+//             the protocol is that of vector_peers.py
+//   open      how long a new process takes to open an index and to answer once
+//   filters   every plan at every share of allowed rows
+//   sizes     scans and walks at growing numbers of rows
+#include "vector_bench.h"
 
-#include <nlohmann/json.hpp>
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <optional>
+#include <sstream>
+
+#include <CLI/CLI.hpp>
 
 #include <equipoise/core/matrix_file.h>
 #include <equipoise/core/parallel.h>
 #include <equipoise/kernels/hardware.h>
-#include <equipoise/kernels/quantize.h>
-#include <equipoise/retrieval/vector_index.h>
 
+namespace equipoise::bench {
 namespace {
 
-using equipoise::EmbeddingsView;
-using equipoise::MatrixFile;
-using equipoise::MatrixView;
-using equipoise::Metric;
-using equipoise::Scored;
-using equipoise::VectorIndex;
-using equipoise::VectorIndexOptions;
-using equipoise::VectorStorage;
-using Clock = std::chrono::steady_clock;
-using Json = nlohmann::json;
+struct Settings {
+  std::string corpus, queries, folder;
+  std::size_t rows = 0, query_rows = 0;
+  SyntheticShape shape;
+  VectorIndexOptions index;
+  int search_threads = 1, rounds = 5;
+  bool reuse = false;
+  std::vector<float> margins = {0.0f, 0.02f, 0.04f, 0.06f, 0.08f, 0.1f, 0.12f, 0.15f, 0.2f, 0.3f};
+  std::vector<std::size_t> beams;
 
-double Seconds(Clock::time_point from) {
-  return std::chrono::duration<double>(Clock::now() - from).count();
-}
+  std::string vectors() const { return folder + "/vectors"; }
+  std::string graph() const { return folder + "/graph"; }
+  Set ReadSet() const { return bench::ReadSet(corpus, queries, rows, query_rows); }
+  Set ReadQueries() const { return bench::ReadSet(queries, queries, 1, query_rows); }
+};
 
-[[noreturn]] void Fail(const std::string& what) {
-  std::fprintf(stderr, "vector_bench: %s\n", what.c_str());
-  std::exit(1);
-}
-
-std::vector<float> AsFloats(const EmbeddingsView& view) {
-  std::vector<float> out(view.rows() * view.cols());
-  for (std::size_t i = 0; i < view.rows(); ++i) {
-    float* to = out.data() + i * view.cols();
-    if (view.is_f16()) {
-      equipoise::HalfToFloat(view.f16.row(i), to, view.cols());
-    } else {
-      std::copy_n(view.f32.row(i), view.cols(), to);
-    }
+// "margin=0.1", "ef=64", "target=0.95"; "default": what the index itself chooses.
+VectorIndex::SearchParams ParamsOf(const std::string& setting) {
+  VectorIndex::SearchParams out;
+  const std::size_t at = setting.find('=');
+  const std::string name = setting.substr(0, at);
+  if (name == "default") return out;
+  if (at == std::string::npos) Fail("no such setting: " + setting);
+  const double value = std::stod(setting.substr(at + 1));
+  if (name == "margin") {
+    out.margin = static_cast<float>(value);
+  } else if (name == "ef") {
+    out.ef_search = static_cast<std::size_t>(value);
+  } else if (name == "target") {
+    out.target_recall = static_cast<float>(value);
+  } else {
+    Fail("no such setting: " + setting);
   }
   return out;
 }
 
+std::string Setting(const char* name, double value) {
+  std::ostringstream out;
+  out << name << '=' << value;
+  return out.str();
+}
+
 struct Answer {
-  double qps = 0, p50_us = 0, p99_us = 0, recall = 0;
+  std::vector<double> seconds;  // of each pass over the queries
+  double p50_us = 0, p99_us = 0;
+  std::vector<std::vector<Scored>> found;
+  double best() const { return *std::min_element(seconds.begin(), seconds.end()); }
 };
 
-// One query at a time, `rounds` times over all of them; the best round counts.
-Answer Measure(const VectorIndex& index, const MatrixView<float>& queries,
-               const VectorIndex::SearchParams& params, int threads, int rounds,
-               const std::vector<std::vector<std::uint32_t>>* truth) {
+// `passes` times over all queries, one at a time or with one call for all of them; latencies are those
+// of the fastest pass.
+Answer Ask(const VectorIndex& index, const MatrixView<float>& queries,
+           const VectorIndex::SearchParams& params, bool one_by_one, int threads, int passes) {
   Answer out;
   std::vector<double> us(queries.rows);
-  std::vector<std::vector<Scored>> found(queries.rows);
-  double best = 1e30;
-  for (int round = 0; round < rounds; ++round) {
+  out.found.resize(queries.rows);
+  for (int pass = 0; pass < passes; ++pass) {
     const auto start = Clock::now();
-    equipoise::ParallelFor(queries.rows, threads, [&](std::size_t begin, std::size_t end, int) {
-      for (std::size_t i = begin; i < end; ++i) {
-        const auto before = Clock::now();
-        auto got = index.Search(queries.row_span(i), params);
-        us[i] = 1e6 * Seconds(before);
-        if (!got) Fail(got.error().ToString());
-        found[i] = *std::move(got);
-      }
-    });
+    if (one_by_one) {
+      ParallelFor(queries.rows, threads, [&](std::size_t begin, std::size_t end, int) {
+        for (std::size_t i = begin; i < end; ++i) {
+          const auto before = Clock::now();
+          auto got = index.Search(queries.row_span(i), params);
+          us[i] = 1e6 * Seconds(before);
+          out.found[i] = Take(std::move(got));
+        }
+      });
+    } else {
+      out.found = Take(index.SearchMany(queries, params, threads));
+    }
     const double seconds = Seconds(start);
-    if (seconds >= best) continue;
-    best = seconds;
+    const bool fastest = out.seconds.empty() || seconds < out.best();
+    out.seconds.push_back(seconds);
+    if (!one_by_one || !fastest) continue;
     std::vector<double> sorted = us;
     std::sort(sorted.begin(), sorted.end());
     out.p50_us = sorted[sorted.size() / 2];
     out.p99_us = sorted[sorted.size() * 99 / 100];
   }
-  out.qps = static_cast<double>(queries.rows) / best;
-  if (truth != nullptr) {
-    std::size_t hits = 0, wanted = 0;
-    for (std::size_t i = 0; i < queries.rows; ++i) {
-      wanted += (*truth)[i].size();
-      for (const Scored& hit : found[i])
-        hits +=
-            static_cast<std::size_t>(std::count((*truth)[i].begin(), (*truth)[i].end(), hit.id));
-    }
-    out.recall = static_cast<double>(hits) / static_cast<double>(wanted);
-  }
   return out;
 }
 
-VectorStorage StorageOf(const std::string& name) {
-  for (const VectorStorage storage :
-       {VectorStorage::kInt8Float16, VectorStorage::kInline, VectorStorage::kInt8,
-        VectorStorage::kInt4Int8, VectorStorage::kFloat32}) {
-    if (VectorStorageName(storage) == name) return storage;
-  }
-  Fail("no such storage: " + name);
+Json BytesPerVector(const VectorIndex& index) {
+  const VectorIndexBytes bytes = index.bytes();
+  const double n = static_cast<double>(index.rows());
+  return {{"rows", static_cast<double>(bytes.rows) / n},
+          {"codes", static_cast<double>(bytes.codes) / n},
+          {"links", static_cast<double>(bytes.links) / n},
+          {"sketches", static_cast<double>(bytes.sketches) / n}};
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  std::string corpus_path, query_path, folder, storage = "int8+float16", metric = "ip";
-  VectorIndexOptions options;
-  int search_threads = 1, rounds = 5;
-  bool keep = false;
-  std::vector<float> margins = {0.0f, 0.02f, 0.04f, 0.06f, 0.08f, 0.1f, 0.12f, 0.15f, 0.2f, 0.3f};
-  std::vector<std::size_t> beams;
-  for (int i = 1; i + 1 < argc; i += 2) {
-    const std::string name = argv[i], value = argv[i + 1];
-    if (name == "--corpus")
-      corpus_path = value;
-    else if (name == "--queries")
-      query_path = value;
-    else if (name == "--folder")
-      folder = value;
-    else if (name == "--storage")
-      storage = value;
-    else if (name == "--metric")
-      metric = value;
-    else if (name == "--m")
-      options.m = std::stoi(value);
-    else if (name == "--ef-construction")
-      options.ef_construction = std::stoi(value);
-    else if (name == "--threads")
-      options.threads = std::stoi(value);
-    else if (name == "--search-threads")
-      search_threads = std::stoi(value);
-    else if (name == "--rounds")
-      rounds = std::stoi(value);
-    else if (name == "--reuse")
-      keep = value == "yes";
-    else if (name == "--margins" || name == "--ef-search") {
-      margins.clear();
-      for (std::size_t at = 0; at < value.size();) {
-        const std::size_t end = std::min(value.find(',', at), value.size());
-        const std::string item = value.substr(at, end - at);
-        if (name == "--margins")
-          margins.push_back(std::stof(item));
-        else
-          beams.push_back(std::stoul(item));
-        at = end + 1;
-      }
-    } else
-      Fail("no such option: " + name);
+// What one search reads, on average over the queries.
+Json Touched(const VectorIndex& index, const MatrixView<float>& queries,
+             const VectorIndex::SearchParams& params) {
+  double bytes = 0, expanded = 0, distances = 0;
+  for (std::size_t i = 0; i < queries.rows; ++i) {
+    VectorSearchReport report;
+    Take(index.Search(queries.row_span(i), params, &report));
+    bytes += static_cast<double>(report.bytes);
+    expanded += static_cast<double>(report.expanded);
+    distances += static_cast<double>(report.distances);
   }
-  if (corpus_path.empty() || query_path.empty() || folder.empty())
-    Fail("--corpus FILE --queries FILE --folder FOLDER are needed");
-  auto corpus = MatrixFile::Open(corpus_path);
-  auto query_file = MatrixFile::Open(query_path);
-  if (!corpus) Fail(corpus.error().ToString());
-  if (!query_file) Fail(query_file.error().ToString());
-  const std::vector<float> values = AsFloats(query_file->view());
-  const MatrixView<float> queries(values.data(), query_file->view().rows(),
-                                  query_file->view().cols());
-  options.metric = metric == "l2"       ? Metric::kL2
-                   : metric == "cosine" ? Metric::kCosine
-                                        : Metric::kInnerProduct;
-  options.storage = StorageOf(storage);
-  std::filesystem::create_directories(folder);
-  const std::string vectors = folder + "/vectors", graph = folder + "/graph";
+  const double m = static_cast<double>(queries.rows);
+  return {{"bytes", bytes / m}, {"expanded", expanded / m}, {"distances", distances / m}};
+}
+
+// Builds unless the files are there and may be used again.
+double BuildIfNeeded(const Settings& settings) {
+  std::filesystem::create_directories(settings.folder);
+  if (settings.reuse && std::filesystem::exists(settings.graph())) return 0;
+  const Set set = settings.ReadSet();
+  const MatrixView<float> rows = set.row_view();
+  const auto start = Clock::now();
+  FailUnless(
+      BuildVectorIndex(EmbeddingsView(rows), settings.index, settings.vectors(), settings.graph()));
+  return Seconds(start);
+}
+
+Json Describe(const Settings& settings, const VectorIndex& index) {
   Json out;
-  auto start = Clock::now();
-  if (!keep || !std::filesystem::exists(graph)) {
-    const auto status = BuildVectorIndex(corpus->view(), options, vectors, graph);
-    if (!status.ok()) Fail(status.ToString());
-    out["build_seconds"] = Seconds(start);
-  }
-  start = Clock::now();
-  auto index = VectorIndex::Open(vectors, graph);
-  if (!index) Fail(index.error().ToString());
-  out["open_ms"] = 1e3 * Seconds(start);
-
-  std::vector<std::vector<std::uint32_t>> truth(queries.rows);
-  equipoise::ParallelFor(queries.rows, equipoise::AvailableThreads(),
-                         [&](std::size_t begin, std::size_t end, int) {
-                           for (std::size_t i = begin; i < end; ++i) {
-                             auto found = index->Search(queries.row_span(i), {.exact = true});
-                             if (!found) Fail(found.error().ToString());
-                             for (const Scored& hit : *found) truth[i].push_back(hit.id);
-                           }
-                         });
-  const auto bytes = index->bytes();
-  out["rows"] = index->rows();
-  out["dim"] = index->dim();
-  out["storage"] = storage;
-  out["simd"] = std::string(equipoise::SimdLevelName(*equipoise::DefaultSimdLevel()));
-  out["bytes_per_vector"] = {{"rows", bytes.rows / index->rows()},
-                             {"codes", bytes.codes / index->rows()},
-                             {"links", bytes.links / index->rows()},
-                             {"sketches", bytes.sketches / index->rows()}};
-  for (const auto& point : index->recall_points())
+  out["rows"] = index.rows();
+  out["dim"] = index.dim();
+  out["storage"] = VectorStorageName(index.settings().storage);
+  out["simd"] = SimdLevelName(Take(DefaultSimdLevel()));
+  out["faiss"] = index.settings().faiss_version;
+  out["bytes_per_vector"] = BytesPerVector(index);
+  out["vectors_bytes"] = std::filesystem::file_size(settings.vectors());
+  out["graph_bytes"] = std::filesystem::file_size(settings.graph());
+  out["calibration"] = Json::array();
+  for (const RecallPoint& point : index.recall_points())
     out["calibration"].push_back({{"target", point.target},
                                   {"margin", point.margin},
                                   {"recall", point.recall},
                                   {"lower_bound", point.lower_bound},
                                   {"reached", point.reached != 0}});
-  const auto add = [&](const char* name, double setting, const VectorIndex::SearchParams& params) {
-    const Answer one = Measure(*index, queries, params, search_threads, rounds, &truth);
-    out["sweep"].push_back({{name, setting},
-                            {"recall", one.recall},
-                            {"qps", one.qps},
-                            {"p50_us", one.p50_us},
-                            {"p99_us", one.p99_us}});
-  };
-  for (const float margin : margins) add("margin", margin, {.margin = margin});
-  for (const std::size_t ef : beams) add("ef_search", static_cast<double>(ef), {.ef_search = ef});
-  std::printf("%s\n", out.dump(2).c_str());
+  return out;
+}
+
+Json Prepare(const Settings& settings) {
+  const Set set = settings.corpus.empty() ? Synthesize(settings.shape) : settings.ReadSet();
+  std::filesystem::create_directories(settings.folder);
+  FailUnless(WriteNpy(settings.folder + "/rows.npy", EmbeddingsView(set.row_view())));
+  FailUnless(WriteNpy(settings.folder + "/queries.npy", EmbeddingsView(set.query_view())));
+  std::ofstream(settings.folder + "/truth.json") << Json(Truth(set, settings.index.metric));
+  return {{"rows", set.row_view().rows}, {"queries", set.query_view().rows}, {"dim", set.dim}};
+}
+
+Json MeasureOnce(const Settings& settings) {
+  const double seconds = BuildIfNeeded(settings);
+  const Set set = settings.ReadSet();
+  auto start = Clock::now();
+  const VectorIndex index = Take(VectorIndex::Open(settings.vectors(), settings.graph()));
+  Json out{{"build_seconds", seconds}, {"open_ms", 1e3 * Seconds(start)}};
+  out.update(Describe(settings, index));
+  const auto truth = Truth(set, settings.index.metric);
+  std::vector<std::string> sweep;
+  for (const float margin : settings.margins) sweep.push_back(Setting("margin", margin));
+  for (const std::size_t ef : settings.beams)
+    sweep.push_back(Setting("ef", static_cast<double>(ef)));
+  for (const std::string& setting : sweep) {
+    const Answer answer = Ask(index, set.query_view(), ParamsOf(setting), true,
+                              settings.search_threads, settings.rounds);
+    out["sweep"].push_back({{"setting", setting},
+                            {"recall", RecallOf(answer.found, truth)},
+                            {"qps", static_cast<double>(answer.found.size()) / answer.best()},
+                            {"p50_us", answer.p50_us},
+                            {"p99_us", answer.p99_us},
+                            {"touched", Touched(index, set.query_view(), ParamsOf(setting))}});
+  }
+  return out;
+}
+
+void WriteIds(const std::string& path, const std::vector<std::vector<Scored>>& found) {
+  std::vector<std::int32_t> ids;
+  for (const auto& hits : found) {
+    for (std::size_t j = 0; j < 10; ++j)
+      ids.push_back(j < hits.size() ? static_cast<std::int32_t>(hits[j].id) : -1);
+  }
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(ids.data()),
+             static_cast<std::streamsize>(ids.size() * sizeof(std::int32_t)));
+}
+
+// Lines "build" and "search SETTING one|batch THREADS PASSES IDS_FILE|-"; each is answered by a line.
+void Serve(const Settings& settings) {
+  const Set asked = settings.ReadQueries();
+  std::optional<VectorIndex> index;
+  for (std::string line; std::getline(std::cin, line);) {
+    std::istringstream words(line);
+    std::string verb, setting, mode, ids;
+    int threads = 1, passes = 1;
+    words >> verb;
+    Json out;
+    if (verb == "build") {
+      // The rows are in memory only while they are built from.
+      out["seconds"] = BuildIfNeeded(settings);
+      index.emplace(Take(VectorIndex::Open(settings.vectors(), settings.graph())));
+      out.update(Describe(settings, *index));
+      out["bytes"] =
+          out["vectors_bytes"].get<std::uint64_t>() + out["graph_bytes"].get<std::uint64_t>();
+    } else if (verb == "search" && index && words >> setting >> mode >> threads >> passes >> ids) {
+      const auto params = ParamsOf(setting);
+      const Answer answer = Ask(*index, asked.query_view(), params, mode == "one", threads, passes);
+      out = {{"seconds", answer.seconds}, {"p50_us", answer.p50_us}, {"p99_us", answer.p99_us}};
+      if (ids != "-") {
+        WriteIds(ids, answer.found);
+        out["touched"] = Touched(*index, asked.query_view(), params);
+      }
+    } else {
+      Fail("what is that: " + line);
+    }
+    std::cout << out << std::endl;
+  }
+}
+
+Json OpenOnce(const Settings& settings) {
+  const Set set = settings.ReadQueries();
+  auto start = Clock::now();
+  const VectorIndex index = Take(VectorIndex::Open(settings.vectors(), settings.graph()));
+  Json out{{"open_ms", 1e3 * Seconds(start)}};
+  start = Clock::now();
+  Take(index.Search(set.query_view().row_span(0), {}));
+  out["first_search_ms"] = 1e3 * Seconds(start);
+  return out;
+}
+
+Json Filters(const Settings& settings) {
+  BuildIfNeeded(settings);
+  const Set set = settings.ReadSet();
+  const VectorIndex index = Take(VectorIndex::Open(settings.vectors(), settings.graph()));
+  return MeasureFilters(index, set, settings.index.metric, 300);
+}
+
+Json Sizes(const Settings& settings) {
+  std::filesystem::create_directories(settings.folder);
+  return MeasureSizes(settings.ReadSet(), settings.index, settings.folder);
+}
+
+int Main(int argc, char** argv) {
+  Settings settings;
+  std::string storage = "int8+float16", metric = "ip";
+  CLI::App app("Measures the vector index; ./dev bench peers-vector is what people run");
+  app.add_option("--corpus", settings.corpus, "rows: .npy or .fvecs");
+  app.add_option("--queries", settings.queries, "queries: .npy or .fvecs");
+  app.add_option("--rows", settings.rows, "only so many of the rows");
+  app.add_option("--query-rows", settings.query_rows, "only so many of the queries");
+  app.add_option("--folder", settings.folder, "where files go")->required();
+  app.add_option("--storage", storage, "as VectorStorageName says")->capture_default_str();
+  app.add_option("--metric", metric, "inner product, cosine or l2")
+      ->check(CLI::IsMember({"ip", "cosine", "l2"}))
+      ->capture_default_str();
+  app.add_option("--m", settings.index.m);
+  app.add_option("--ef-construction", settings.index.ef_construction);
+  app.add_option("--threads", settings.index.threads, "while building");
+  app.add_option("--reuse", settings.reuse, "no build where the folder has an index");
+  app.add_option("--search-threads", settings.search_threads, "measure only");
+  app.add_option("--rounds", settings.rounds, "measure only");
+  app.add_option("--margins", settings.margins, "measure only")->delimiter(',');
+  auto* beams = app.add_option("--ef-search", settings.beams, "measure only, instead of margins");
+  beams->delimiter(',');
+  app.add_option("--make-rows", settings.shape.rows, "prepare without --corpus");
+  app.add_option("--make-queries", settings.shape.queries, "prepare without --corpus");
+  app.add_option("--make-dim", settings.shape.dim, "prepare without --corpus");
+  app.add_option("--seed", settings.shape.seed, "prepare without --corpus");
+  std::string verb = "measure";
+  app.add_option("verb", verb)
+      ->check(CLI::IsMember({"prepare", "measure", "serve", "open", "filters", "sizes"}))
+      ->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+  if (beams->count() > 0 && app.count("--margins") == 0) settings.margins.clear();
+  if (settings.queries.empty() && verb != "prepare") Fail("--queries FILE is needed");
+  if (settings.corpus.empty() && verb != "prepare" && verb != "open")
+    Fail("--corpus FILE is needed");
+  settings.index.metric = metric == "l2"       ? Metric::kL2
+                          : metric == "cosine" ? Metric::kCosine
+                                               : Metric::kInnerProduct;
+  bool known = false;
+  for (const VectorStorage one :
+       {VectorStorage::kInt8Float16, VectorStorage::kInline, VectorStorage::kInt8,
+        VectorStorage::kInt4Int8, VectorStorage::kFloat32}) {
+    if (VectorStorageName(one) != storage) continue;
+    settings.index.storage = one;
+    known = true;
+  }
+  if (!known) Fail("no such storage: " + storage);
+  if (verb == "serve") {
+    Serve(settings);
+    return 0;
+  }
+  const Json out = verb == "prepare"   ? Prepare(settings)
+                   : verb == "open"    ? OpenOnce(settings)
+                   : verb == "filters" ? Filters(settings)
+                   : verb == "sizes"   ? Sizes(settings)
+                                       : MeasureOnce(settings);
+  std::cout << out.dump(2) << std::endl;
   return 0;
 }
+
+}  // namespace
+}  // namespace equipoise::bench
+
+int main(int argc, char** argv) { return equipoise::bench::Main(argc, argv); }

@@ -428,10 +428,15 @@ Status VectorIndex::State::Find(const PreparedQuery& query, const SearchParams& 
   const std::size_t beam = std::isfinite(limits.margin) ? 2 * rank : limits.ef;
 
   // Whether to walk does not depend on k where ef alone ends the walk, so that answers do not.
-  const bool walks = settings.has_graph && beam <= n / kRowsPerBeam;
+  const bool chosen = params.plan == VectorPlan::kNothing;
+  const bool may_walk =
+      chosen ? beam <= n / kRowsPerBeam
+             : params.plan == VectorPlan::kTwoHop || params.plan == VectorPlan::kWalk;
+  const bool walks = settings.has_graph && may_walk;
   const bool few =
-      allowed != nullptr && (may_be_found <= kScanAllowedRows || share <= kScanAllowedShare);
-  if (query.zero || params.exact || rows.codes.dim == 0) {
+      allowed != nullptr && (chosen ? may_be_found <= kScanAllowedRows || share <= kScanAllowedShare
+                                    : params.plan == VectorPlan::kScanAllowed);
+  if (query.zero || params.exact || rows.codes.dim == 0 || params.plan == VectorPlan::kScan) {
     // Every row is scored.
   } else if (!walks || few) {
     report->plan = allowed == nullptr ? VectorPlan::kScanCodes : VectorPlan::kScanAllowed;
@@ -446,7 +451,8 @@ Status VectorIndex::State::Find(const PreparedQuery& query, const SearchParams& 
       AddOriginals(&scratch.linked);
       request.allowed = scratch.linked.data();
     }
-    request.two_hop = allowed != nullptr && share <= kTwoHopShare;
+    request.two_hop =
+        allowed != nullptr && (chosen ? share <= kTwoHopShare : params.plan == VectorPlan::kTwoHop);
     report->plan = request.two_hop ? VectorPlan::kTwoHop : VectorPlan::kWalk;
     EQUIPOISE_ASSIGN_OR_RETURN(const bool whole,
                                Walk(query, request, allowed, rescored, k, &scratch, report, out));

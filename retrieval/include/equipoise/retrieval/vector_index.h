@@ -209,6 +209,9 @@ class EQUIPOISE_API VectorIndex {
     bool exact = false;
     /// Only these rows may be found; null: all. rows() must equal the index's.
     const RowSet* allowed = nullptr;
+    /// How to answer a filtered search, to measure what is chosen otherwise: kScan, kScanAllowed,
+    /// kTwoHop or kWalk, where the index has what it takes. kNothing: chosen by the rows allowed.
+    VectorPlan plan = VectorPlan::kNothing;
   };
 
   /// The k best rows: min(k, rows allowed) of them, whatever the filter.
