@@ -125,8 +125,7 @@ Result<CollectionImportReport> Import(const std::string& faiss_path,
     EQUIPOISE_RETURN_IF_ERROR(builder.Add(document));
   }
   CollectionImportReport report{.rows = info.rows, .dim = info.dim};
-  const auto write = [&](const std::string& vectors_path,
-                         const std::string& graph_path) -> Status {
+  const auto write = [&](const std::string& vectors_path, const std::string& graph_path) -> Status {
     EQUIPOISE_RETURN_IF_ERROR(file.Build(options, vectors_path, graph_path));
     EQUIPOISE_ASSIGN_OR_RETURN(const auto made, VectorIndex::Open(vectors_path, graph_path));
     report.metric = made.metric();

@@ -20,6 +20,7 @@ float SlackFor(float margin) {
   return std::isfinite(margin) ? std::min(1.0f + 3.0f * margin, 3.0f) : 2.0f;
 }
 constexpr std::size_t kLine = 64;
+constexpr std::size_t kAllowedOfTwoHops = 32;
 
 Status Damaged() {
   return Status(Code::kCorruption,
@@ -170,6 +171,8 @@ class Walker {
   void CollectFresh(std::uint32_t row);
   // Of fresh_ those that may be nearer than the bound, to kept_; their codes are on the way.
   void DropFar(std::uint32_t row);
+  // The same where fresh_ holds rows; by their sketches where there is one a row.
+  void DropFarOf(bool by_sketch_of_row);
   // Two hops: fresh_ becomes what is allowed of the list and of the lists of those that are not.
   void CollectAllowed(std::uint32_t row);
 
@@ -258,20 +261,24 @@ void Walker::CollectFresh(std::uint32_t row) {
   s_.stats.seen += count;
 }
 
-void Walker::DropFar(std::uint32_t row) {
+void Walker::DropFarOf(bool by_sketch_of_row) {
   s_.kept_.resize(std::max(s_.kept_.size(), kept_count_));
   const std::uint32_t* fresh = s_.fresh_.data();
   std::uint32_t* kept = s_.kept_.data();
-  if (!gated_) {
-    std::copy_n(fresh, kept_count_, kept);
-    for (std::size_t i = 0; i < kept_count_; ++i) PrefetchCodes(kept[i]);
-    return;
-  }
-  if (!graph_.inline_sketches) {
+  if (gated_ && by_sketch_of_row) {
     kept_count_ = SketchBelow(s_.sketch, graph_.sketches, fresh, kept_count_, Threshold(), slack_,
                               kept, next_);
     return;
   }
+  std::copy_n(fresh, kept_count_, kept);
+  for (std::size_t i = 0; i < kept_count_; ++i) PrefetchCodes(kept[i]);
+}
+
+void Walker::DropFar(std::uint32_t row) {
+  if (!gated_ || !graph_.inline_sketches) return DropFarOf(true);
+  s_.kept_.resize(std::max(s_.kept_.size(), kept_count_));
+  const std::uint32_t* fresh = s_.fresh_.data();
+  std::uint32_t* kept = s_.kept_.data();
   const std::uint64_t start = links_.BaseStart(row);
   kept_count_ = SketchBelow(s_.sketch, graph_.sketches + start * sketch_bytes_, fresh, kept_count_,
                             Threshold(), slack_, kept, {});
@@ -338,33 +345,36 @@ void Walker::Beam(const Distance& distance, std::uint32_t start) {
 }
 
 void Walker::CollectAllowed(std::uint32_t row) {
+  // Rows of the second hop are many and mostly far: enough of them will do.
+  const std::size_t enough = 2 * kAllowedOfTwoHops;
   const auto list = links_.Base(row, &bad_);
   const std::size_t rows = links_.rows();
-  s_.kept_.clear();
+  s_.fresh_.clear();
+  const auto take = [&](std::uint32_t link) {
+    if (!Visit(link)) return;
+    s_.fresh_.push_back(link);
+    if (gated_ && !graph_.inline_sketches)
+      __builtin_prefetch(graph_.sketches + std::size_t{link} * sketch_bytes_);
+  };
   for (const std::uint32_t link : list) {
     if (link >= rows) {
       bad_ = true;
-      continue;
+    } else if (Allowed(link)) {
+      take(link);
     }
-    const bool allowed = Allowed(link);
-    if (allowed) {
-      if (Visit(link)) {
-        s_.kept_.push_back(link);
-        PrefetchCodes(link);
-      }
-      continue;
-    }
-    if (!request_.two_hop || !Visit(link)) continue;
+  }
+  for (const std::uint32_t link : list) {
+    if (link >= rows || Allowed(link) || s_.fresh_.size() >= enough) continue;
+    if (!Visit(link)) continue;
     for (const std::uint32_t second : links_.Base(link, &bad_)) {
       if (second >= rows) {
         bad_ = true;
-      } else if (Allowed(second) && Visit(second)) {
-        s_.kept_.push_back(second);
-        PrefetchCodes(second);
+      } else if (Allowed(second)) {
+        take(second);
       }
     }
   }
-  kept_count_ = s_.kept_.size();
+  kept_count_ = s_.fresh_.size();
   s_.stats.seen += kept_count_;
 }
 
@@ -400,6 +410,7 @@ void Walker::Filtered(const Distance& distance, std::uint32_t start) {
     ++s_.stats.expanded;
     if (request_.two_hop) {
       CollectAllowed(next.id);
+      DropFarOf(graph_.sketches != nullptr && !graph_.inline_sketches);
     } else {
       CollectFresh(next.id);
       DropFar(next.id);

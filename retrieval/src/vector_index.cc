@@ -29,11 +29,12 @@ namespace {
 constexpr std::size_t kRowsPerBeam = 8;
 // Of a walk that its margin ends. Rarely reached: a bound on the work of hard queries.
 constexpr std::size_t kWidestBeam = 512;
-// Filters: up to so many allowed rows, or to such a share of all rows, all of them are scanned; up
-// to the second share two hops are taken.
-constexpr std::size_t kScanAllowedRows = 4000;
-constexpr double kScanAllowedShare = 0.01;
-constexpr double kTwoHopShare = 0.4;
+// Filters: a walk takes about as long as a scan of this many allowed rows for each root of all rows;
+// where fewer are allowed they are scanned. Beyond that, on large collections, two hops are taken up
+// to the second share of all rows.
+// Source   ./dev bench peers-vector, table of filters: a walk's time grows as 1 / share
+constexpr double kScanAllowedPerRoot = 50;
+constexpr double kTwoHopShare = 0.1;
 // Scanning codes: rows taken together, codes fetched ahead, and how many standard errors too far a
 // sketch must be for its row to be passed over (one neighbour in some ten thousand).
 constexpr std::size_t kScanBatch = 256;
@@ -434,7 +435,8 @@ Status VectorIndex::State::Find(const PreparedQuery& query, const SearchParams& 
              : params.plan == VectorPlan::kTwoHop || params.plan == VectorPlan::kWalk;
   const bool walks = settings.has_graph && may_walk;
   const bool few =
-      allowed != nullptr && (chosen ? may_be_found <= kScanAllowedRows || share <= kScanAllowedShare
+      allowed != nullptr && (chosen ? static_cast<double>(may_be_found) <=
+                                          kScanAllowedPerRoot * std::sqrt(static_cast<double>(n))
                                     : params.plan == VectorPlan::kScanAllowed);
   if (query.zero || params.exact || rows.codes.dim == 0 || params.plan == VectorPlan::kScan) {
     // Every row is scored.

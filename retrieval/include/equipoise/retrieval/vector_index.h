@@ -73,7 +73,7 @@ struct VectorIndexOptions {
   /// Collections of fewer rows get no graph: each search scans them, which is faster there and finds
   /// all but one neighbour in some ten thousand.
   /// Source   ./dev bench peers-vector, table "with and without a graph"
-  std::size_t graph_from = 10000;
+  std::size_t graph_from = 2000;
   /// Threads while building, >= 1. With 1 the files are byte-identical for the same input and seed;
   /// with more, the order in which FAISS links the nodes, and so the graph, depends on scheduling.
   int threads = 1;
