@@ -73,5 +73,6 @@ std::vector<Target> IndexPartTargets();
 std::vector<Target> CollectionTargets();
 std::vector<Target> DomainTargets();
 std::vector<Target> PolicyTargets();
+std::vector<Target> LearningTargets();
 
 }  // namespace equipoise::fuzz
