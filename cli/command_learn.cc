@@ -138,7 +138,7 @@ int PrintObject(const LearningStudy& study, const LearnArguments& a) {
   return PrintJson(object);
 }
 
-std::string Range(double low, double high) { return fmt::format("{:.4f}–{:.4f}", low, high); }
+std::string Range(double low, double high) { return fmt::format("[{:.4f}, {:.4f}]", low, high); }
 
 int PrintTables(const LearningStudy& study, const LearnArguments& a) {
   Table policies({"policy", "reward", "95 %", "regret", "95 %", "above best single", "95 %",
@@ -150,9 +150,9 @@ int PrintTables(const LearningStudy& study, const LearnArguments& a) {
         {p.name, fmt::format("{:.4f}", e.reward),
          Range(e.reward_interval.low, e.reward_interval.high), fmt::format("{:.4f}", e.regret),
          Range(e.low, e.high), fmt::format("{:.0f} %", 100 * e.above_best_single),
-         fmt::format("{:.0f}–{:.0f} %", 100 * e.above_interval.low, 100 * e.above_interval.high),
+         fmt::format("[{:.0f}, {:.0f}] %", 100 * e.above_interval.low, 100 * e.above_interval.high),
          fmt::format("{:+.4f}", p.less_static.mean),
-         fmt::format("{:+.4f}–{:+.4f}", p.less_static.low, p.less_static.high)});
+         fmt::format("[{:+.4f}, {:+.4f}]", p.less_static.low, p.less_static.high)});
   }
   std::string text = policies.Render();
   text += fmt::format(

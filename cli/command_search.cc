@@ -21,6 +21,7 @@ struct SearchArguments {
   std::string fields;
   std::string domains;
   std::string domain;
+  std::string policy;
   std::size_t k = 10;
   std::size_t depth = 100;
   std::size_t ef_search = 0;
@@ -112,10 +113,13 @@ std::string DomainText(const QueryDomain& domain) {
 }
 
 int PrintObject(const Collection& collection, const SearchResult& found, const SearchArguments& a) {
+  const bool learned = found.alpha_source == AlphaSource::kPolicy;
   Json object = {{"text", a.text},
                  {"k", a.k},
                  {"alpha", found.weights.alpha},
                  {"alpha_source", AlphaSourceName(found.alpha_source)},
+                 {"propensity", OrNull(learned, found.propensity)},
+                 {"policy_version", OrNull(learned, found.policy_version)},
                  {"fusion", FusionName(found.weights.method)},
                  {"note", found.note.empty() ? Json(nullptr) : Json(found.note)},
                  {"domain", DomainObject(found.domain)},
@@ -240,6 +244,9 @@ int RunSearch(const SearchArguments& a) {
         engine->UseDetector(std::make_shared<const DomainDetector>(*std::move(detector)));
     if (!used.ok()) return Fail(used.At({.file = a.domains}), a.json);
   }
+  if (!a.policy.empty())
+    if (const Status used = engine->LoadPolicy(a.policy, {.fusion = request.fusion}); !used.ok())
+      return Fail(used, a.json);
   request.domain = a.domain;
   const Collection& collection = engine->collection();
   for (const std::string& name : SplitList(a.fields))
@@ -281,6 +288,9 @@ Action AddSearchCommand(CLI::App* app) {
   app->add_option("--domains", a->domains, "Model of domains fit: tells the query's domain")
       ->check(Named());
   app->add_option("--domain", a->domain, "The query's domain, where you know it")->check(Named());
+  app->add_option("--policy", a->policy,
+                  "What an engine has saved (POLICY of its index): decides α for the domain")
+      ->check(Named());
   app->add_option("--depth", a->depth, "Results taken from each path before they are fused")
       ->check(WholeNumber(1, 1'000'000))
       ->capture_default_str();

@@ -87,6 +87,7 @@ class Learner {
                                       double groundedness, double now, double* weight) const;
   double Decay(double age) const;
 
+  bool IsSound(const Record& record) const;
   std::string QueriesAsBytes() const;
   bool ReadQueries(std::string_view bytes);
 

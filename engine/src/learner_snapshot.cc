@@ -93,6 +93,19 @@ std::string Learner::QueriesAsBytes() const {
   return out.Take();
 }
 
+// A checksum says that nothing has changed since, not that an engine has written it.
+bool Learner::IsSound(const Record& r) const {
+  const auto in_unit = [](double value) { return value >= 0 && value <= 1; };
+  const bool ratings = std::all_of(r.ratings.begin(), r.ratings.end(), [&](const Rating& rating) {
+    return in_unit(rating.confidence) && in_unit(double{rating.gain}) && std::isfinite(rating.time);
+  });
+  const bool curve = (r.curve.empty() || r.curve.size() == options_.curve.grid) &&
+                     std::all_of(r.curve.begin(), r.curve.end(),
+                                 [&](double v) { return std::isnan(v) || in_unit(v); });
+  return ratings && curve && in_unit(r.weight) && std::isfinite(r.groundedness_time) &&
+         (std::isnan(r.groundedness) || in_unit(r.groundedness));
+}
+
 bool Learner::ReadQueries(std::string_view bytes) {
   ByteReader in(bytes);
   for (const bool own : {true, false}) {
@@ -106,7 +119,7 @@ bool Learner::ReadQueries(std::string_view bytes) {
           !in.Get(&record->weight))
         return false;
       auto parsed = SearchContext::Parse(context);
-      if (!parsed || !(record->weight >= 0 && record->weight <= 1)) return false;
+      if (!parsed || !IsSound(*record)) return false;
       record->context = *std::move(parsed);
       if (record->context.fingerprint != fingerprint_) continue;
       if (own)

@@ -39,7 +39,8 @@ std::span<const Target> AllTargets() {
     std::vector<Target> out;
     for (const auto& part : {TextTargets(), MatrixTargets(), CheckedFileTargets(),
                              AnalyzerTargets(), IndexPartTargets(), CollectionTargets(),
-                             DomainTargets(), FeedbackTargets(), PolicyTargets()})
+                             DomainTargets(), FeedbackTargets(), PolicyTargets(),
+                             LearningTargets()})
       out.insert(out.end(), part.begin(), part.end());
     return out;
   }();

@@ -74,5 +74,6 @@ std::vector<Target> CollectionTargets();
 std::vector<Target> DomainTargets();
 std::vector<Target> FeedbackTargets();
 std::vector<Target> PolicyTargets();
+std::vector<Target> LearningTargets();
 
 }  // namespace equipoise::fuzz

@@ -1,0 +1,197 @@
+"""`equipoise learn`: policies on streams of judged queries, against what `eval` measures."""
+
+import random
+import re
+import unittest
+import xml.dom.minidom
+
+from harness import CliTest
+from samples import beir, npy
+
+WORDS = [f"word{i}" for i in range(30)]
+
+
+class LearnTest(CliTest):
+    def setUp(self):
+        super().setUp()
+        self.make("one", 1, 24)
+        self.make("two", 2, 12)
+
+    def make(self, name, seed, queries):
+        """An index of 60 documents and its queries, of which the last has no judgment."""
+        rng = random.Random(seed)
+        vector = lambda: [rng.uniform(-1, 1) for _ in range(6)]
+        text = lambda n: " ".join(rng.choice(WORDS) for _ in range(n))
+        documents = [{"_id": f"d{i}", "text": text(10)} for i in range(60)]
+        asked = [{"_id": f"q{i}", "text": text(2)} for i in range(queries + 1)]
+        judged = [(f"q{i}", f"d{d}", rng.choice([1, 1, 2])) for i in range(queries)
+                  for d in rng.sample(range(60), 6)]
+        self.write(f"data/{name}/corpus.jsonl", documents)
+        self.write(f"data/{name}/corpus.npy", npy([vector() for _ in documents]))
+        self.write(f"data/{name}/queries.jsonl", asked)
+        self.write(f"data/{name}/queries.npy", npy([vector() for _ in asked]))
+        self.write(f"data/{name}/qrels/test.tsv", beir(*judged))
+        self.run_ok("index", "--corpus", f"data/{name}/corpus.jsonl", "--embeddings",
+                    f"data/{name}/corpus.npy", "--out", f"idx/{name}")
+
+    BOTH = ("idx/one", "idx/two", "--data", "data/one", "data/two")
+
+    def learn(self, *options):
+        return self.run_ok("learn", *options, "--json").json()
+
+    def policy(self, result, name):
+        return next(p for p in result["policies"] if p["policy"] == name)
+
+    def eval(self, name, *options):
+        data = f"data/{name}"
+        run = self.run_ok("eval", f"idx/{name}", "--queries", f"{data}/queries.jsonl",
+                          "--query-embeddings", f"{data}/queries.npy", "--qrels",
+                          f"{data}/qrels/test.tsv", "--json", *options)
+        return run.json()["results"]
+
+
+class Figures(LearnTest):
+    def test_the_keys_are_those_documented(self):
+        result = self.learn(*self.BOTH, "--orders", "3")
+        self.assertEqual(list(result), ["orders", "horizon", "feedback", "fusion", "queries",
+                                        "left_out", "best_single_alpha", "floor", "policies",
+                                        "domains", "report"])
+        self.assertEqual([p["policy"] for p in result["policies"]],
+                         ["static 0.5", "best single α", "beta", "curve"])
+        self.assertEqual((result["queries"], result["left_out"], result["orders"]), (36, 2, 3))
+        for policy in result["policies"]:
+            for key in ("reward", "regret", "above_best_single", "less_static"):
+                low, high = policy[key + "_95"]["low"], policy[key + "_95"]["high"]
+                self.assertLessEqual(low, policy[key] + 1e-9)
+                self.assertGreaterEqual(high, policy[key] - 1e-9)
+            self.assertEqual(policy["converged"] is None, policy["policy"] != "curve")
+        curve = self.policy(result, "curve")
+        self.assertEqual(list(curve["converged"]), ["one", "two"])
+        self.assertEqual(len(curve["regret_by_query"]), 24)
+        self.assertEqual(len(result["domains"][0]["posterior"]["mean"]), 21)
+
+    def test_a_fixed_alpha_earns_what_eval_measures(self):
+        result = self.learn(*self.BOTH, "--policy", "static", "--orders", "2")
+        expected = {}
+        for name in ("one", "two"):
+            rows = self.eval(name, "--alpha", "0:1:0.05")
+            expected[name] = [row["ndcg@10"] for row in rows]
+        for domain in result["domains"]:
+            # eval ranks up to 1,000; the first ten are those of a search for ten.
+            for mine, other in zip(domain["reward"], expected[domain["domain"]], strict=True):
+                self.assertAlmostEqual(mine, other, places=5)
+            self.assertAlmostEqual(domain["best"], max(domain["reward"]), places=9)
+        both = (24 * expected["one"][10] + 12 * expected["two"][10]) / 36
+        self.assertAlmostEqual(self.policy(result, "static 0.5")["reward"], both, places=5)
+
+    def test_the_same_seed_gives_the_same_figures_and_another_one_other_orders(self):
+        options = (*self.BOTH, "--orders", "3", "--feedback", "shown", "--flips", "0.1")
+        first = self.learn(*options)
+        self.assertEqual(self.learn(*options), first)
+        self.assertNotEqual(self.policy(self.learn(*options, "--seed", "2"), "curve"),
+                            self.policy(first, "curve"))
+
+    def test_the_horizon_limits_the_queries_of_a_domain(self):
+        result = self.learn(*self.BOTH, "--orders", "2", "--horizon", "5", "--policy", "curve")
+        self.assertEqual(len(self.policy(result, "curve")["regret_by_query"]), 5)
+
+    def test_priors_are_what_a_policy_starts_from(self):
+        self.write("priors.json", '{"format": 1, "domains": {"one": {"alpha": 1, "strength": 1000, '
+                                  '"normalization": "minmax"}}}')
+        options = (*self.BOTH, "--orders", "2", "--priors", "priors.json", "--fusion", "minmax")
+        result = self.learn(*options)
+        self.assertIn("static, priors", [p["policy"] for p in result["policies"]])
+        error = self.refused(1, "learn", *self.BOTH, "--priors", "priors.json")
+        self.assertIn("minmax", error["message"])
+
+    def test_the_tables_name_every_policy_and_domain(self):
+        text = self.run_ok("learn", *self.BOTH, "--orders", "2").stdout
+        for word in ("static 0.5", "best single α", "beta", "curve", "one", "two", "converged"):
+            self.assertIn(word, text)
+
+
+class Streams(LearnTest):
+    def lines(self, *extra):
+        return [{"index": "one", "query": f"q{i}", "domain": "a" if i % 2 else "b", "time": 100 - i}
+                for i in range(10)] + list(extra)
+
+    def test_a_stream_says_which_queries_and_which_domains(self):
+        self.write("s.jsonl", self.lines({"index": "idx/two", "query": "q3"}))
+        result = self.learn(*self.BOTH, "--orders", "2", "--stream", "s.jsonl")
+        self.assertEqual({d["domain"]: d["queries"] for d in result["domains"]},
+                         {"a": 5, "b": 5, "two": 1})
+
+    def test_what_a_stream_gets_wrong_is_named_with_its_line(self):
+        for bad, word in (({"index": "nine", "query": "q1"}, "nine"),
+                          ({"index": "one", "query": "q99"}, "q99"),
+                          ({"index": "one", "query": "q1", "time": "noon"}, "time"),
+                          ({"index": "one", "query": "q1", "domain": 3}, "domain")):
+            with self.subTest(bad):
+                self.write("s.jsonl", self.lines(bad))
+                error = self.refused(1, "learn", *self.BOTH, "--stream", "s.jsonl")
+                self.assertIn(word, error["message"])
+                self.assertEqual((error["file"], error["line"]), ("s.jsonl", 11))
+        self.write("s.jsonl", "")
+        self.refused(1, "learn", *self.BOTH, "--stream", "s.jsonl")
+        self.write("s.jsonl", [{"index": "one", "query": "q24"}])
+        self.assertIn("relevant",
+                      self.refused(1, "learn", *self.BOTH, "--stream", "s.jsonl")["message"])
+
+    def test_files_must_be_there_for_each_index(self):
+        error = self.refused(2, "learn", "idx/one", "idx/two", "--data", "data/one")
+        self.assertEqual(error["field"], "--data")
+        self.refused(2, "learn", "idx/one", "--policy", "magic", "--data", "data/one")
+        self.refused(1, "learn", "idx/one", "--data", "data/none")
+        result = self.learn("idx/one", "--queries", "data/one/queries.jsonl", "--query-embeddings",
+                            "data/one/queries.npy", "--qrels", "data/one/qrels/test.tsv",
+                            "--orders", "2")
+        self.assertEqual(result["queries"], 24)
+
+
+class Policies(LearnTest):
+    def test_an_index_can_be_built_again_beside_what_was_learned(self):
+        self.write("idx/one/POLICY", "learned")
+        self.make("one", 3, 5)
+        self.assertEqual((self.folder / "idx/one/POLICY").read_text(), "learned")
+
+    def test_search_refuses_a_file_that_no_policy_wrote(self):
+        for content, code in (("", "corruption"), ("learned" * 50, "corruption"), (None, "not_found")):
+            if content is not None:
+                self.write("state", content)
+            error = self.refused(1, "search", "idx/one", "--text", "word1", "--policy",
+                                 "state" if content is not None else "absent")
+            self.assertEqual(error["code"], code)
+
+    def test_without_a_policy_nothing_is_said_of_it(self):
+        result = self.run_ok("search", "idx/one", "--text", "word1", "--embedding",
+                             "data/one/queries.npy", "--json").json()
+        self.assertEqual((result["alpha_source"], result["propensity"], result["policy_version"]),
+                         ("index", None, None))
+
+
+class Report(LearnTest):
+    def test_it_is_one_page_that_needs_nothing_else(self):
+        self.write("s.jsonl", [{"index": "one", "query": f"q{i}", "domain": "<a> & b"}
+                               for i in range(20)])
+        self.learn(*self.BOTH, "--orders", "2", "--stream", "s.jsonl", "--report", "r.html")
+        page = (self.folder / "r.html").read_text(encoding="utf-8")
+        for word in ("http", "src=", "@import", "<script", "url("):
+            self.assertNotIn(word, page)
+        self.assertIn("&lt;a&gt; &amp; b", page)
+        plots = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
+        self.assertEqual(len(plots), 2)
+        for plot in plots:
+            drawn = xml.dom.minidom.parseString(plot)
+            self.assertGreaterEqual(len(drawn.getElementsByTagName("polyline")), 2)
+            self.assertNotIn("nan", plot.lower())
+        self.assertEqual(len(xml.dom.minidom.parseString(plots[1]).getElementsByTagName("polygon")),
+                         1)
+
+    def test_a_page_that_cannot_be_written_is_an_error(self):
+        error = self.refused(1, "learn", "idx/one", "--data", "data/one", "--orders", "2",
+                             "--report", "none/r.html")
+        self.assertEqual(error["code"], "io")
+
+
+if __name__ == "__main__":
+    unittest.main()
