@@ -37,10 +37,10 @@ void Set(std::string* file, std::size_t at, T value) {
 std::span<const Target> AllTargets() {
   static const std::vector<Target> all = [] {
     std::vector<Target> out;
-    for (const auto& part : {TextTargets(), MatrixTargets(), CheckedFileTargets(),
-                             AnalyzerTargets(), IndexPartTargets(), CollectionTargets(),
-                             DomainTargets(), FeedbackTargets(), PolicyTargets(),
-                             LearningTargets()})
+    for (const auto& part :
+         {TextTargets(), MatrixTargets(), CheckedFileTargets(), AnalyzerTargets(),
+          IndexPartTargets(), CollectionTargets(), DomainTargets(), FeedbackTargets(),
+          PolicyTargets(), LearningTargets()})
       out.insert(out.end(), part.begin(), part.end());
     return out;
   }();

@@ -87,6 +87,17 @@ TEST(VectorFilter, RandomFiltersGiveWhatBruteForceGives) {
       }
     }
     // One row of all, and none.
+    // Two hops are for larger collections: asked for here.
+    for (const double share : {0.3, 0.1}) {
+      const RowSet allowed = Randomly(kRows, share, ++seed);
+      EXPECT_GE(MeanRecall(*index, queries, truth,
+                           {.k = 10, .allowed = &allowed, .plan = VectorPlan::kTwoHop},
+                           [](const VectorSearchReport& report) {
+                             EXPECT_EQ(report.plan, VectorPlan::kTwoHop);
+                           }),
+                0.9)
+          << VectorStorageName(storage) << " " << share;
+    }
     for (const std::uint32_t only : {0u, 12345u, 19999u}) {
       RowSet one(kRows);
       one.Add(only);
@@ -134,7 +145,10 @@ TEST(VectorFilter, CopiesOfARowThatIsNotAllowedAreFound) {
     RowSet fewer(kRows, [](std::uint32_t row) { return row >= kRows / 2 && row % 2 == 0; });
     RowSet either(kRows, [](std::uint32_t row) { return (row >= kRows / 2) == (row % 2 == 0); });
     for (const RowSet* allowed : {&second, &fewer, &either}) {
-      EXPECT_GE(MeanRecall(*index, rows, queries, {.k = 10, .allowed = allowed},
+      EXPECT_GE(MeanRecall(*index, rows, queries,
+                           {.k = 10,
+                            .allowed = allowed,
+                            .plan = allowed == &fewer ? VectorPlan::kTwoHop : VectorPlan::kNothing},
                            [](const VectorSearchReport& report) {
                              EXPECT_TRUE(report.plan == VectorPlan::kWalk ||
                                          report.plan == VectorPlan::kTwoHop);
