@@ -79,10 +79,10 @@ TEST(VectorFilter, RandomFiltersGiveWhatBruteForceGives) {
                                            }
                                            EXPECT_GE(report.rescored, std::min(k, count));
                                          });
-        // Margins are measured at ten neighbours: a hundred inner products reach farther.
-        EXPECT_GE(recall, metric != Metric::kInnerProduct ? 0.95
-                          : k > 10                        ? 0.75
-                                                          : 0.92)
+        // Margins are measured at ten neighbours of a search without a filter. Inner products fall
+        // short of their recall beyond ten, and where two hops are taken in a thin graph.
+        const double product = k > 10 ? 0.75 : 0.85;
+        EXPECT_GE(recall, metric == Metric::kInnerProduct ? product : 0.95)
             << VectorStorageName(storage) << " " << share << " k " << k;
       }
     }
