@@ -226,20 +226,21 @@ json Calibration(const Sets& sets, std::size_t orders) {
     for (std::size_t order = 0; order < orders; ++order) {
       auto policy = Made(CurvePolicy::Create({.both_paths_share = 1, .seed = order + 1}));
       std::vector<std::size_t> seen(sets.size());
-      RunStream(sets, MakeStream(sets, order, kHorizon, again), order, {}, policy.get(),
-                [&](std::size_t, const Outcome& outcome, const WeightPolicy&) {
-                  const std::size_t d = outcome.turn.domain, n = ++seen[d];
-                  if (n % 10 != 0 && n != 5) return;
-                  const auto state = policy->Inspect(sets[d]->name);
-                  const Curve& truth = sets[d]->mean;
-                  double lost = truth[BestOf(truth)];
-                  for (std::size_t i = 0; i < kGrid; ++i) lost -= state->probability[i] * truth[i];
-                  covered[d][n] += lost <= state->regret_bound ? 1 : 0;
-                  bound[d][n] += state->regret_bound;
-                  regret[d][n] += lost;
-                  effect[d][n] += state->smallest_effect;
-                  count[d][n] += 1;
-                });
+      bench::RunStream(sets, MakeStream(sets, order, kHorizon, again), order, {}, policy.get(),
+                       [&](std::size_t, const Outcome& outcome, const WeightPolicy&) {
+                         const std::size_t d = outcome.turn.domain, n = ++seen[d];
+                         if (n % 10 != 0 && n != 5) return;
+                         const auto state = policy->Inspect(sets[d]->name);
+                         const Curve& truth = sets[d]->mean;
+                         double lost = truth[BestOf(truth)];
+                         for (std::size_t i = 0; i < kGrid; ++i)
+                           lost -= state->probability[i] * truth[i];
+                         covered[d][n] += lost <= state->regret_bound ? 1 : 0;
+                         bound[d][n] += state->regret_bound;
+                         regret[d][n] += lost;
+                         effect[d][n] += state->smallest_effect;
+                         count[d][n] += 1;
+                       });
     }
     double all_covered = 0, all = 0;
     json domains = json::array();

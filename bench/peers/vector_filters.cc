@@ -103,7 +103,7 @@ Json MeasureSizes(const Set& set, const VectorIndexOptions& options, const std::
     part.queries.assign(set.queries.begin(),
                         set.queries.begin() + static_cast<std::ptrdiff_t>(count * set.dim));
     VectorIndexOptions with_graph = options;
-    with_graph.exact_below = 0;
+    with_graph.graph_from = 0;
     const std::string vectors = folder + "/sized.vectors", graph = folder + "/sized.graph";
     FailUnless(BuildVectorIndex(EmbeddingsView(part.row_view()), with_graph, vectors, graph));
     const VectorIndex index = Take(VectorIndex::Open(vectors, graph));
