@@ -147,8 +147,11 @@ std::string RegretPlot(const LearningStudy& study) {
       },
       "#555555", 1, true);
   legend += R"(<span class="key"><i class="dash"></i>knows all other queries</span>)";
-  return fmt::format("<div class=\"legend\">{}</div>{}", legend,
-                     plot.Render("Regret of each policy"));
+  return fmt::format(
+      "<div class=\"legend\">{}</div><div class=\"wide\">{}</div><p>Domains with fewer queries end "
+      "earlier: "
+      "towards the right the means are over those that are left.</p>",
+      legend, plot.Render("Regret of each policy"));
 }
 
 std::string DomainPlot(const DomainStudy& domain) {
@@ -181,7 +184,8 @@ std::string DomainPlot(const DomainStudy& domain) {
   plot.Mark(known.best_alpha, kBelief);
   const std::string name = Escaped(domain.name);
   return fmt::format(
-      "<figure>{}<figcaption><b>{}</b>: {} queries; best α {:g}, believed {:g}; with 90 % it loses "
+      "<figure>{}<figcaption><b>{}</b>: {} queries; best α {:g}, believed {:g}; with 90 % "
+      "probability it loses "
       "at "
       "most {:.4f} a query; smallest effect that shows {:.3f}</figcaption></figure>",
       plot.Render(name), name, domain.queries, AlphaOf(domain.best), known.best_alpha,
@@ -194,8 +198,9 @@ body{font:15px/1.5 system-ui,sans-serif;color:#222;background:#fff;margin:0 auto
 h1{font-size:24px}h2{font-size:18px;margin-top:32px}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{padding:5px 8px;text-align:right;border-bottom:1px solid #ddd}
+td{white-space:nowrap}
 th:first-child,td:first-child{text-align:left}
-.wide{overflow-x:auto}svg{width:100%;height:auto;display:block}
+.wide{overflow-x:auto}.wide svg{min-width:560px}svg{width:100%;height:auto;display:block}
 .grid{stroke:#e4e4e4}.tick{font:11px sans-serif;fill:#555}.axis{font:12px sans-serif;fill:#333}
 .legend{margin:6px 0}.key{margin-right:16px;white-space:nowrap}
 .key i{display:inline-block;width:18px;height:4px;margin-right:6px;vertical-align:middle}
