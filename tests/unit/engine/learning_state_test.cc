@@ -18,7 +18,7 @@ using testing::WriteFile;
 
 class LearningState : public LearningTest {
  protected:
-  // What a session sees: α, propensity and version of each search, with feedback in between.
+  // What a run sees: α, propensity and version of each search, with feedback in between.
   struct Step {
     double alpha, propensity, weight;
     std::uint64_t version;
