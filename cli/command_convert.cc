@@ -162,10 +162,7 @@ int FromFaiss(ConvertArguments* a) {
     if (ids.empty())
       return Fail(Status(Code::kInvalidArgument, "holds no ids", {.file = a->ids}), a->json);
   }
-  if (a->metric != "auto")
-    a->options.metric = a->metric == "l2"   ? Metric::kL2
-                        : a->metric == "ip" ? Metric::kInnerProduct
-                                            : Metric::kCosine;
+  if (a->metric != "auto") a->options.metric = *ParseMetric(a->metric);
   a->options.storage = *ParseVectorStorage(a->storage);
   a->options.progress = MakeProgress();
   const auto report = ImportFaiss(a->from[1], ids, a->options, a->out);

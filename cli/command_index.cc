@@ -43,9 +43,7 @@ int RunIndex(IndexArguments* a) {
     a->options.analyzer.stopwords = "custom";
     a->options.analyzer.stopword_list = *std::move(words);
   }
-  a->options.metric = a->metric == "l2"   ? Metric::kL2
-                      : a->metric == "ip" ? Metric::kInnerProduct
-                                          : Metric::kCosine;
+  a->options.metric = *ParseMetric(a->metric);
   a->options.storage = *ParseVectorStorage(a->storage);
   a->options.store_text = a->store == "text";
   if (!a->fusion.empty()) {

@@ -299,18 +299,12 @@ int Main(int argc, char** argv) {
   if (settings.queries.empty() && verb != "prepare") Fail("--queries FILE is needed");
   if (settings.corpus.empty() && verb != "prepare" && verb != "open")
     Fail("--corpus FILE is needed");
-  settings.index.metric = metric == "l2"       ? Metric::kL2
-                          : metric == "cosine" ? Metric::kCosine
-                                               : Metric::kInnerProduct;
-  bool known = false;
-  for (const VectorStorage one :
-       {VectorStorage::kInt8Float16, VectorStorage::kInline, VectorStorage::kInt8,
-        VectorStorage::kInt4Int8, VectorStorage::kFloat32}) {
-    if (VectorStorageName(one) != storage) continue;
-    settings.index.storage = one;
-    known = true;
-  }
-  if (!known) Fail("no such storage: " + storage);
+  const auto parsed = equipoise::ParseMetric(metric);
+  if (!parsed) Fail(parsed.error().ToString());
+  settings.index.metric = *parsed;
+  const auto kept = equipoise::ParseVectorStorage(storage);
+  if (!kept) Fail(kept.error().ToString());
+  settings.index.storage = *kept;
   if (verb == "serve") {
     Serve(settings);
     return 0;

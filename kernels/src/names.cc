@@ -1,3 +1,5 @@
+#include <string>
+
 #include <equipoise/kernels/metric.h>
 #include <equipoise/kernels/vectors.h>
 
@@ -13,6 +15,14 @@ std::string_view MetricName(Metric metric) {
       return "ip";
   }
   return "unknown";
+}
+
+Result<Metric> ParseMetric(std::string_view name) {
+  for (const Metric metric : {Metric::kCosine, Metric::kL2, Metric::kInnerProduct}) {
+    if (MetricName(metric) == name) return metric;
+  }
+  return Status(Code::kInvalidArgument, "no metric \"" + std::string(name) + "\"; cosine, l2 or ip",
+                {.field = "metric"});
 }
 
 std::string_view ElementTypeName(ElementType type) {

@@ -20,7 +20,8 @@ float SlackFor(float margin) {
   return std::isfinite(margin) ? std::min(1.0f + 3.0f * margin, 3.0f) : 2.0f;
 }
 constexpr std::size_t kLine = 64;
-constexpr std::size_t kAllowedOfTwoHops = 32;
+// Rows of the second hop are many and mostly far: so many new ones of an expanded row will do.
+constexpr std::size_t kEnoughOfTwoHops = 64;
 
 Status Damaged() {
   return Status(Code::kCorruption,
@@ -171,8 +172,8 @@ class Walker {
   void CollectFresh(std::uint32_t row);
   // Of fresh_ those that may be nearer than the bound, to kept_; their codes are on the way.
   void DropFar(std::uint32_t row);
-  // The same where fresh_ holds rows; by their sketches where there is one a row.
-  void DropFarOf(bool by_sketch_of_row);
+  // The same where fresh_ holds rows, not places in a list: by sketches where there is one a row.
+  void DropFarRows();
   // Two hops: fresh_ becomes what is allowed of the list and of the lists of those that are not.
   void CollectAllowed(std::uint32_t row);
 
@@ -261,11 +262,11 @@ void Walker::CollectFresh(std::uint32_t row) {
   s_.stats.seen += count;
 }
 
-void Walker::DropFarOf(bool by_sketch_of_row) {
+void Walker::DropFarRows() {
   s_.kept_.resize(std::max(s_.kept_.size(), kept_count_));
   const std::uint32_t* fresh = s_.fresh_.data();
   std::uint32_t* kept = s_.kept_.data();
-  if (gated_ && by_sketch_of_row) {
+  if (gated_ && !graph_.inline_sketches) {
     kept_count_ = SketchBelow(s_.sketch, graph_.sketches, fresh, kept_count_, Threshold(), slack_,
                               kept, next_);
     return;
@@ -275,7 +276,7 @@ void Walker::DropFarOf(bool by_sketch_of_row) {
 }
 
 void Walker::DropFar(std::uint32_t row) {
-  if (!gated_ || !graph_.inline_sketches) return DropFarOf(true);
+  if (!gated_ || !graph_.inline_sketches) return DropFarRows();
   s_.kept_.resize(std::max(s_.kept_.size(), kept_count_));
   const std::uint32_t* fresh = s_.fresh_.data();
   std::uint32_t* kept = s_.kept_.data();
@@ -345,8 +346,6 @@ void Walker::Beam(const Distance& distance, std::uint32_t start) {
 }
 
 void Walker::CollectAllowed(std::uint32_t row) {
-  // Rows of the second hop are many and mostly far: enough of them will do.
-  const std::size_t enough = 2 * kAllowedOfTwoHops;
   const auto list = links_.Base(row, &bad_);
   const std::size_t rows = links_.rows();
   s_.fresh_.clear();
@@ -364,7 +363,7 @@ void Walker::CollectAllowed(std::uint32_t row) {
     }
   }
   for (const std::uint32_t link : list) {
-    if (link >= rows || Allowed(link) || s_.fresh_.size() >= enough) continue;
+    if (link >= rows || Allowed(link) || s_.fresh_.size() >= kEnoughOfTwoHops) continue;
     if (!Visit(link)) continue;
     for (const std::uint32_t second : links_.Base(link, &bad_)) {
       if (second >= rows) {
@@ -410,7 +409,7 @@ void Walker::Filtered(const Distance& distance, std::uint32_t start) {
     ++s_.stats.expanded;
     if (request_.two_hop) {
       CollectAllowed(next.id);
-      DropFarOf(graph_.sketches != nullptr && !graph_.inline_sketches);
+      DropFarRows();
     } else {
       CollectFresh(next.id);
       DropFar(next.id);

@@ -1,16 +1,12 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <new>
-#include <optional>
 #include <utility>
 
 #include <equipoise/core/check.h>
-#include <equipoise/core/checked_file.h>
 #include <equipoise/core/parallel.h>
-#include <equipoise/kernels/nibbles.h>
 #include <equipoise/kernels/sketch.h>
 #include <equipoise/retrieval/vector_index.h>
 
@@ -18,7 +14,6 @@
 #include "hnsw_walk.h"
 #include "recall_calibration.h"
 #include "stored_rows.h"
-#include "vector_files.h"
 #include "vector_state.h"
 
 namespace equipoise {
@@ -36,22 +31,12 @@ constexpr std::size_t kWidestBeam = 512;
 constexpr double kScanAllowedPerRoot = 50;
 constexpr double kTwoHopShare = 0.1;
 // Scanning codes: rows taken together, codes fetched ahead, and how many standard errors too far a
-// sketch must be for its row to be passed over (one neighbour in some ten thousand).
+// sketch must be for its row to be passed over.
 constexpr std::size_t kScanBatch = 256;
 constexpr std::size_t kScanAhead = 6;
 constexpr float kScanSlack = 4.0f;
 // From so many queries on the batched kernels pay for an exact search.
 constexpr std::size_t kExactBatch = 2;
-
-Status Mismatch(const std::string& path, const char* what) {
-  return Status(Code::kCorruption, fmt::format("{}; build the index again", what), {.file = path});
-}
-
-std::size_t CountBits(std::span<const std::uint64_t> words) {
-  std::size_t out = 0;
-  for (const std::uint64_t word : words) out += static_cast<std::size_t>(std::popcount(word));
-  return out;
-}
 
 }  // namespace
 
@@ -108,130 +93,6 @@ RowSet::RowSet(std::size_t rows, const std::function<bool(std::uint32_t row)>& a
 }
 
 std::size_t RowSet::Count() const { return CountBits(words_); }
-
-Status VectorIndex::State::Load(const std::string& vectors_path, const std::string& graph_path) {
-  EQUIPOISE_ASSIGN_OR_RETURN(vectors,
-                             CheckedFile::Open(vectors_path, kVectorsKind, kVectorFilesVersion));
-  EQUIPOISE_ASSIGN_OR_RETURN(graph_file,
-                             CheckedFile::Open(graph_path, kGraphKind, kVectorFilesVersion));
-  for (const CheckedFile* file : {&vectors, &graph_file}) {
-    if (file->version() != kVectorFilesVersion)
-      return Status(Code::kUnsupported,
-                    fmt::format("is of version {}, which this program no longer reads; build the "
-                                "index again",
-                                file->version()),
-                    {.file = file->path()});
-  }
-  EQUIPOISE_RETURN_IF_ERROR(rows.Open(vectors));
-  const VectorsInfo& info = rows.info;
-  EQUIPOISE_RETURN_IF_ERROR(graph_file.VerifySection("info"));
-  EQUIPOISE_ASSIGN_OR_RETURN(const auto graph_infos, graph_file.SectionOf<GraphInfo>("info", 1));
-  const GraphInfo& built = graph_infos[0];
-  if (built.vectors_checksum != vectors.checksum() || built.rows != info.rows ||
-      built.dim != info.dim || built.metric != info.metric || built.storage != info.storage)
-    return Mismatch(graph_path, "belongs to another file of vectors");
-  settings.metric = rows.metric;
-  settings.storage = static_cast<VectorStorage>(info.storage);
-  settings.has_graph = built.has_graph != 0;
-  settings.m = built.m;
-  settings.ef_construction = built.ef_construction;
-  settings.seed = built.seed;
-  settings.faiss_version.assign(built.faiss_version,
-                                ::strnlen(built.faiss_version, sizeof(built.faiss_version)));
-  if (info.rows == 0 && settings.has_graph) return Mismatch(graph_path, "has a graph of no rows");
-  if (graph_file.Has("deleted")) {
-    EQUIPOISE_RETURN_IF_ERROR(graph_file.VerifySection("deleted"));
-    EQUIPOISE_ASSIGN_OR_RETURN(
-        const auto deleted, graph_file.SectionOf<std::uint64_t>("deleted", (info.rows + 63) / 64));
-    alive.assign(deleted.begin(), deleted.end());
-    for (std::size_t i = 0; i < alive.size(); ++i) {
-      const std::size_t last = std::min<std::size_t>(64, info.rows - 64 * i);
-      const std::uint64_t all = last == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << last) - 1;
-      alive[i] = ~alive[i] & all;
-    }
-  }
-  live = alive.empty() ? static_cast<std::size_t>(info.rows) : CountBits(alive);
-  if (settings.has_graph || graph_file.Has("center") || (info.rows > 0 && rows.scored_by_codes())) {
-    settings.code_scale = built.code_scale;
-    settings.code_center = built.code_center;
-    EQUIPOISE_RETURN_IF_ERROR(LoadCodes(built));
-  }
-  if (settings.has_graph) EQUIPOISE_RETURN_IF_ERROR(LoadGraph(built));
-  return graph_file.Has("center") ? LoadSketches(built) : Status();
-}
-
-Status VectorIndex::State::LoadCodes(const GraphInfo& built) {
-  const auto n = static_cast<std::size_t>(built.rows);
-  CodeRows codes;
-  codes.metric = rows.metric;
-  codes.dim = built.dim;
-  codes.scale = {built.code_scale, built.code_center};
-  if (!(built.code_scale > 0) || !std::isfinite(built.code_scale) ||
-      !std::isfinite(built.code_center) || (rows.metric != Metric::kL2 && built.code_center != 0))
-    return Mismatch(graph_file.path(), "has an impossible scale of codes");
-  if (settings.storage == VectorStorage::kInt4Int8) {
-    codes.nibble_bytes = NibbleBytes(codes.dim);
-    EQUIPOISE_ASSIGN_OR_RETURN(const auto high,
-                               graph_file.SectionOf<std::uint8_t>("high", n * codes.nibble_bytes));
-    EQUIPOISE_ASSIGN_OR_RETURN(const auto low,
-                               graph_file.SectionOf<std::uint8_t>("low", n * codes.nibble_bytes));
-    codes.high = high.data();
-    codes.low = low.data();
-  } else {
-    EQUIPOISE_ASSIGN_OR_RETURN(const auto all,
-                               graph_file.SectionOf<std::uint8_t>("codes", n * codes.dim));
-    codes.codes = all.data();
-  }
-  rows.codes = codes;
-  graph.codes = codes;
-  return {};
-}
-
-Status VectorIndex::State::LoadGraph(const GraphInfo& built) {
-  const std::string& path = graph_file.path();
-  const auto n = static_cast<std::size_t>(built.rows);
-  auto links = HnswLinks::Open(graph_file, built);
-  if (!links) return links.error().At({.file = path});
-  graph.links = *links;
-  graph.reach = rows.metric == Metric::kL2 ? 0.0f : rows.info.max_norm;
-  EQUIPOISE_RETURN_IF_ERROR(graph_file.VerifySection("copies"));
-  EQUIPOISE_ASSIGN_OR_RETURN(copies, graph_file.SectionOf<Copy>("copies"));
-  std::vector<bool> seen(copies.empty() ? 0 : n);
-  for (std::size_t i = 0; i < copies.size(); ++i) {
-    const Copy& pair = copies[i];
-    if (pair.original >= pair.copy || pair.copy >= n || seen[pair.copy] ||
-        (i > 0 && !(copies[i - 1] < pair)))
-      return Mismatch(path, "has copies of rows out of order");
-    seen[pair.copy] = true;
-  }
-  if (!alive.empty()) {
-    alive_linked = alive;
-    AddOriginals(&alive_linked);
-  }
-  EQUIPOISE_RETURN_IF_ERROR(graph_file.VerifySection("calibration"));
-  EQUIPOISE_ASSIGN_OR_RETURN(recall, graph_file.SectionOf<RecallPoint>("calibration"));
-  target = built.target_recall;
-  for (const RecallPoint& point : recall) {
-    if (!(point.margin >= 0) || !(point.target >= 0 && point.target < 1))
-      return Mismatch(path, "has an impossible calibration");
-  }
-  return {};
-}
-
-Status VectorIndex::State::LoadSketches(const GraphInfo& built) {
-  EQUIPOISE_RETURN_IF_ERROR(graph_file.VerifySection("center"));
-  EQUIPOISE_ASSIGN_OR_RETURN(const auto center, graph_file.SectionOf<float>("center", built.dim));
-  EQUIPOISE_ASSIGN_OR_RETURN(sketcher,
-                             Sketcher::Make(built.dim, rows.metric, center, built.sketch_seed));
-  graph.inline_sketches = settings.has_graph && settings.storage == VectorStorage::kInline;
-  const std::size_t count =
-      graph.inline_sketches ? graph.links.link_count() : static_cast<std::size_t>(built.rows);
-  EQUIPOISE_ASSIGN_OR_RETURN(
-      sketches, graph_file.SectionOf<std::byte>("sketches", count * SketchBytes(built.dim)));
-  graph.sketcher = &*sketcher;
-  graph.sketches = sketches.data();
-  return {};
-}
 
 float VectorIndex::State::MarginFor(float wanted) const {
   for (const RecallPoint& point : recall) {
@@ -497,10 +358,8 @@ Result<VectorIndex> VectorIndex::Open(const std::string& vectors_path,
   }
 }
 
-Result<std::vector<Scored>> VectorIndex::Search(std::span<const float> query,
-                                                const SearchParams& params,
-                                                VectorSearchReport* report) const try {
-  const State& s = *state_;
+Status VectorIndex::State::Check(const SearchParams& params) const {
+  const auto n = static_cast<std::size_t>(rows.info.rows);
   if (params.k == 0)
     return Status(Code::kInvalidArgument, "Search: k = 0 is out of range; ask for at least 1",
                   {.field = "k"});
@@ -510,11 +369,19 @@ Result<std::vector<Scored>> VectorIndex::Search(std::span<const float> query,
                   {.field = "target_recall"});
   if (std::isnan(params.margin))
     return Status(Code::kInvalidArgument, "Search: margin is not a number", {.field = "margin"});
-  if (params.allowed != nullptr && params.allowed->rows() != rows())
-    return Status(Code::kInvalidArgument,
-                  fmt::format("Search: a filter of {} rows, but the index has {}",
-                              params.allowed->rows(), rows()),
-                  {.field = "allowed"});
+  if (params.allowed != nullptr && params.allowed->rows() != n)
+    return Status(
+        Code::kInvalidArgument,
+        fmt::format("Search: a filter of {} rows, but the index has {}", params.allowed->rows(), n),
+        {.field = "allowed"});
+  return {};
+}
+
+Result<std::vector<Scored>> VectorIndex::Search(std::span<const float> query,
+                                                const SearchParams& params,
+                                                VectorSearchReport* report) const try {
+  const State& s = *state_;
+  EQUIPOISE_RETURN_IF_ERROR(s.Check(params));
   EQUIPOISE_ASSIGN_OR_RETURN(const auto prepared, s.rows.Prepare("Search", query));
   VectorSearchReport done;
   std::vector<Scored> out;
@@ -529,7 +396,8 @@ Result<std::vector<std::vector<Scored>>> VectorIndex::SearchMany(const MatrixVie
                                                                  const SearchParams& params,
                                                                  int threads) const try {
   EQUIPOISE_CHECK_RANGE("SearchMany", threads, 1, 1024);
-  if (params.exact && params.k > 0 && params.allowed == nullptr && state_->alive.empty() &&
+  EQUIPOISE_RETURN_IF_ERROR(state_->Check(params));
+  if (params.exact && params.allowed == nullptr && state_->alive.empty() &&
       !state_->rows.scored_by_codes() && queries.rows >= kExactBatch)
     return state_->ScanMany(queries, params.k, threads);
   std::vector<std::vector<Scored>> out(queries.rows);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -20,6 +21,12 @@
 #include "vector_files.h"
 
 namespace equipoise {
+
+inline std::size_t CountBits(std::span<const std::uint64_t> words) {
+  std::size_t out = 0;
+  for (const std::uint64_t word : words) out += static_cast<std::size_t>(std::popcount(word));
+  return out;
+}
 
 struct VectorIndex::State {
   CheckedFile vectors;
@@ -94,6 +101,8 @@ struct VectorIndex::State {
         (*allowed)[pair.original / 64] |= std::uint64_t{1} << (pair.original % 64);
     }
   }
+  // Errors   kInvalidArgument
+  Status Check(const SearchParams& params) const;
   // Chooses among them.
   Status Find(const PreparedQuery& query, const SearchParams& params, VectorSearchReport* report,
               std::vector<Scored>* out) const;

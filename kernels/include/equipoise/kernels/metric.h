@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include <equipoise/core/export.h>
+#include <equipoise/core/status.h>
 
 namespace equipoise {
 
@@ -17,5 +18,7 @@ enum class Metric : std::uint8_t {
 
 /// "cosine", "l2" or "ip".
 EQUIPOISE_API std::string_view MetricName(Metric metric);
+/// Errors   kInvalidArgument: no such name (those there are listed)
+EQUIPOISE_API Result<Metric> ParseMetric(std::string_view name);
 
 }  // namespace equipoise
