@@ -232,22 +232,25 @@ Status Learner::Check(const QueryFeedback& f, double now, double time) const {
   return {};
 }
 
-/// Runs the rating through the filter, among the latest of its domain.
+/// Runs the rating through the filter, among the latest of its domain; `row` is the rating as a row
+/// among them.
 Result<FeedbackOutcome> Learner::Filter(const QueryFeedback& feedback, const Record& record,
-                                        std::uint32_t doc, double now, double time,
-                                        Rating* rating) {
+                                        std::uint32_t doc, double now, double time, WindowRow* row,
+                                        Rating* rating) const {
   const std::vector<std::uint32_t>& shown = record.context.shown;
   const auto place = std::find(shown.begin(), shown.end(), doc) - shown.begin();
-  std::deque<WindowRow>& window = windows_[record.context.domain];
-  window.push_back({.time = time,
-                    .source = SourceNumber(feedback.source),
-                    .item = ItemOf(record.context.query_id, doc),
-                    .rating = static_cast<float>(*feedback.rating),
-                    .confidence = static_cast<float>(feedback.confidence.value_or(1)),
-                    .dwell = static_cast<float>(feedback.dwell.value_or(0)),
-                    .position = static_cast<std::uint32_t>(place)});
-  if (window.size() > options_.window) window.pop_front();
-  const std::vector<WindowRow> rows(window.begin(), window.end());
+  *row = {.time = time,
+          .source = SourceNumber(feedback.source),
+          .item = ItemOf(record.context.query_id, doc),
+          .rating = static_cast<float>(*feedback.rating),
+          .confidence = static_cast<float>(feedback.confidence.value_or(1)),
+          .dwell = static_cast<float>(feedback.dwell.value_or(0)),
+          .position = static_cast<std::uint32_t>(place)};
+  std::vector<WindowRow> rows;
+  if (const auto latest = windows_.find(record.context.domain); latest != windows_.end())
+    rows.assign(latest->second.begin() + (latest->second.size() >= options_.window ? 1 : 0),
+                latest->second.end());
+  rows.push_back(*row);
   constexpr auto kStride = static_cast<std::int64_t>(sizeof(WindowRow));
   const auto column = [&]<typename T>(const T WindowRow::*member) {
     static_assert(kStride % sizeof(T) == 0);
@@ -263,19 +266,22 @@ Result<FeedbackOutcome> Learner::Filter(const QueryFeedback& feedback, const Rec
                       .confidence = column(&WindowRow::confidence),
                       .position = column(&WindowRow::position),
                       .dwell = column(&WindowRow::dwell)};
-  const auto filtered = filter_.Apply(batch, std::max(now, time));
-  if (!filtered) {
-    window.pop_back();
-    return filtered.error();
-  }
+  EQUIPOISE_ASSIGN_OR_RETURN(const FeedbackResult filtered,
+                             filter_.Apply(batch, std::max(now, time)));
   const double scale = double{options_.filter.rating_high} - double{options_.filter.rating_low};
   *rating = {
       .time = std::min(time, now),
-      .confidence = double{filtered->weight.back()},
-      .source = rows.back().source,
+      .confidence = double{filtered.weight.back()},
+      .source = row->source,
       .gain = static_cast<float>((*feedback.rating - double{options_.filter.rating_low}) / scale),
       .doc = doc};
-  return FeedbackOutcome{.verdict = filtered->verdict.back()};
+  return FeedbackOutcome{.verdict = filtered.verdict.back()};
+}
+
+void Learner::Admit(const std::string& domain, const WindowRow& row) {
+  std::deque<WindowRow>& window = windows_[domain];
+  window.push_back(row);
+  if (window.size() > options_.window) window.pop_front();
 }
 
 /// The reward of every α that the ratings tell, and how much that counts.
@@ -353,6 +359,7 @@ Result<FeedbackOutcome> Learner::Learn(const QueryFeedback& feedback,
   double groundedness = record->groundedness;
   double groundedness_time = record->groundedness_time;
   FeedbackOutcome out{.weight = record->weight};
+  WindowRow row;
   const auto superseded = [&out] {
     out.verdict = FeedbackVerdict::kDuplicate;
     return out;
@@ -385,7 +392,7 @@ Result<FeedbackOutcome> Learner::Learn(const QueryFeedback& feedback,
     if (earlier != ratings.end() && earlier->time > time) return superseded();
     Rating rating;
     EQUIPOISE_ASSIGN_OR_RETURN(const FeedbackOutcome filtered,
-                               Filter(feedback, *record, doc, now, time, &rating));
+                               Filter(feedback, *record, doc, now, time, &row, &rating));
     out.verdict = filtered.verdict;
     if (earlier != ratings.end())
       *earlier = rating;
@@ -413,6 +420,8 @@ Result<FeedbackOutcome> Learner::Learn(const QueryFeedback& feedback,
       update.replaced_weight = record->weight;
     }
     EQUIPOISE_RETURN_IF_ERROR(policy_->Update(update));
+    // Now: a policy that keeps a limited number of domains limits the windows too.
+    if (feedback.rating) Admit(context.domain, row);
     record->curve = std::move(curve);
     record->weight = weight;
     out.weight = weight;

@@ -82,7 +82,9 @@ class Learner {
   void Adopt(std::shared_ptr<Record> record);
   Status Check(const QueryFeedback& feedback, double now, double time) const;
   Result<FeedbackOutcome> Filter(const QueryFeedback& feedback, const Record& record,
-                                 std::uint32_t doc, double now, double time, Rating* rating);
+                                 std::uint32_t doc, double now, double time, WindowRow* row,
+                                 Rating* rating) const;
+  void Admit(const std::string& domain, const WindowRow& row);
   Result<std::vector<double>> CurveOf(const Record& record, const std::vector<Rating>& ratings,
                                       double groundedness, double now, double* weight) const;
   double Decay(double age) const;
