@@ -51,8 +51,9 @@ void WriteCurves(const std::string& path, const Sets& sets, std::size_t orders) 
 
 int Run(char** argv) {
   std::vector<JudgedSet> loaded;
+  std::vector<SearchTimes> times;
   for (const std::string& name : Split(argv[3])) {
-    auto set = LoadJudgedSet(argv[1], name, argv[2]);
+    auto set = LoadJudgedSet(argv[1], name, argv[2], &times.emplace_back());
     if (!set) {
       std::fprintf(stderr, "%s\n", set.error().ToString().c_str());
       return 1;
@@ -66,16 +67,19 @@ int Run(char** argv) {
 
   json out;
   out["sets"] = json::array();
-  for (const JudgedSet& set : loaded)
+  for (std::size_t i = 0; i < loaded.size(); ++i) {
+    const JudgedSet& set = loaded[i];
     out["sets"].push_back({{"name", set.name},
                            {"queries", set.queries.size()},
                            {"best_alpha", AlphaOf(BestOf(set.mean))},
                            {"bm25", set.mean[kGrid - 1]},
                            {"vector", set.mean[0]},
                            {"best", set.mean[BestOf(set.mean)]},
-                           {"both_us", set.both_us},
-                           {"vector_us", set.vector_us},
-                           {"lexical_us", set.lexical_us}});
+                           {"both_us", times[i].both_us},
+                           {"vector_us", times[i].vector_us},
+                           {"lexical_us", times[i].lexical_us},
+                           {"learning_us", times[i].learning_us}});
+  }
   const bool full = sets.size() == 7;
   out["full_feedback"] = FullFeedback(sets, orders);
   if (full)
@@ -83,7 +87,7 @@ int Run(char** argv) {
   out["shown_only"] = ShownOnly(sets, orders);
   out["priors"] = PriorsAssigned(sets, orders);
   out["recall"] = RecallGain(sets, orders);
-  out["skipping"] = Skipping(sets, orders);
+  out["skipping"] = Skipping(sets, times, orders);
   out["calibration"] = Calibration(sets, orders);
   out["left_out"] = LeaveOneSetOut(sets, orders);
   out["speed"] = Speed();

@@ -197,6 +197,10 @@ def skipping(result, found, seven, quality_only):
                  [["both paths always", f"{one['us_both_paths']:.0f}", "0 %", ""],
                   ["skipping", f"{one['us']:.0f}", f"{one['skipped']:.0%}",
                    span(less["mean"], less["low"], less["high"])]])
+    result.table("A search with both paths, α fixed or decided by the policy, contexts kept; mean of the sets",
+                 ["", "search µs"],
+                 [["α fixed", f"{one['us_fixed_alpha']:.1f}"],
+                  ["learning", f"{one['us_learning']:.1f}"]])
     run = seven and not quality_only
     result.claim("skipping-time", "search time saved by skipping", *when(run, one["saved"]), "",
                  ">= 0.12", seven_ok(run, one["saved"] >= 0.12))

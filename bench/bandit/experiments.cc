@@ -181,7 +181,7 @@ json RecallGain(const Sets& sets, std::size_t orders) {
   return out;
 }
 
-json Skipping(const Sets& sets, std::size_t orders) {
+json Skipping(const Sets& sets, std::span<const SearchTimes> times, std::size_t orders) {
   // The bound on what skipping can save is the share of time that the other path takes where α is 0 or
   // 1; the times are those of real searches.
   const auto make = [](double share) {
@@ -199,8 +199,8 @@ json Skipping(const Sets& sets, std::size_t orders) {
     *skipped = 0;
     for (const auto& order : trial.orders)
       for (const Outcome& o : order) {
-        const JudgedSet& set = *sets[o.turn.domain];
-        us += o.both_paths ? set.both_us : o.arm == 0 ? set.vector_us : set.lexical_us;
+        const SearchTimes& of = times[o.turn.domain];
+        us += o.both_paths ? of.both_us : o.arm == 0 ? of.vector_us : of.lexical_us;
         *skipped += o.both_paths ? 0 : 1;
         turns += 1;
       }
@@ -209,10 +209,18 @@ json Skipping(const Sets& sets, std::size_t orders) {
   };
   double skipped = 0, none = 0;
   const double fast = time(with, &skipped), slow = time(without, &none);
+  double learning = 0, fixed = 0;
+  for (const SearchTimes& of : times) {
+    learning += of.learning_us;
+    fixed += of.both_us;
+  }
+  const auto n = static_cast<double>(times.size());
   return {{"us", fast},
           {"us_both_paths", slow},
           {"saved", 1 - fast / slow},
           {"skipped", skipped},
+          {"us_fixed_alpha", fixed / n},
+          {"us_learning", learning / n},
           {"ndcg_less_both_paths", AsJson(Compare(sets, with, without))},
           {"regret", AsJson(sets, with)}};
 }

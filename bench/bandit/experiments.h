@@ -1,8 +1,11 @@
 // The questions that `./dev bench bandit` answers, each as one JSON object.
 #pragma once
 
+#include <span>
+
 #include <nlohmann/json.hpp>
 
+#include "judged_set.h"
 #include "stream.h"
 
 namespace equipoise::bench {
@@ -17,7 +20,7 @@ nlohmann::json ShownOnly(const Sets& sets, std::size_t orders);
 nlohmann::json PriorsAssigned(const Sets& sets, std::size_t orders);
 nlohmann::json RecallGain(const Sets& sets, std::size_t orders);
 /// What leaving out the path without weight saves and costs.
-nlohmann::json Skipping(const Sets& sets, std::size_t orders);
+nlohmann::json Skipping(const Sets& sets, std::span<const SearchTimes> times, std::size_t orders);
 /// The posterior's bound on its regret against the regret.
 nlohmann::json Calibration(const Sets& sets, std::size_t orders);
 /// Constants chosen on six sets, judged on the seventh.

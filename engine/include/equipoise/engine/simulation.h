@@ -51,8 +51,6 @@ struct JudgedSet {
   std::vector<JudgedQuery> queries{};
   Curve mean{};  ///< of ndcg, over all queries
   Curve mean_recall{};
-  // Median time of a search with both paths and with one, where somebody has measured it.
-  double both_us = 0, vector_us = 0, lexical_us = 0;
 };
 using Sets = std::vector<const JudgedSet*>;
 
