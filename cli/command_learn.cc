@@ -230,15 +230,17 @@ int RunLearn(LearnArguments* a) {
     if (!priors) return fail(priors.error());
     options.priors = *std::move(priors);
   }
+  // First, so that a place that cannot be written to is known before the work is done.
+  AtomicFile report(a->report);
+  if (!a->report.empty())
+    if (const Status made = report.Create(); !made.ok()) return fail(made);
   options.progress = MakeProgress();
   const auto study = StudyLearning(*sources, options);
   if (!study) return fail(study.error());
   EndProgress();
   if (!a->report.empty()) {
-    AtomicFile file(a->report);
-    Status status = file.Create();
-    if (status.ok()) status = file.Append(LearnReport(*study, options));
-    if (status.ok()) status = file.Publish();
+    Status status = report.Append(LearnReport(*study, options));
+    if (status.ok()) status = report.Publish();
     if (!status.ok()) return fail(status);
   }
   return a->json ? PrintObject(*study, *a) : PrintTables(*study, *a);
@@ -282,8 +284,8 @@ Action AddLearnCommand(CLI::App* app) {
                   "Share of queries at α = 0 or 1 that search both paths (0.05)")
       ->check(InRange(0, 1));
   app->add_option("--fusion", a->fusion, "minmax, minmax_union, theoretical or rrf (the index's)");
-  app->add_option("--depth", options.depth, "Results taken from each path (100)")
-      ->check(WholeNumber(1, 10'000));
+  app->add_option("--depth", options.depth, "Results taken from each path (100), more than ten")
+      ->check(WholeNumber(simulation::kShown + 1, 10'000));
   app->add_flag("--exact", options.exact, "Compare with every vector");
   app->add_option("--seed", options.seed, "Of orders and policies (1)")
       ->check(WholeNumber(0, 4'000'000'000));

@@ -289,7 +289,8 @@ Action AddSearchCommand(CLI::App* app) {
       ->check(Named());
   app->add_option("--domain", a->domain, "The query's domain, where you know it")->check(Named());
   app->add_option("--policy", a->policy,
-                  "What an engine has saved (POLICY of its index): decides α for the domain")
+                  "What an engine has saved (POLICY of its index): decides α for the domain; the "
+                  "same decision each time, since nothing is saved back")
       ->check(Named());
   app->add_option("--depth", a->depth, "Results taken from each path before they are fused")
       ->check(WholeNumber(1, 1'000'000))

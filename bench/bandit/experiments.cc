@@ -59,7 +59,8 @@ json FullFeedback(const Sets& sets, std::size_t orders) {
   trials.push_back(FixedArm("bm25", sets, orders, kHorizon, kGrid - 1));
   trials.push_back(FixedArm("vector", sets, orders, kHorizon, 0));
   trials.push_back(FixedArm("static 0.5", sets, orders, kHorizon, kGrid / 2));
-  trials.push_back(FixedArm("best single alpha", sets, orders, kHorizon, BestSingle(sets)));
+  trials.push_back(FixedArm("best single alpha", sets, orders, kHorizon,
+                            BestSingle(sets, MakeStream(sets, 0, kHorizon))));
   for (const std::size_t arms : {11, 5})
     trials.push_back(RunOrders("beta, " + std::to_string(arms) + " arms", sets, orders, kHorizon,
                                {}, Betas(arms)));

@@ -1,3 +1,4 @@
+#include <atomic>
 #include <cerrno>
 #include <system_error>
 #include <utility>
@@ -17,9 +18,13 @@ constexpr std::size_t kBuffer = std::size_t{1} << 18;
 
 }  // namespace
 
+std::string AsideName(const std::string& path) {
+  static std::atomic<unsigned> named{0};
+  return fmt::format("{}.{}.{}.partial", path, ::getpid(), named.fetch_add(1));
+}
+
 AtomicFile::AtomicFile(std::string path, std::string aside)
-    : path_(std::move(path)),
-      aside_(aside.empty() ? fmt::format("{}.{}.partial", path_, ::getpid()) : std::move(aside)) {}
+    : path_(std::move(path)), aside_(aside.empty() ? AsideName(path_) : std::move(aside)) {}
 
 AtomicFile::~AtomicFile() {
   if (fd_ >= 0) ::close(fd_);

@@ -136,7 +136,7 @@ Result<SearchResult> Engine::Search(const SearchRequest& request) const try {
   if (learns) {
     const bool named = !domain.name.empty() && !domain.general;
     context.domain = named ? domain.name : std::string(kGeneralDomain);
-    decided = learner_->Decide(request, collection_, &context, &asked);
+    EQUIPOISE_ASSIGN_OR_RETURN(decided, learner_->Decide(request, collection_, &context, &asked));
   }
   auto found = collection_.Search(asked);
   if (!found) return found;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <tuple>
 
 #include <equipoise/core/check.h>
 #include <equipoise/core/json_lines.h>
@@ -116,8 +117,8 @@ std::vector<Line> AllJudged(const std::vector<Source>& sources) {
   return lines;
 }
 
-/// The query as judged; absent where no α is better than another for lack of a relevant document, a text
-/// or an index with both paths.
+/// The query as judged; absent where no α is better than another for lack of a relevant document or a
+/// text.
 Result<std::optional<JudgedQuery>> JudgeLine(const Source& source, const Line& line,
                                              FusionMethod fusion, const StudyOptions& options) {
   const Queries::Item& item = source.queries.items()[line.row];
@@ -165,6 +166,7 @@ Result<JudgedStream> ReadJudgedStream(const std::vector<StudySource>& files,
   std::stable_sort(lines.begin(), lines.end(),
                    [](const Line& a, const Line& b) { return a.time < b.time; });
   std::map<std::string, std::size_t> domains;
+  std::map<std::tuple<std::size_t, std::size_t, std::size_t>, std::size_t> asked;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     if (options.progress &&
         !options.progress({.stage = "searches", .done = i, .total = lines.size()}))
@@ -179,6 +181,9 @@ Result<JudgedStream> ReadJudgedStream(const std::vector<StudySource>& files,
     if (fresh) out.sets.push_back({.name = lines[i].domain});
     JudgedSet& set = out.sets[at->second];
     out.in_time.push_back({at->second, set.queries.size()});
+    const auto [before, first] =
+        asked.emplace(std::tuple(at->second, lines[i].source, lines[i].row), set.queries.size());
+    if (!first) query->same_as = before->second;
     set.queries.push_back(*std::move(query));
   }
   if (out.sets.empty())

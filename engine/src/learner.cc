@@ -94,8 +94,8 @@ Result<std::unique_ptr<Learner>> Learner::Make(std::shared_ptr<WeightPolicy> pol
 
 // Searching
 
-bool Learner::Decide(const SearchRequest& request, const Collection& collection,
-                     SearchContext* context, SearchRequest* asked) {
+Result<bool> Learner::Decide(const SearchRequest& request, const Collection& collection,
+                             SearchContext* context, SearchRequest* asked) {
   const std::uint64_t number = next_.fetch_add(1, std::memory_order_relaxed);
   context->query_id = base_ + number;
   asked->keep_candidates = true;
@@ -107,10 +107,26 @@ bool Learner::Decide(const SearchRequest& request, const Collection& collection,
     asked->alpha = options_.fixed_alpha;
     return true;
   }
-  context->decision = policy_->Decide({.domain = context->domain, .features = request.embedding},
-                                      Random::Stream(options_.seed, number).Next());
-  asked->alpha = context->decision.alpha;
-  asked->both_paths = request.both_paths || context->decision.both_paths;
+  WeightDecision& decision = context->decision;
+  decision = policy_->Decide({.domain = context->domain, .features = request.embedding},
+                             Random::Stream(options_.seed, number).Next());
+  // A policy may be the caller's own.
+  if (!(decision.alpha >= 0 && decision.alpha <= 1 && decision.propensity > 0 &&
+        decision.propensity <= decision.alpha_propensity && decision.alpha_propensity <= 1))
+    return Status(
+        Code::kInvalidArgument,
+        fmt::format(
+            "Search: the policy decided alpha = {}, propensity = {}, alpha_propensity = {}; "
+            "0 <= alpha <= 1 and 0 < propensity <= alpha_propensity <= 1 must hold",
+            decision.alpha, decision.propensity, decision.alpha_propensity),
+        {.field = "policy"});
+  if (request.both_paths) {
+    // Which paths is the caller's decision then, not the policy's.
+    decision.both_paths = true;
+    decision.propensity = decision.alpha_propensity;
+  }
+  asked->alpha = decision.alpha;
+  asked->both_paths = decision.both_paths;
   return true;
 }
 
@@ -163,11 +179,18 @@ std::shared_ptr<Learner::Record> Learner::Remembered(std::uint64_t id) const {
   return slots_[at].id == id ? slots_[at].record : nullptr;
 }
 
+/// The caller holds the mutex of feedback.
+std::shared_ptr<Learner::Record> Learner::Known(std::uint64_t id) const {
+  if (auto own = Remembered(id)) return own;
+  const auto found = adopted_.find(id);
+  return found == adopted_.end() ? nullptr : found->second;
+}
+
 void Learner::Adopt(std::shared_ptr<Record> record) {
   const std::uint64_t id = record->context.query_id;
   adopted_.emplace(id, std::move(record));
   adopted_order_.push_back(id);
-  if (adopted_order_.size() <= options_.remembered) return;
+  if (adopted_order_.size() <= 2 * options_.remembered) return;
   adopted_.erase(adopted_order_.front());
   adopted_order_.pop_front();
 }
@@ -185,8 +208,10 @@ Result<std::shared_ptr<Learner::Record>> Learner::Find(const QueryFeedback& feed
                     "the context is of another index, or of this one before it was built again");
     id = context.query_id;
   }
-  if (auto own = Remembered(id)) return own;
-  if (const auto found = adopted_.find(id); found != adopted_.end()) return found->second;
+  if (auto known = Known(id)) {
+    if (feedback.context.empty() || known->context.Serialize() == feedback.context) return known;
+    return Refuse("context", fmt::format("query {} is known with another context", id));
+  }
   if (feedback.context.empty())
     return Status(
         Code::kNotFound,
@@ -271,7 +296,7 @@ Result<FeedbackOutcome> Learner::Filter(const QueryFeedback& feedback, const Rec
   const double scale = double{options_.filter.rating_high} - double{options_.filter.rating_low};
   *rating = {
       .time = std::min(time, now),
-      .confidence = double{filtered.weight.back()},
+      .weight = double{filtered.weight.back()} * Decay(now - time),
       .source = row->source,
       .gain = static_cast<float>((*feedback.rating - double{options_.filter.rating_low}) / scale),
       .doc = doc};
@@ -279,16 +304,20 @@ Result<FeedbackOutcome> Learner::Filter(const QueryFeedback& feedback, const Rec
 }
 
 void Learner::Admit(const std::string& domain, const WindowRow& row) {
-  std::deque<WindowRow>& window = windows_[domain];
-  window.push_back(row);
-  if (window.size() > options_.window) window.pop_front();
+  const auto [at, fresh] = windows_.try_emplace(domain);
+  at->second.push_back(row);
+  if (at->second.size() > options_.window) at->second.pop_front();
+  if (!fresh) return;
+  window_order_.push_back(domain);
+  if (window_order_.size() <= options_.remembered) return;
+  windows_.erase(window_order_.front());
+  window_order_.pop_front();
 }
 
 /// The reward of every α that the ratings tell, and how much that counts.
 Result<std::vector<double>> Learner::CurveOf(const Record& record,
                                              const std::vector<Rating>& ratings,
-                                             double groundedness, double now,
-                                             double* weight) const {
+                                             double groundedness, double* weight) const {
   // Of each document the weighted mean of its ratings. The best weight of all is the query's, and the
   // documents count relative to it: old or doubtful feedback counts less, and says the same.
   struct Rated {
@@ -298,7 +327,7 @@ Result<std::vector<double>> Learner::CurveOf(const Record& record,
   std::unordered_map<std::uint32_t, Rated> rated;
   double most = 0;
   for (const Rating& r : ratings) {
-    const double w = r.confidence * Decay(now - r.time);
+    const double w = r.weight;
     Rated& of = rated[r.doc];
     of.sum += w * double{r.gain};
     of.weight += w;
@@ -360,10 +389,7 @@ Result<FeedbackOutcome> Learner::Learn(const QueryFeedback& feedback,
   double groundedness_time = record->groundedness_time;
   FeedbackOutcome out{.weight = record->weight};
   WindowRow row;
-  const auto superseded = [&out] {
-    out.verdict = FeedbackVerdict::kDuplicate;
-    return out;
-  };
+  bool rated = false;
   if (feedback.rating) {
     std::uint32_t doc = 0;
     if (feedback.hit) {
@@ -389,25 +415,30 @@ Result<FeedbackOutcome> Learner::Learn(const QueryFeedback& feedback,
     const auto earlier = std::find_if(ratings.begin(), ratings.end(), [&](const Rating& r) {
       return r.doc == doc && r.source == source;
     });
-    if (earlier != ratings.end() && earlier->time > time) return superseded();
-    Rating rating;
-    EQUIPOISE_ASSIGN_OR_RETURN(const FeedbackOutcome filtered,
-                               Filter(feedback, *record, doc, now, time, &row, &rating));
-    out.verdict = filtered.verdict;
-    if (earlier != ratings.end())
-      *earlier = rating;
-    else
-      ratings.push_back(rating);
+    rated = earlier == ratings.end() || earlier->time <= time;
+    if (rated) {
+      Rating rating;
+      EQUIPOISE_ASSIGN_OR_RETURN(const FeedbackOutcome filtered,
+                                 Filter(feedback, *record, doc, now, time, &row, &rating));
+      out.verdict = filtered.verdict;
+      if (earlier != ratings.end())
+        *earlier = rating;
+      else
+        ratings.push_back(rating);
+    }
   }
-  if (feedback.groundedness) {
-    if (!std::isnan(groundedness) && groundedness_time > time && !feedback.rating)
-      return superseded();
+  // Each by its own time: one that is superseded does not take the other with it.
+  const bool grounded =
+      feedback.groundedness && (std::isnan(groundedness) || groundedness_time <= time);
+  if (grounded) {
     groundedness = *feedback.groundedness;
     groundedness_time = time;
   }
+  if (feedback.rating ? !rated : !grounded) out.verdict = FeedbackVerdict::kDuplicate;
+  if (!rated && !grounded) return out;
   double weight = 0;
   EQUIPOISE_ASSIGN_OR_RETURN(std::vector<double> curve,
-                             CurveOf(*record, ratings, groundedness, now, &weight));
+                             CurveOf(*record, ratings, groundedness, &weight));
   // An α of another normalization means something else.
   if (context.method == method_) {
     WeightFeedback update{.query = {.domain = context.domain},
@@ -421,7 +452,7 @@ Result<FeedbackOutcome> Learner::Learn(const QueryFeedback& feedback,
     }
     EQUIPOISE_RETURN_IF_ERROR(policy_->Update(update));
     // Now: a policy that keeps a limited number of domains limits the windows too.
-    if (feedback.rating) Admit(context.domain, row);
+    if (rated) Admit(context.domain, row);
     record->curve = std::move(curve);
     record->weight = weight;
     out.weight = weight;
@@ -430,9 +461,8 @@ Result<FeedbackOutcome> Learner::Learn(const QueryFeedback& feedback,
   record->ratings = std::move(ratings);
   record->groundedness = groundedness;
   record->groundedness_time = groundedness_time;
-  if (!feedback.context.empty() && Remembered(context.query_id) == nullptr &&
-      !adopted_.contains(context.query_id))
-    Adopt(record);
+  // Kept beyond its turn in the ring, so that the same feedback again counts once.
+  if (!adopted_.contains(context.query_id)) Adopt(record);
   return out;
 }
 

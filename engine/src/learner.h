@@ -27,8 +27,9 @@ class Learner {
 
   /// Sets α, fusion and paths of `asked` where they are the policy's to decide; numbers the query.
   /// True where the policy or the configuration has decided.
-  bool Decide(const SearchRequest& request, const Collection& collection, SearchContext* context,
-              SearchRequest* asked);
+  /// Errors   kInvalidArgument: the policy decided what is no decision
+  Result<bool> Decide(const SearchRequest& request, const Collection& collection,
+                      SearchContext* context, SearchRequest* asked);
   /// Completes the context from what was found, keeps it, and says in `found` who decided.
   void Remember(const SearchRequest& request, bool decided, SearchContext context,
                 SearchResult* found);
@@ -46,7 +47,7 @@ class Learner {
   /// One rating of a document, as the filter let it through.
   struct Rating {
     double time = 0;
-    double confidence = 0;  ///< the filter's, without decay
+    double weight = 0;  ///< the filter's confidence, and decay by the age at which it came
     std::uint64_t source = 0;
     float gain = 0;
     std::uint32_t doc = 0;
@@ -78,6 +79,7 @@ class Learner {
   std::mutex& MutexOf(std::size_t slot) const { return slot_mutexes_[slot % kStripes]; }
   void Keep(std::shared_ptr<Record> record);
   std::shared_ptr<Record> Remembered(std::uint64_t id) const;
+  std::shared_ptr<Record> Known(std::uint64_t id) const;
   Result<std::shared_ptr<Record>> Find(const QueryFeedback& feedback);
   void Adopt(std::shared_ptr<Record> record);
   Status Check(const QueryFeedback& feedback, double now, double time) const;
@@ -86,7 +88,7 @@ class Learner {
                                  Rating* rating) const;
   void Admit(const std::string& domain, const WindowRow& row);
   Result<std::vector<double>> CurveOf(const Record& record, const std::vector<Rating>& ratings,
-                                      double groundedness, double now, double* weight) const;
+                                      double groundedness, double* weight) const;
   double Decay(double age) const;
 
   bool IsSound(const Record& record) const;
@@ -107,9 +109,11 @@ class Learner {
   mutable std::array<std::mutex, kStripes> slot_mutexes_;
 
   mutable std::mutex feedback_mutex_;
-  std::unordered_map<std::uint64_t, std::shared_ptr<Record>> adopted_;  // came as contexts
+  // Queries that feedback has named, and those of a snapshot.
+  std::unordered_map<std::uint64_t, std::shared_ptr<Record>> adopted_;
   std::deque<std::uint64_t> adopted_order_;
   std::unordered_map<std::string, std::deque<WindowRow>> windows_;  // by domain
+  std::deque<std::string> window_order_;
 };
 
 }  // namespace equipoise

@@ -7,6 +7,7 @@
 
 #include <unistd.h>
 
+#include <equipoise/core/atomic_file.h>
 #include <equipoise/core/check.h>
 #include <equipoise/core/checked_file.h>
 
@@ -17,10 +18,11 @@ namespace equipoise {
 namespace {
 
 constexpr std::string_view kKind = "engine-policy";
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;
 
 struct SavedState {
-  std::uint64_t base, next, seed;
+  std::uint64_t next, seed;
+  std::uint32_t method, unused;  // the normalization that the policy's α belongs to
 };
 
 /// A file for the policy to write to or to read from, gone with this object.
@@ -67,26 +69,26 @@ Result<std::unique_ptr<WeightPolicy>> LoadFrom(std::span<const std::byte> bytes,
 }  // namespace
 
 std::string Learner::QueriesAsBytes() const {
-  std::vector<std::shared_ptr<Record>> own, adopted;
+  std::vector<std::shared_ptr<Record>> records;
+  for (const std::uint64_t id : adopted_order_) records.push_back(adopted_.at(id));
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     const std::lock_guard lock(MutexOf(i));
-    if (slots_[i].record != nullptr) own.push_back(slots_[i].record);
+    if (slots_[i].record != nullptr && !adopted_.contains(slots_[i].id))
+      records.push_back(slots_[i].record);
   }
-  for (const std::uint64_t id : adopted_order_) adopted.push_back(adopted_.at(id));
   ByteWriter out;
-  for (const auto* records : {&own, &adopted}) {
-    out.Put(static_cast<std::uint64_t>(records->size()));
-    for (const auto& r : *records) {
-      out.PutText(r->context.Serialize());
-      out.PutAll(r->ratings);
-      out.Put(r->groundedness);
-      out.Put(r->groundedness_time);
-      out.PutAll(r->curve);
-      out.Put(r->weight);
-    }
+  out.Put(static_cast<std::uint64_t>(records.size()));
+  for (const auto& r : records) {
+    out.PutText(r->context.Serialize());
+    out.PutAll(r->ratings);
+    out.Put(r->groundedness);
+    out.Put(r->groundedness_time);
+    out.PutAll(r->curve);
+    out.Put(r->weight);
   }
   out.Put(static_cast<std::uint64_t>(windows_.size()));
-  for (const auto& [domain, window] : windows_) {
+  for (const std::string& domain : window_order_) {
+    const std::deque<WindowRow>& window = windows_.at(domain);
     out.PutText(domain);
     out.PutAll(std::vector<WindowRow>(window.begin(), window.end()));
   }
@@ -97,7 +99,7 @@ std::string Learner::QueriesAsBytes() const {
 bool Learner::IsSound(const Record& r) const {
   const auto in_unit = [](double value) { return value >= 0 && value <= 1; };
   const bool ratings = std::all_of(r.ratings.begin(), r.ratings.end(), [&](const Rating& rating) {
-    return in_unit(rating.confidence) && in_unit(double{rating.gain}) && std::isfinite(rating.time);
+    return in_unit(rating.weight) && in_unit(double{rating.gain}) && std::isfinite(rating.time);
   });
   const bool curve = (r.curve.empty() || r.curve.size() == options_.curve.grid) &&
                      std::all_of(r.curve.begin(), r.curve.end(),
@@ -108,47 +110,41 @@ bool Learner::IsSound(const Record& r) const {
 
 bool Learner::ReadQueries(std::string_view bytes) {
   ByteReader in(bytes);
-  for (const bool own : {true, false}) {
-    std::uint64_t count = 0;
-    if (!in.Get(&count)) return false;
-    for (std::uint64_t i = 0; i < count; ++i) {
-      auto record = std::make_shared<Record>();
-      std::string context;
-      if (!in.GetText(&context) || !in.GetAll(&record->ratings) || !in.Get(&record->groundedness) ||
-          !in.Get(&record->groundedness_time) || !in.GetAll(&record->curve) ||
-          !in.Get(&record->weight))
-        return false;
-      auto parsed = SearchContext::Parse(context);
-      if (!parsed || !IsSound(*record)) return false;
-      record->context = *std::move(parsed);
-      if (record->context.fingerprint != fingerprint_) continue;
-      if (own)
-        Keep(std::move(record));
-      else if (!adopted_.contains(record->context.query_id))
-        Adopt(std::move(record));
-    }
-  }
   std::uint64_t count = 0;
+  if (!in.Get(&count)) return false;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    auto record = std::make_shared<Record>();
+    std::string context;
+    if (!in.GetText(&context) || !in.GetAll(&record->ratings) || !in.Get(&record->groundedness) ||
+        !in.Get(&record->groundedness_time) || !in.GetAll(&record->curve) ||
+        !in.Get(&record->weight))
+      return false;
+    auto parsed = SearchContext::Parse(context);
+    if (!parsed || !IsSound(*record)) return false;
+    record->context = *std::move(parsed);
+    if (record->context.fingerprint == fingerprint_ && !adopted_.contains(record->context.query_id))
+      Adopt(std::move(record));
+  }
   if (!in.Get(&count)) return false;
   for (std::uint64_t i = 0; i < count; ++i) {
     std::string domain;
     std::vector<WindowRow> rows;
     if (!in.GetText(&domain) || !in.GetAll(&rows)) return false;
-    const std::size_t dropped = rows.size() - std::min(rows.size(), options_.window);
-    windows_[domain].assign(rows.begin() + static_cast<std::ptrdiff_t>(dropped), rows.end());
+    for (const WindowRow& row : rows) Admit(domain, row);
   }
   return in.done();
 }
 
 Status Learner::Save(const std::string& path) const {
   const std::lock_guard lock(feedback_mutex_);
-  const PassingFile inner(fmt::format("{}.policy.{}.new", path, ::getpid()));
+  const PassingFile inner(AsideName(path + ".policy"));
   EQUIPOISE_RETURN_IF_ERROR(policy_->Save(inner.path()));
   EQUIPOISE_ASSIGN_OR_RETURN(const MappedFile policy, MappedFile::Open(inner.path()));
-  const SavedState state{base_, next_.load(std::memory_order_relaxed), options_.seed};
+  const SavedState state{next_.load(std::memory_order_relaxed), options_.seed,
+                         static_cast<std::uint32_t>(method_), 0};
   const std::string queries = QueriesAsBytes();
 
-  const PassingFile aside(fmt::format("{}.{}.new", path, ::getpid()));
+  const PassingFile aside(AsideName(path));
   EQUIPOISE_ASSIGN_OR_RETURN(CheckedFileWriter file,
                              CheckedFileWriter::Create(aside.path(), kKind, kVersion));
   EQUIPOISE_RETURN_IF_ERROR(file.Section<std::byte>("policy", policy.bytes()));
@@ -179,17 +175,30 @@ Result<std::unique_ptr<Learner>> Learner::Load(const std::string& path,
     }
   }
   EQUIPOISE_ASSIGN_OR_RETURN(const CheckedFile file, CheckedFile::Open(path, kKind, kVersion));
+  if (file.version() != kVersion)
+    return Status(Code::kUnsupported,
+                  fmt::format("was saved by an older program (version {}; this one reads {})",
+                              file.version(), kVersion),
+                  {.file = path});
   EQUIPOISE_RETURN_IF_ERROR(file.Verify());
   EQUIPOISE_ASSIGN_OR_RETURN(const auto policy_bytes, file.Section("policy"));
   EQUIPOISE_ASSIGN_OR_RETURN(const auto state, file.SectionOf<SavedState>("state", 1));
   EQUIPOISE_ASSIGN_OR_RETURN(const auto queries, file.SectionOf<char>("queries"));
+  if (state[0].method > static_cast<std::uint32_t>(FusionMethod::kRrf))
+    return Status(Code::kCorruption, "names a normalization that there is not", {.file = path});
+  const auto method = static_cast<FusionMethod>(state[0].method);
+  if (options.fusion.value_or(method) != method)
+    return Status(Code::kInvalidArgument,
+                  fmt::format("LoadPolicy: what was learned with {} does not hold for {}",
+                              FusionName(method), FusionName(*options.fusion)),
+                  {.file = path, .field = "fusion"});
   auto policy = LoadFrom(policy_bytes, loader);
   if (!policy) return policy.error().At({.file = path});
   LearningOptions own = options;
   own.seed = state[0].seed;
+  own.fusion = method;
   EQUIPOISE_ASSIGN_OR_RETURN(std::unique_ptr<Learner> out,
                              Make(*std::move(policy), own, collection));
-  out->base_ = state[0].base;
   out->next_ = state[0].next;
   if (!out->ReadQueries({queries.data(), queries.size()}))
     return Status(Code::kCorruption, "holds queries that no engine has saved", {.file = path});

@@ -165,7 +165,8 @@ Status Study::Run(LearningStudy* out) {
                             .posterior = {}});
     out->queries += set->queries.size();
   }
-  out->best_single = simulation::BestSingle(sets_);
+  out->best_single =
+      simulation::BestSingle(sets_, simulation::MakeStream(sets_, 0, options_.horizon));
   out->floor = simulation::Floor(sets_, options_.horizon);
   const bool by_domain = Has("static") && !options_.priors.empty();
   total_ = options_.orders *
@@ -188,6 +189,7 @@ Result<LearningStudy> StudyLearning(const std::vector<StudySource>& sources,
   EQUIPOISE_CHECK_RANGE(kWhere, options.orders, std::size_t{1}, kMost);
   EQUIPOISE_CHECK_RANGE(kWhere, options.horizon, std::size_t{1}, kMost);
   EQUIPOISE_CHECK_RANGE(kWhere, options.feedback.flips, 0.0, 1.0);
+  EQUIPOISE_CHECK_RANGE(kWhere, options.depth, simulation::kShown + 1, kMost);
   for (const std::string& name : options.policies)
     EQUIPOISE_RETURN_IF_ERROR(MakeWeightPolicy(name).error());
   EQUIPOISE_ASSIGN_OR_RETURN(const JudgedStream stream, ReadJudgedStream(sources, options));

@@ -148,10 +148,12 @@ Trial FixedArm(const std::string& name, const Sets& sets, std::size_t orders, st
   return out;
 }
 
-std::size_t BestSingle(const Sets& sets) {
+std::size_t BestSingle(const Sets& sets, std::span<const Turn> stream) {
+  std::vector<double> turns(sets.size());
+  for (const Turn& turn : stream) turns[turn.domain] += 1;
   Curve sum{};
-  for (const JudgedSet* set : sets)
-    for (std::size_t i = 0; i < kGrid; ++i) sum[i] += set->mean[i];
+  for (std::size_t d = 0; d < sets.size(); ++d)
+    for (std::size_t i = 0; i < kGrid; ++i) sum[i] += turns[d] * sets[d]->mean[i];
   return BestOf(sum);
 }
 
@@ -161,7 +163,7 @@ Difference Bootstrap(std::span<const double> values, std::span<const double> wei
   double sum = 0, weight = 0;
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (members.size() <= groups[i]) members.resize(groups[i] + 1);
-    members[groups[i]].push_back(i);
+    if (weights[i] > 0) members[groups[i]].push_back(i);
     sum += values[i] * weights[i];
     weight += weights[i];
   }
@@ -190,6 +192,11 @@ struct PerQuery {
   std::vector<std::size_t> groups;
 };
 
+// Of a query's figures, by where each set's begin; of one that was asked again those of the first time.
+std::size_t Place(const Sets& sets, const std::vector<std::size_t>& first, const Turn& turn) {
+  return first[turn.domain] + sets[turn.domain]->queries[turn.query].same_as.value_or(turn.query);
+}
+
 PerQuery Collect(const Sets& sets, const Trial& trial,
                  const std::function<double(std::size_t order, std::size_t at)>& value) {
   std::vector<std::size_t> first = {0};
@@ -204,7 +211,7 @@ PerQuery Collect(const Sets& sets, const Trial& trial,
   for (std::size_t o = 0; o < trial.orders.size(); ++o)
     for (std::size_t t = 0; t < trial.orders[o].size(); ++t) {
       const Turn& turn = trial.orders[o][t].turn;
-      const std::size_t at = first[turn.domain] + turn.query;
+      const std::size_t at = Place(sets, first, turn);
       out.values[at] += value(o, t);
       out.weights[at] += 1;
     }
@@ -234,8 +241,8 @@ Difference AboveSingle(const Sets& sets, const Trial& trial, std::size_t single,
       const double gain =
           RewardOf(sets, o.turn, o.arm, recall) - RewardOf(sets, o.turn, single, recall);
       if (gain != 0)
-        gains.push_back({static_cast<std::uint32_t>(first[o.turn.domain] + o.turn.query),
-                         static_cast<float>(gain)});
+        gains.push_back(
+            {static_cast<std::uint32_t>(Place(sets, first, o.turn)), static_cast<float>(gain)});
     }
   }
   const auto share = [&](const std::vector<float>& weight) {
@@ -248,16 +255,18 @@ Difference AboveSingle(const Sets& sets, const Trial& trial, std::size_t single,
     return static_cast<double>(above) /
            static_cast<double>(std::max<std::size_t>(1, orders.size()));
   };
+  std::vector<std::vector<std::size_t>> members(sets.size());
+  for (std::size_t d = 0; d < sets.size(); ++d)
+    for (std::size_t i = 0; i < sets[d]->queries.size(); ++i)
+      if (!sets[d]->queries[i].same_as) members[d].push_back(first[d] + i);
   Random random(kSeed);
   std::vector<double> shares;
   std::vector<float> weight(first.back(), 1.0f);
   const double mean = share(weight);
   for (int r = 0; r < kResamples; ++r) {
     std::fill(weight.begin(), weight.end(), 0.0f);
-    for (std::size_t d = 0; d < sets.size(); ++d) {
-      const std::size_t n = sets[d]->queries.size();
-      for (std::size_t i = 0; i < n; ++i) weight[first[d] + random.Below(n)] += 1;
-    }
+    for (const auto& of : members)
+      for (std::size_t i = 0; i < of.size(); ++i) weight[of[random.Below(of.size())]] += 1;
     shares.push_back(share(weight));
   }
   std::sort(shares.begin(), shares.end());
@@ -268,9 +277,12 @@ Difference AboveSingle(const Sets& sets, const Trial& trial, std::size_t single,
 
 Earned Earn(const Sets& sets, const Trial& trial, bool recall) {
   Earned out;
+  if (trial.orders.empty()) return out;
   std::vector<std::size_t> best;
   for (const JudgedSet* set : sets) best.push_back(BestOf(recall ? set->mean_recall : set->mean));
-  const std::size_t single = BestSingle(sets);
+  std::vector<Turn> stream;
+  for (const Outcome& o : trial.orders.front()) stream.push_back(o.turn);
+  const std::size_t single = BestSingle(sets, stream);
   out.domain_regret.assign(sets.size(), 0);
   std::vector<double> turns(sets.size());
   double total = 0;

@@ -22,12 +22,16 @@ ArrayPool::~ArrayPool() {
 }
 
 ArrayPool::Block ArrayPool::Take(std::size_t bytes) {
+  const std::size_t align = bytes >= 2 * kHugePage ? kHugePage : 64;
+  if (bytes > static_cast<std::size_t>(-1) - align) throw std::bad_alloc();
+  // First, so that what is given back is found again, however little of it was asked for.
+  const std::size_t rounded = std::max(align, (bytes + align - 1) / align * align);
   {
     const std::lock_guard lock(mutex_);
     // The smallest that is large enough, unless most of it would lie idle.
     auto best = blocks_.end();
     for (auto block = blocks_.begin(); block != blocks_.end(); ++block)
-      if (block->bytes >= bytes && block->bytes / 4 <= bytes &&
+      if (block->bytes >= rounded && block->bytes / 4 <= rounded &&
           (best == blocks_.end() || block->bytes < best->bytes))
         best = block;
     if (best != blocks_.end()) {
@@ -38,9 +42,6 @@ ArrayPool::Block ArrayPool::Take(std::size_t bytes) {
       return out;
     }
   }
-  const std::size_t align = bytes >= 2 * kHugePage ? kHugePage : 64;
-  if (bytes > static_cast<std::size_t>(-1) - align) throw std::bad_alloc();
-  const std::size_t rounded = std::max(align, (bytes + align - 1) / align * align);
   void* data = std::aligned_alloc(align, rounded);
   if (data == nullptr) throw std::bad_alloc();
 #if defined(__linux__)

@@ -114,9 +114,9 @@ Status BetaPolicy::Update(const WeightFeedback& feedback) {
           Code::kBudgetExceeded,
           fmt::format("Update: there are already {} domains (max_domains)", s.options.max_domains),
           {.field = "domain"});
-    if (found == nullptr) s.sums.reserve((s.tables.size() + 1) * 2 * s.options.arms);
+    // First, so that a domain that is made has its sums.
+    if (found == nullptr) s.sums.resize((s.tables.size() + 1) * 2 * s.options.arms);
     DomainTables::Entry* entry = found == nullptr ? s.tables.Make(name) : &s.tables[found->index];
-    s.sums.resize(s.tables.size() * 2 * s.options.arms);
     const auto arm =
         static_cast<std::size_t>(std::lround(alpha * static_cast<double>(s.options.arms - 1)));
     const std::size_t point = arm * ((s.options.grid - 1) / (s.options.arms - 1));
@@ -146,7 +146,8 @@ Status BetaPolicy::Save(const std::string& path) const {
     {
       const std::lock_guard lock(s.mutex);
       const std::size_t words = s.tables.fresh().words();
-      sums = s.sums;
+      sums.assign(s.sums.begin(), s.sums.begin() + static_cast<std::ptrdiff_t>(s.tables.size() * 2 *
+                                                                               s.options.arms));
       numbers = {s.options.arms, s.options.grid,        s.options.draws,
                  s.options.seed, s.options.max_domains, s.updates};
       ends.resize(words * s.tables.size());

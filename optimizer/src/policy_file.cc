@@ -37,20 +37,18 @@ Status CheckFeedback(const WeightFeedback& feedback, std::size_t grid) {
 Result<CheckedFile> OpenPolicyFile(const std::string& path, std::string_view kind) {
   EQUIPOISE_ASSIGN_OR_RETURN(CheckedFile file, CheckedFile::Open(path, kind, kPolicyFileVersion));
   if (file.version() != kPolicyFileVersion)
-    return Status(
-        Code::kUnsupported,
-        fmt::format("holds a policy's state of version {}; this program reads {}. Learn it "
-                    "anew from the log of feedback",
-                    file.version(), kPolicyFileVersion),
-        {.file = path});
+    return Status(Code::kUnsupported,
+                  fmt::format("holds a policy's state of version {}; this program reads {}: start "
+                              "a new policy, or use the program that wrote it",
+                              file.version(), kPolicyFileVersion),
+                  {.file = path});
   EQUIPOISE_RETURN_IF_ERROR(file.Verify());
   return file;
 }
 
 Status WritePolicyFile(const std::string& path, std::string_view kind,
                        const std::function<Status(CheckedFileWriter&)>& write) {
-  // A name of this process, so that two that save do not write into one file.
-  const std::string aside = fmt::format("{}.{}.new", path, getpid());
+  const std::string aside = AsideName(path);
   auto file = CheckedFileWriter::Create(aside, kind, kPolicyFileVersion);
   if (!file) return file.error();
   EQUIPOISE_RETURN_IF_ERROR(write(*file));

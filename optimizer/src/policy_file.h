@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include <equipoise/core/atomic_file.h>
 #include <equipoise/core/check.h>
 #include <equipoise/core/checked_file.h>
 #include <equipoise/core/weight_policy.h>

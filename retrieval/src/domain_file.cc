@@ -2,7 +2,6 @@
 //
 // Sections: "settings" (numbers, in the order of Settings), "names" and "name_offsets", "first",
 // "weights", "offsets", "priors", "calibration" and "trials".
-#include <atomic>
 #include <cmath>
 #include <filesystem>
 #include <new>
@@ -12,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <equipoise/core/atomic_file.h>
 #include <equipoise/core/check.h>
 #include <equipoise/core/checked_file.h>
 
@@ -100,8 +100,7 @@ Status DomainDetector::Save(const std::string& path) const try {
     return Status(Code::kInvalidArgument, "exists and is not a regular file; name another path",
                   {.file = path});
   const State& s = *state_;
-  static std::atomic<unsigned> saved{0};
-  const std::string aside = fmt::format("{}.{}.{}.partial", path, ::getpid(), saved++);
+  const std::string aside = AsideName(path);
   {
     // The writer removes what is not finished.
     EQUIPOISE_ASSIGN_OR_RETURN(CheckedFileWriter file,

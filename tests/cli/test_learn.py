@@ -121,6 +121,16 @@ class Streams(LearnTest):
         self.assertEqual({d["domain"]: d["queries"] for d in result["domains"]},
                          {"a": 5, "b": 5, "two": 1})
 
+    def test_a_query_asked_again_is_no_further_sample(self):
+        lines = [{"index": "one", "query": f"q{i}"} for i in range(12)]
+        widths = []
+        for times in (1, 8):
+            self.write("s.jsonl", lines * times)
+            result = self.learn(*self.BOTH, "--orders", "2", "--stream", "s.jsonl", "--policy", "static")
+            interval = self.policy(result, "static 0.5")["reward_95"]
+            widths.append(interval["high"] - interval["low"])
+        self.assertAlmostEqual(widths[1], widths[0], delta=0.2 * widths[0])
+
     def test_what_a_stream_gets_wrong_is_named_with_its_line(self):
         for bad, word in (({"index": "nine", "query": "q1"}, "nine"),
                           ({"index": "one", "query": "q99"}, "q99"),
@@ -141,6 +151,8 @@ class Streams(LearnTest):
         error = self.refused(2, "learn", "idx/one", "idx/two", "--data", "data/one")
         self.assertEqual(error["field"], "--data")
         self.refused(2, "learn", "idx/one", "--policy", "magic", "--data", "data/one")
+        # The last of ten is where scores are normalized from: as good as none.
+        self.refused(2, "learn", "idx/one", "--depth", "10", "--data", "data/one")
         self.refused(1, "learn", "idx/one", "--data", "data/none")
         result = self.learn("idx/one", "--queries", "data/one/queries.jsonl", "--query-embeddings",
                             "data/one/queries.npy", "--qrels", "data/one/qrels/test.tsv",

@@ -5,6 +5,8 @@
 
 #include <gmock/gmock.h>
 
+#include <equipoise/core/checked_file.h>
+
 #include "learning_data.h"
 
 namespace equipoise {
@@ -239,6 +241,70 @@ TEST_F(LearningState, ADamagedSnapshotIsRefusedAndChangesNothing) {
   EXPECT_EQ(other.Search(query.request())->weights.alpha, 0.7);
   WriteFile(path, whole);
   EXPECT_TRUE(other.LoadPolicy(path).ok());
+}
+
+TEST_F(LearningState, ARestartGivesNoIdAgainAndAContextTeachesItsOwnQuery) {
+  const std::string path = folder_.path("saved");
+  std::string finance;
+  std::uint64_t id = 0;
+  {
+    Engine engine = Open();
+    ASSERT_TRUE(engine.UsePolicy(Made("curve")).ok());
+    ASSERT_TRUE(engine.SavePolicy(path).ok());
+    const Query query = MakeQuery(1);
+    const auto found = engine.Search(query.request("finance"));
+    finance = found->context->Serialize();
+    id = found->query_id;
+  }
+  Engine engine = Open(), other = Open();
+  ASSERT_TRUE(engine.LoadPolicy(path).ok());
+  ASSERT_TRUE(other.LoadPolicy(path).ok());
+  const Query query = MakeQuery(2);
+  const auto found = engine.Search(query.request("law"));
+  const auto elsewhere = other.Search(query.request("law"));
+  EXPECT_NE(found->query_id, id);
+  EXPECT_NE(found->query_id, elsewhere->query_id);
+  EXPECT_EQ(other.Feedback({.query_id = found->query_id, .hit = 0, .rating = 1.0}).error().code(),
+            Code::kNotFound);
+  ASSERT_TRUE(engine.Feedback({.context = finance, .hit = 0, .rating = 1.0}).ok());
+  const auto& policy = dynamic_cast<const CurvePolicy&>(*engine.policy());
+  EXPECT_EQ(policy.Inspect("finance")->feedbacks, 1u);
+  EXPECT_EQ(policy.Inspect("law")->feedbacks, 0u);
+}
+
+TEST_F(LearningState, AContextOfAKnownIdIsThatQuerysOrRefused) {
+  Engine engine = Open();
+  ASSERT_TRUE(engine.UsePolicy(Made("curve")).ok());
+  const Query query = MakeQuery(1);
+  SearchContext forged = *engine.Search(query.request("finance"))->context;
+  forged.domain = "law";
+  EXPECT_EQ(
+      engine.Feedback({.context = forged.Serialize(), .hit = 0, .rating = 1.0}).error().code(),
+      Code::kInvalidArgument);
+}
+
+TEST_F(LearningState, ASnapshotSaysWhichNormalizationItsAlphaBelongsTo) {
+  const std::string path = folder_.path("saved");
+  Engine engine = Open();
+  ASSERT_TRUE(engine.UsePolicy(Made("curve"), {.fusion = FusionMethod::kRrf}).ok());
+  ASSERT_TRUE(engine.SavePolicy(path).ok());
+  Engine again = Open();
+  ASSERT_TRUE(again.LoadPolicy(path).ok());
+  const Query query = MakeQuery(1);
+  EXPECT_EQ(again.Search(query.request())->weights.method, FusionMethod::kRrf);
+  const Status refused = again.LoadPolicy(path, {.fusion = FusionMethod::kMinMax});
+  EXPECT_EQ(refused.code(), Code::kInvalidArgument);
+  EXPECT_THAT(refused.message(), ::testing::HasSubstr("rrf"));
+}
+
+TEST_F(LearningState, ASnapshotOfAnotherVersionIsRefused) {
+  for (const std::uint32_t version : {1u, 99u}) {
+    auto file = CheckedFileWriter::Create(folder_.path("other"), "engine-policy", version);
+    ASSERT_TRUE(file.ok());
+    ASSERT_TRUE(file->Section<double>("state", std::vector<double>{1, 2, 3}).ok());
+    ASSERT_TRUE(file->Finish().ok());
+    EXPECT_EQ(Open().LoadPolicy(folder_.path("other")).code(), Code::kUnsupported);
+  }
 }
 
 TEST_F(LearningState, APolicysOwnFileIsLoadedToo) {

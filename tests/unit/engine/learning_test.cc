@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <optional>
 #include <thread>
 
 #include <gmock/gmock.h>
@@ -383,6 +384,85 @@ TEST_F(Learning, GroundednessAndCostAreTermsOfTheReward) {
   }
 }
 
+TEST_F(Learning, RatingAndGroundednessCountEachByItsOwnTime) {
+  Engine engine = Open();
+  const auto policy = std::make_shared<ScriptedPolicy>(WeightDecision{.alpha = 0.5});
+  LearningOptions options;
+  options.reward = {.groundedness_weight = 1, .recall_weight = 1, .cost_weight = 0};
+  ASSERT_TRUE(engine.UsePolicy(policy, options).ok());
+  const Query query = MakeQuery(11);
+  const std::uint64_t id = engine.Search(query.request())->query_id;
+  const auto told = [&](double time, std::optional<double> rating,
+                        std::optional<double> groundedness) {
+    QueryFeedback feedback{.query_id = id, .rating = rating, .groundedness = groundedness};
+    if (rating) feedback.hit = 0;
+    feedback.time = time;
+    feedback.now = 1000;
+    return *engine.Feedback(feedback);
+  };
+  EXPECT_TRUE(told(200, 1.0, {}).learned);
+  const std::vector<double> ungrounded = policy->told.back().curve;
+  // The rating beside it is superseded; the first groundedness is not.
+  EXPECT_TRUE(told(100, 0.0, 1.0).learned);
+  for (std::size_t a = 0; a < 21; ++a)
+    EXPECT_NEAR(policy->told.back().curve[a], (1 + ungrounded[a]) / 2, 1e-9);
+  EXPECT_TRUE(told(300, {}, 0.5).learned);
+  // An older groundedness beside a newer rating changes the rating alone.
+  EXPECT_TRUE(told(250, 1.0, 0.0).learned);
+  for (std::size_t a = 0; a < 21; ++a)
+    EXPECT_NEAR(policy->told.back().curve[a], (0.5 + ungrounded[a]) / 2, 1e-9);
+  const std::size_t before = policy->told.size();
+  EXPECT_EQ(told(50, 0.0, 0.0).verdict, FeedbackVerdict::kDuplicate);
+  EXPECT_EQ(told(50, {}, 0.0).verdict, FeedbackVerdict::kDuplicate);
+  EXPECT_EQ(policy->told.size(), before);
+}
+
+TEST_F(Learning, TheCallersBothPathsAreNoDecisionOfThePolicy) {
+  Engine engine = Open();
+  const WeightDecision decision{
+      .alpha = 0, .both_paths = false, .propensity = 0.5, .alpha_propensity = 0.6};
+  ASSERT_TRUE(engine.UsePolicy(std::make_shared<ScriptedPolicy>(decision)).ok());
+  const Query query = MakeQuery(1);
+  SearchRequest request = query.request();
+  EXPECT_EQ(engine.Search(request)->propensity, 0.5);
+  request.both_paths = true;
+  const auto found = engine.Search(request);
+  EXPECT_EQ(found->propensity, 0.6);
+  EXPECT_TRUE(found->context->decision.both_paths);
+  EXPECT_TRUE(found->lexical_searched && found->vector_searched);
+}
+
+TEST_F(Learning, ADecisionThatIsNoneIsRefused) {
+  constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+  const Query query = MakeQuery(1);
+  for (const WeightDecision& decision :
+       {WeightDecision{.alpha = 1.5}, WeightDecision{.alpha = kNan},
+        WeightDecision{.propensity = 0}, WeightDecision{.propensity = kNan},
+        WeightDecision{.alpha_propensity = 0.3}}) {
+    Engine engine = Open();
+    ASSERT_TRUE(engine.UsePolicy(std::make_shared<ScriptedPolicy>(decision)).ok());
+    const auto found = engine.Search(query.request());
+    ASSERT_FALSE(found.ok());
+    EXPECT_EQ(found.error().code(), Code::kInvalidArgument);
+  }
+}
+
+TEST_F(Learning, WhatWasLearnedCountsOnceWhenTheRingHasForgottenTheQuery) {
+  Engine engine = Open();
+  ASSERT_TRUE(engine.UsePolicy(Made("curve"), {.remembered = 4}).ok());
+  const Query query = MakeQuery(1);
+  const auto found = engine.Search(query.request("wings"));
+  const std::string context = found->context->Serialize();
+  const QueryFeedback feedback{.context = context, .hit = 0, .rating = 1.0, .source = "ann"};
+  ASSERT_TRUE(engine.Feedback(feedback).ok());
+  for (std::uint64_t i = 0; i < 6; ++i) {
+    const Query other = MakeQuery(i);
+    ASSERT_TRUE(engine.Search(other.request("wings")).ok());
+  }
+  ASSERT_TRUE(engine.Feedback(feedback).ok());
+  EXPECT_EQ(Known(engine, "wings").feedbacks, 1u);
+}
+
 TEST_F(Learning, TheRingKeepsTheLatestQueriesAndAContextOutlivesIt) {
   Engine engine = Open();
   const auto policy = std::make_shared<ScriptedPolicy>(WeightDecision{.alpha = 0.5});
@@ -416,8 +496,10 @@ TEST_F(Learning, PriorsOfAnotherNormalizationAreRefused) {
   Engine engine = Open();
   WeightPolicyOptions options;
   options.curve.priors = ShippedPriors();
-  EXPECT_EQ(engine.UsePolicy(Made("curve", options)).code(), Code::kInvalidArgument);
-  EXPECT_TRUE(engine.UsePolicy(Made("curve", options), {.fusion = FusionMethod::kMinMax}).ok());
+  EXPECT_EQ(engine.UsePolicy(Made("curve", options), {.fusion = FusionMethod::kMinMax}).code(),
+            Code::kInvalidArgument);
+  // Those that are shipped belong to the default.
+  EXPECT_TRUE(engine.UsePolicy(Made("curve", options)).ok());
   EXPECT_EQ(engine.UsePolicy(Made("curve"), {.remembered = 0}).code(), Code::kInvalidArgument);
   EXPECT_EQ(engine.UsePolicy(Made("curve"), {.fixed_alpha = 2}).code(), Code::kInvalidArgument);
   LearningOptions other_grid;

@@ -1,7 +1,10 @@
 // State files and priors files: what was saved goes on bit for bit, what was damaged is refused.
 
 #include <cmath>
+#include <filesystem>
 #include <fstream>
+#include <string>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -128,13 +131,18 @@ TEST(PolicyState, EveryChangedByteAndEveryCutIsRefused) {
 TEST(PolicyState, AnOldOrNewerVersionIsRefused) {
   const TempFolder folder;
   for (const std::uint32_t version : {1u, kPolicyFileVersion + 1}) {
-    for (const char* kind : {"curve-policy", "beta-policy", "static-policy"}) {
-      auto file = CheckedFileWriter::Create(folder.path("other"), kind, version);
+    for (const std::string kind : {"curve-policy", "beta-policy", "static-policy"}) {
+      const std::string path = folder.path(kind);
+      auto file = CheckedFileWriter::Create(path, kind, version);
       ASSERT_TRUE(file.ok());
       ASSERT_TRUE(file->Section<double>("alphas", std::vector<double>{0.5}).ok());
       ASSERT_TRUE(file->Finish().ok());
+      const Status status = kind == "curve-policy"  ? CurvePolicy::Load(path).error()
+                            : kind == "beta-policy" ? BetaPolicy::Load(path).error()
+                                                    : StaticPolicy::Load(path).error();
+      EXPECT_EQ(status.code(), Code::kUnsupported) << kind;
+      EXPECT_EQ(LoadWeightPolicy(path).error().code(), Code::kUnsupported) << kind;
     }
-    EXPECT_EQ(StaticPolicy::Load(folder.path("other")).error().code(), Code::kUnsupported);
   }
   EXPECT_EQ(CurvePolicy::Load(folder.path("absent")).error().code(), Code::kNotFound);
   EXPECT_EQ(LoadWeightPolicy(folder.Write("text", "no policy")).error().code(), Code::kCorruption);
@@ -154,6 +162,26 @@ TEST(PolicyState, AFailedSaveLeavesTheOldFile) {
   ASSERT_TRUE(policy->Save(folder.path("state")).ok());
   ASSERT_TRUE(policy->Save(folder.path("state")).ok());  // over itself
   EXPECT_TRUE(CurvePolicy::Load(folder.path("state")).ok());
+}
+
+TEST(PolicyState, ThreadsThatSaveToOnePathLeaveAWholeFile) {
+  const TempFolder folder;
+  const auto curve = *CurvePolicy::Create({});
+  const auto beta = *BetaPolicy::Create({});
+  for (const WeightPolicy* policy : {static_cast<const WeightPolicy*>(curve.get()),
+                                     static_cast<const WeightPolicy*>(beta.get())}) {
+    const std::string path = folder.path("state");
+    const auto save = [&] {
+      for (int i = 0; i < 30; ++i) {
+        EXPECT_TRUE(policy->Save(path).ok());
+        EXPECT_TRUE(LoadWeightPolicy(path).ok());
+      }
+    };
+    std::thread other(save);
+    save();
+    other.join();
+  }
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path("")), {}), 1);
 }
 
 TEST(StaticPolicy, DecidesWhatItWasGiven) {
@@ -240,7 +268,7 @@ TEST(PolicyPriors, RefusesWhatItCannotMean) {
 }
 
 TEST(PolicyPriors, AnAlphaIsRefusedWithAnotherNormalization) {
-  EXPECT_TRUE(CheckNormalization(ShippedPriors(), "minmax").ok());
+  EXPECT_TRUE(CheckNormalization(ShippedPriors(), "minmax_union").ok());
   EXPECT_EQ(CheckNormalization(ShippedPriors(), "rrf").code(), Code::kInvalidArgument);
 }
 

@@ -10,12 +10,17 @@
 
 namespace equipoise {
 
+/// A name beside `path` that no other call gives, in this process or another one of this machine: for
+/// what is written there first.
+/// Threads  safe
+EQUIPOISE_API std::string AsideName(const std::string& path);
+
 /// A file that is being written. Until Publish returns ok, `path` is as it was; an object that is
 /// destroyed before removes what it wrote.
 /// Threads  one thread at a time
 class EQUIPOISE_API AtomicFile {
  public:
-  /// `aside`, in the same folder, is written first; by default a name of this process alone.
+  /// `aside`, in the same folder, is written first; by default AsideName(path).
   explicit AtomicFile(std::string path, std::string aside = {});
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;

@@ -98,7 +98,7 @@ class EQUIPOISE_API Engine {
   Result<SearchResult> Search(const SearchRequest& request) const;
 
   /// Learns from feedback on a search: late, in part, again (for a document and source the latest by
-  /// its time counts, and once), in any order. Documents without a rating are unknown, not bad.
+  /// its time counts, and once, as long as the query is remembered), in any order. Documents without a rating are unknown, not bad.
   /// Errors   kUnavailable: no policy in use; kNotFound: a query that was never asked or is no longer
   ///          remembered, a hit or document that it did not find; kInvalidArgument: no query or two, no
   ///          rating, NaN or a value outside its range, a time too far ahead, a context of another
@@ -114,7 +114,8 @@ class EQUIPOISE_API Engine {
   Status SavePolicy(const std::string& path = {}) const;
   /// UsePolicy with what SavePolicy has written, or with a policy's own file. The options are the
   /// caller's; the decisions' seed is the file's. Contexts of another index are left out.
-  /// Errors   kNotFound, kIo; kCorruption: cut, changed, neither; kUnsupported: a newer version; as
+  /// Errors   kNotFound, kIo; kCorruption: cut, changed, neither; kUnsupported: another version;
+  ///          kInvalidArgument: learned with another normalization than options.fusion; as
   ///          UsePolicy. Then nothing has changed
   /// Threads  before the engine is shared
   Status LoadPolicy(const std::string& path = {}, const LearningOptions& options = {},

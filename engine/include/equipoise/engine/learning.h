@@ -24,7 +24,7 @@ inline FeedbackOptions LearningFilter() {
 
 struct LearningOptions {
   // What is learned.
-  /// The normalization that the policy's α belongs to; absent: the index's. It is that of every search
+  /// The normalization that the policy's α belongs to; absent: the snapshot's, or the index's. It is that of every search
   /// which the policy decides; a request that names another one is not decided by it and teaches nothing.
   std::optional<FusionMethod> fusion{};
   /// α of a configuration: the policy still learns, and is not asked. In [0, 1].
@@ -42,10 +42,12 @@ struct LearningOptions {
   std::uint64_t seed = 1;  ///< of the decisions; with it and the order of searches they repeat
 
   // How much is kept.
-  /// Queries that feedback can name by id, the latest; and as many again that came as a context. Each
-  /// takes about 3 KB at a depth of 100. In [1, 2^24].
+  /// Queries that feedback can name by id, the latest; and twice as many that feedback has named, came
+  /// as a context, or from a snapshot. Each takes 0.5 KB and 12 bytes for each candidate, of which there
+  /// are up to 2 depth: about 3 KB at a depth of 100. In [1, 2^24].
   std::size_t remembered = 4096;
-  /// Latest ratings of a domain among which the filter looks for outliers and abuse. In [1, 65,536].
+  /// Latest ratings of a domain among which the filter looks for outliers and abuse, 40 bytes each, of
+  /// as many domains as queries are remembered, the latest that came up. In [1, 65,536].
   std::size_t window = 256;
 };
 
@@ -69,6 +71,8 @@ struct QueryFeedback {
   // When, and who says so.
   std::optional<double> time{};  ///< seconds since 1970 at which it was given; absent: now
   std::optional<double> now{};   ///< absent: the clock
+  /// Who says so: of one source the latest rating of a document counts. All that come without a name
+  /// are one source.
   std::string_view source{};
 };
 

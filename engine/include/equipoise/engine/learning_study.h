@@ -37,8 +37,8 @@ struct StudyOptions {
   PolicyPriors priors{};
   double both_paths_share = CurvePolicyOptions{}.both_paths_share;
   std::optional<FusionMethod> fusion{};  ///< absent: that of the first index
-  std::size_t depth = 100;
-  bool exact = false;  ///< search vectors exhaustively
+  std::size_t depth = 100;               ///< of each path, > simulation::kShown
+  bool exact = false;                    ///< search vectors exhaustively
   std::uint64_t seed = 1;
   double converged_below = 0.02;  ///< the bound on regret from which a domain counts as converged
   ProgressCallback progress{};

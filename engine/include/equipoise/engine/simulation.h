@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -43,6 +44,8 @@ struct JudgedQuery {
   Curve recall{};                                                ///< Recall@10
   std::array<std::array<std::uint16_t, kShown>, kGrid> shown{};  ///< candidates, best first
   std::array<std::uint8_t, kGrid> shown_count{};
+  /// Place in the set of an earlier one that is the same query asked again: no sample of its own.
+  std::optional<std::size_t> same_as{};
 };
 
 /// A domain.
@@ -55,7 +58,7 @@ struct JudgedSet {
 using Sets = std::vector<const JudgedSet*>;
 
 /// Searches once with both paths, and computes the rewards.
-/// Range    request: text and embedding, depth as it is to be; α and k are not looked at
+/// Range    request: text and embedding, depth as it is to be, more than kShown; α and k are not looked at
 /// Errors   as Engine::Search; kInvalidArgument: a query that has no text or no embedding, no relevant
 ///          document, or more than 65,535 candidates
 EQUIPOISE_API Result<JudgedQuery> JudgeQuery(const Engine& engine, const SearchRequest& request,
@@ -64,9 +67,6 @@ EQUIPOISE_API Result<JudgedQuery> JudgeQuery(const Engine& engine, const SearchR
 EQUIPOISE_API void SetMeans(JudgedSet* set);
 /// The α that is best on average; the middle one of equals.
 EQUIPOISE_API std::size_t BestOf(const Curve& curve);
-/// The single α that is best over the sets, all weighing the same.
-EQUIPOISE_API std::size_t BestSingle(const Sets& sets);
-
 /// One query of a stream.
 struct Turn {
   std::size_t domain = 0;
@@ -77,6 +77,9 @@ struct Turn {
 /// replacement, so that the set is the population that a posterior speaks of.
 EQUIPOISE_API std::vector<Turn> MakeStream(const Sets& sets, std::uint64_t order,
                                            std::size_t horizon, bool again = false);
+
+/// The single α that is best for the queries of a stream, each as good as its set's mean.
+EQUIPOISE_API std::size_t BestSingle(const Sets& sets, std::span<const Turn> stream);
 
 /// What feedback there is on a query.
 struct Feedback {

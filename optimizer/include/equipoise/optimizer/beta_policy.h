@@ -27,7 +27,7 @@ class EQUIPOISE_API BetaPolicy final : public WeightPolicy {
   /// Errors   kInvalidArgument: an option out of range; kOutOfMemory
   static Result<std::unique_ptr<BetaPolicy>> Create(const BetaPolicyOptions& options = {});
   /// What Save has written.
-  /// Errors   kNotFound, kIo; kCorruption: changed, cut; kUnsupported: a newer version
+  /// Errors   kNotFound, kIo; kCorruption: changed, cut; kUnsupported: another version
   static Result<std::unique_ptr<BetaPolicy>> Load(const std::string& path);
   ~BetaPolicy() override;
 

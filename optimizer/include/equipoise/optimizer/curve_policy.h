@@ -79,7 +79,7 @@ class EQUIPOISE_API CurvePolicy final : public WeightPolicy {
   /// Errors   kInvalidArgument: an option out of range; kOutOfMemory
   static Result<std::unique_ptr<CurvePolicy>> Create(CurvePolicyOptions options = {});
   /// What Save has written, options included.
-  /// Errors   kNotFound, kIo; kCorruption: changed, cut; kUnsupported: a newer version
+  /// Errors   kNotFound, kIo; kCorruption: changed, cut; kUnsupported: another version
   static Result<std::unique_ptr<CurvePolicy>> Load(const std::string& path);
   ~CurvePolicy() override;
 

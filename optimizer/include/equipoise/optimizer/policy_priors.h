@@ -14,7 +14,7 @@ struct DomainPrior {
   double alpha = 0.5;   ///< in [0, 1]: the weight of the lexical path
   double strength = 5;  ///< pseudo-queries that say so, >= 0; it fades as feedback comes
   /// The fusion that this α was found with (FusionName); an α means nothing with another.
-  std::string normalization = "minmax";
+  std::string normalization = "minmax_union";
 };
 
 /// Domain -> prior.
@@ -25,7 +25,7 @@ EQUIPOISE_API PolicyPriors ShippedPriors();
 
 /// Reads a priors file, one JSON object:
 ///   {"format": 1, "domains": {"finance": {"alpha": 0.5, "beta": 0.5, "strength": 5,
-///                                         "normalization": "minmax"}, ...}}
+///                                         "normalization": "minmax_union"}, ...}}
 /// `beta` may be left out; strength and normalization too, with the defaults of DomainPrior.
 /// Errors   kNotFound, kIo; kInvalidArgument with file and field: not JSON, a field that is unknown,
 ///          missing or of another type, α outside [0, 1], α + β other than 1, strength negative;

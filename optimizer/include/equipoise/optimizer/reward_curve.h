@@ -50,7 +50,7 @@ struct RewardCurveOptions {
   std::size_t k = 10;     ///< >= 1
   std::size_t grid = 21;  ///< values of α, i / (grid − 1); in [2, 1001]
   UnknownGain unknown = UnknownGain::kExpected;
-  /// Source   chosen with one set left out, on the streams of `./dev bench bandit`
+  /// Source   chosen on the streams of `./dev bench bandit`, beside the two other ways
   double unknown_share = 0.7;  ///< in [0, 1]
   /// Gain that the whole collection holds for the query, in the units of `measure`: DCG of the best
   /// order, or the sum of gains. 0: that of the known ones among the candidates.
@@ -71,7 +71,8 @@ struct RewardCurve {
 /// Errors   kInvalidArgument: an option or a score out of range, a negative or infinite gain,
 ///          candidates of which some have both scores and some one; kOutOfMemory
 /// Threads  pure; O(grid · n + grid · k log k)
-/// Exact    the ranking at each α is that of Fuse
+/// Exact    the ranking at each α is that of Fuse, where each path was asked for more than k: at α = 1 a
+///          normalized score of 0 stands for no score, and the last one found may be one
 EQUIPOISE_API Result<RewardCurve> ComputeRewardCurve(std::span<const RewardCandidate> candidates,
                                                      const RewardCurveOptions& options = {});
 

@@ -22,7 +22,7 @@ class EQUIPOISE_API StaticPolicy final : public WeightPolicy {
   /// Errors   kInvalidArgument: an α outside [0, 1]; kOutOfMemory
   static Result<std::unique_ptr<StaticPolicy>> Create(StaticPolicyOptions options);
   /// What Save has written.
-  /// Errors   kNotFound, kIo; kCorruption: changed, cut; kUnsupported: a newer version
+  /// Errors   kNotFound, kIo; kCorruption: changed, cut; kUnsupported: another version
   static Result<std::unique_ptr<StaticPolicy>> Load(const std::string& path);
 
   WeightDecision Decide(const WeightQuery& query, std::uint64_t random) const noexcept override;

@@ -25,7 +25,7 @@ EQUIPOISE_API Result<std::unique_ptr<WeightPolicy>> MakeWeightPolicy(
     std::string_view name, const WeightPolicyOptions& options = {});
 
 /// Whichever policy's Save has written the file.
-/// Errors   kNotFound, kIo; kCorruption: changed, cut, no policy's file; kUnsupported: a newer version
+/// Errors   kNotFound, kIo; kCorruption: changed, cut, no policy's file; kUnsupported: another version
 EQUIPOISE_API Result<std::unique_ptr<WeightPolicy>> LoadWeightPolicy(const std::string& path);
 
 }  // namespace equipoise
