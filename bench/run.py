@@ -22,6 +22,7 @@ BENCHMARKS = {
     "domains": "domains.domains_bench",
     "filter": "micro.filter_report",
     "bandit": "bandit.bandit_report",
+    "pareto": "pareto.pareto_report",
     "peers-vector": "peers.vector_report",
 }
 

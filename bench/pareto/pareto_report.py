@@ -1,0 +1,121 @@
+"""NSGA-II and the tools around it, beside pagmo and pymoo in the same run.
+
+Test problems with known fronts, 100 × 250, over 31 seeds; every side with its own default settings, and
+all fronts measured by our hypervolume, which agrees with pagmo's. pagmo is there where its package was
+when the benchmark was configured (libpagmo-dev); pymoo comes from PyPI into build/bench-venv.
+"""
+
+import json
+import math
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+
+import report
+
+ABOUT = "NSGA-II: hypervolume and time; sorting, hypervolume; beside pagmo and pymoo"
+MINUTES = 8
+
+SEEDS = 31
+PYMOO_SEEDS = 5  # it takes minutes; the times are what they are for
+
+
+def peers_python():
+    """A Python that has pymoo, made where there is none; None where that cannot be done."""
+    venv = report.ROOT / "build/bench-venv"
+    for python in (os.environ.get("EQUIPOISE_PYTHON"), str(venv / "bin/python3")):
+        if python and pathlib.Path(python).exists():
+            if subprocess.run([python, "-c", "import pymoo"], capture_output=True, check=False).returncode == 0:
+                return python
+    try:
+        subprocess.run([sys.executable, "-m", "venv", venv], capture_output=True, check=True)
+        install = [venv / "bin/python3", "-m", "pip", "install", "--quiet", "--retries", "1", "pymoo"]
+        subprocess.run(install, capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return str(venv / "bin/python3")
+
+
+def run_json(command):
+    one = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False,
+                          env={**os.environ, **one})
+    if done.returncode != 0:
+        raise report.BenchError(f"{command[0]}: exit {done.returncode}: {done.stderr.strip()}")
+    return json.loads(done.stdout)
+
+
+def below(ours, theirs):
+    """p of a one-sided Mann-Whitney test that ours are the lower ones (normal approximation)."""
+    wins = sum((a < b) + 0.5 * (a == b) for a in ours for b in theirs)
+    n, m = len(ours), len(theirs)
+    spread = math.sqrt(n * m * (n + m + 1) / 12)
+    return 0.5 * math.erfc((wins - n * m / 2) / spread / math.sqrt(2))
+
+
+def run(context):
+    program = report.ROOT / "build/release/bin/equipoise_pareto_bench"
+    if not program.exists():
+        raise report.BenchError(f"{program} is not there; run ./dev bench pareto")
+    python = peers_python()
+    with tempfile.TemporaryDirectory() as scratch:
+        points = pathlib.Path(scratch) / "points.json"
+        found = run_json([program, SEEDS, points])
+        script = report.ROOT / "bench/pareto/pareto_peers.py"
+        pymoo = run_json([python, script, PYMOO_SEEDS, points]) if python else None
+        if pymoo:
+            fronts = pathlib.Path(scratch) / "fronts.json"
+            fronts.write_text(json.dumps(pymoo["races"]), encoding="utf-8")
+            pymoo_volumes = run_json([program, "measure", fronts])
+    result = report.Report("pareto")
+    rows = []
+    for race in found["races"]:
+        name = race["problem"]
+        sides = {"equipoise": race["equipoise"]}
+        if "pagmo" in race:
+            sides[f"pagmo {found['pagmo']}"] = race["pagmo"]
+        if pymoo:
+            theirs = next(r for r in pymoo["races"] if r["problem"] == name)
+            sides[f"pymoo {pymoo['version']}"] = {"volumes": pymoo_volumes[name], "seconds": theirs["seconds"]}
+        ours = race["equipoise"]
+        took = statistics.median(ours["seconds"])
+        for side, one in sides.items():
+            middle, seconds = statistics.median(one["volumes"]), statistics.median(one["seconds"])
+            result.row(f"{name}/{side}", quality={"hypervolume": middle}, seconds=seconds,
+                       ratios={} if side == "equipoise" else {"time": seconds / took})
+            rows.append([name, side, f"{middle:.5f}", f"{min(one['volumes']):.5f}", f"{race['volume']:.5f}",
+                         f"{1000 * seconds:.1f}", "" if side == "equipoise" else f"{seconds / took:.1f}"])
+            if side == "equipoise":
+                continue
+            peer = side.split()[0]
+            p = below(ours["volumes"], one["volumes"])
+            result.claim(f"volume-{name}-{peer}", f"{name}: p that our hypervolumes are below those of {side}",
+                         p, "", ">= 0.01", p >= 0.01)
+            if name in ("zdt1", "dtlz2"):
+                least = 10 if peer == "pagmo" else 80
+                result.claim(f"time-{name}-{peer}", f"{name}: time of {side}, ours 1", seconds / took, "×",
+                             f">= {least}", seconds / took >= least)
+    result.table(f"NSGA-II, 100 × 250, {SEEDS} seeds, hypervolume up to (1.1, ...)",
+                 ["problem", "", "median", "least", "whole front", "ms", "ours 1"], rows)
+    rows = []
+    for one, key in zip(found["sorting"], ["cloud", "front", None, None], strict=True):
+        theirs = pymoo["sorting"][key] if pymoo and key else None
+        result.row(f"sorting/{one['points']}/{one['ranks']}", seconds=one["seconds"], pymoo=theirs)
+        rows.append([f"{one['points']:,} × {one['objectives']}, {one['ranks']} ranks",
+                     f"{1000 * one['seconds']:.2f}", f"{1000 * theirs:.2f}" if theirs else "",
+                     f"{1000 * one['pagmo_seconds']:.0f}" if "pagmo_seconds" in one else ""])
+        if theirs:
+            result.claim(f"sorting-{key}", f"sorting 5,000 points ({key}) as a share of pymoo's time",
+                         one["seconds"] / theirs, "", "<= 0.5", one["seconds"] <= 0.5 * theirs)
+        if one["points"] == 100_000:
+            result.claim(f"sorting-{one['ranks']}", f"sorting 100,000 points in {one['ranks']} ranks",
+                         one["seconds"], "s", "<= 1", one["seconds"] <= 1)
+    result.table("Non-dominated sorting, ms", ["", "equipoise", "pymoo", "pagmo"], rows)
+    one = found["hypervolume"]
+    result.row("hypervolume", **one)
+    result.claim("hypervolume", "hypervolume of 1,000 points, 3 objectives", 1000 * one["seconds"], "ms", "<= 1",
+                 one["seconds"] <= 0.001)
+    return result

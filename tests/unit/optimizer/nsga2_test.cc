@@ -1,0 +1,184 @@
+// NSGA-II on problems whose fronts are known.
+#include <cmath>
+#include <limits>
+#include <set>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <equipoise/optimizer/front_quality.h>
+#include <equipoise/optimizer/nsga2.h>
+
+namespace equipoise {
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+struct Zdt1 {
+  std::vector<Variable> Variables() const { return std::vector<Variable>(30); }
+  std::size_t Objectives() const { return 2; }
+  void Evaluate(std::span<const double> x, std::span<double> f) const {
+    double sum = 0;
+    for (std::size_t j = 1; j < x.size(); ++j) sum += x[j];
+    const double g = 1 + 9 * sum / static_cast<double>(x.size() - 1);
+    f[0] = x[0];
+    f[1] = g * (1 - std::sqrt(x[0] / g));
+  }
+};
+
+// Binh and Korn 1997: two constraints, both of which cut into the box.
+struct Bnh {
+  std::vector<Variable> Variables() const { return {{0, 5}, {0, 3}}; }
+  std::size_t Objectives() const { return 2; }
+  std::size_t Constraints() const { return 2; }
+  void Evaluate(std::span<const double> x, std::span<double> f, std::span<double> g) const {
+    f[0] = 4 * x[0] * x[0] + 4 * x[1] * x[1];
+    f[1] = std::pow(x[0] - 5, 2) + std::pow(x[1] - 5, 2);
+    g[0] = std::pow(x[0] - 5, 2) + x[1] * x[1] - 25;
+    g[1] = 7.7 - std::pow(x[0] - 8, 2) - std::pow(x[1] + 3, 2);
+  }
+};
+
+// One whole number: the front is 0 to 40.
+struct Alone {
+  VariableKind kind = VariableKind::kInteger;
+  std::vector<Variable> Variables() const { return {{0, 100, kind}}; }
+  std::size_t Objectives() const { return 2; }
+  void Evaluate(std::span<const double> x, std::span<double> f) const {
+    f[0] = x[0];
+    f[1] = std::fabs(x[0] - 40);
+  }
+};
+
+TEST(Nsga2, ReachesTheFrontOfZdt1) {
+  const auto found = Minimize(Zdt1(), {.seed = 3});
+  ASSERT_TRUE(found.ok());
+  EXPECT_GT(*Hypervolume(found->f_view(), std::vector<double>{1.1, 1.1}), 0.865);
+  for (std::size_t i = 0; i < found->size(); ++i)
+    for (const double x : found->x_view().row_span(i)) EXPECT_TRUE(x >= 0 && x <= 1);
+}
+
+TEST(Nsga2, TheSameSeedGivesTheSameBitsAtAnyNumberOfThreads) {
+  const auto run = [](int threads, std::uint64_t seed) {
+    return *Minimize(Zdt1(), {.generations = 30, .seed = seed, .threads = threads});
+  };
+  const Population one = run(1, 5);
+  for (const int threads : {2, 5}) {
+    EXPECT_EQ(run(threads, 5).x, one.x);
+    EXPECT_EQ(run(threads, 5).f, one.f);
+  }
+  EXPECT_NE(run(1, 6).x, one.x);
+}
+
+TEST(Nsga2, ContinuesBitForBit) {
+  const Nsga2Options options{.population = 20, .seed = 9};
+  const Zdt1 problem;
+  const auto advance = [&](Nsga2* solver, std::size_t to) {
+    std::vector<double> f(20 * 2);
+    while (solver->generation() < to) {
+      const auto x = *solver->Ask();
+      for (std::size_t i = 0; i < x.rows; ++i)
+        problem.Evaluate(x.row_span(i), std::span<double>(f.data() + 2 * i, 2));
+      ASSERT_TRUE(solver->Tell({f.data(), 20, 2}).ok());
+    }
+  };
+  auto whole = *Nsga2::Create(problem.Variables(), 2, options);
+  advance(&whole, 10);
+  const Population middle = whole.population();
+  advance(&whole, 25);
+  auto later = *Nsga2::Create(problem.Variables(), 2, options);
+  ASSERT_TRUE(later.Resume(middle, 10).ok());
+  advance(&later, 25);
+  EXPECT_EQ(later.population().x, whole.population().x);
+  Population wrong = middle;
+  wrong.x[3] = 7;
+  EXPECT_EQ(later.Resume(wrong, 10).code(), Code::kInvalidArgument);
+  wrong.x.pop_back();
+  EXPECT_EQ(later.Resume(wrong, 10).code(), Code::kInvalidArgument);
+}
+
+TEST(Nsga2, EveryPointOfAFrontOfOneVariableIsFound) {
+  for (const VariableKind kind : {VariableKind::kInteger, VariableKind::kCategorical}) {
+    const auto found = Minimize(Alone{kind}, {.population = 64, .generations = 60, .seed = 2});
+    ASSERT_TRUE(found.ok());
+    std::set<double> front;
+    for (std::size_t i = 0; i < found->size(); ++i)
+      if (found->rank[i] == 0) front.insert(found->x[i]);
+    EXPECT_EQ(front.size(), 41u);
+    EXPECT_EQ(*front.begin(), 0);
+    EXPECT_EQ(*front.rbegin(), 40);
+  }
+}
+
+TEST(Nsga2, EndsWithFeasiblePointsAndAFrontThatIsOne) {
+  const auto found = Minimize(Bnh(), {.population = 60, .generations = 80, .seed = 4});
+  ASSERT_TRUE(found.ok());
+  for (std::size_t i = 0; i < found->size(); ++i) {
+    EXPECT_EQ(found->violations[i], 0);
+    for (std::size_t j = 0; j < found->size(); ++j)
+      EXPECT_FALSE(found->rank[i] == 0 &&
+                   Dominates(found->f_view().row_span(j), found->f_view().row_span(i)));
+  }
+  // The ends of the front: x = (0, 0) and x = (5, 3).
+  std::vector<std::uint32_t> all(found->size());
+  for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<std::uint32_t>(i);
+  const auto ideal = *IdealPoint(found->f_view(), all);
+  EXPECT_NEAR(ideal[0], 0, 0.5);
+  EXPECT_NEAR(ideal[1], 4, 0.5);
+}
+
+TEST(Nsga2, FixedVariablesStayAndCandidatesOfNanComeLast) {
+  struct Odd {
+    std::vector<Variable> Variables() const {
+      return {{0, 1}, {3, 3}, {-2, 2, VariableKind::kInteger}};
+    }
+    std::size_t Objectives() const { return 2; }
+    void Evaluate(std::span<const double> x, std::span<double> f) const {
+      f[0] = x[2] < 0 ? kNan : x[0];
+      f[1] = 1 - x[0] + x[2];
+    }
+  };
+  const Odd problem;
+  auto solver = *Nsga2::Create(problem.Variables(), 2, {.population = 20, .seed = 1});
+  std::vector<double> f(40);
+  while (solver.generation() < 20) {
+    const auto x = *solver.Ask();
+    for (std::size_t i = 0; i < 20; ++i) {
+      EXPECT_EQ(x.row(i)[1], 3);
+      EXPECT_EQ(x.row(i)[2], std::round(x.row(i)[2]));
+      problem.Evaluate(x.row_span(i), std::span<double>(f.data() + 2 * i, 2));
+    }
+    ASSERT_TRUE(solver.Tell({f.data(), 20, 2}).ok());
+  }
+  EXPECT_GT(solver.not_a_number(), 0u);
+  for (const double value : solver.population().f) EXPECT_FALSE(std::isnan(value));
+}
+
+TEST(Nsga2, RefusesWhatItCannotDo) {
+  const auto code = [](std::vector<Variable> variables, std::size_t objectives,
+                       const Nsga2Options& options) {
+    return Nsga2::Create(std::move(variables), objectives, options).error().code();
+  };
+  const std::vector<Variable> good = {{0, 1}};
+  EXPECT_EQ(code({}, 2, {}), Code::kInvalidArgument);
+  EXPECT_EQ(code({{1, 0}}, 2, {}), Code::kInvalidArgument);
+  EXPECT_EQ(code({{0, kNan}}, 2, {}), Code::kInvalidArgument);
+  EXPECT_EQ(code({{0, 1.5, VariableKind::kInteger}}, 2, {}), Code::kInvalidArgument);
+  EXPECT_EQ(code(good, 0, {}), Code::kInvalidArgument);
+  EXPECT_EQ(code(good, 17, {}), Code::kInvalidArgument);
+  EXPECT_EQ(code(good, 2, {.population = 0}), Code::kInvalidArgument);
+  EXPECT_EQ(code(good, 2, {.population = 7}), Code::kInvalidArgument);
+  EXPECT_EQ(code(good, 2, {.generations = 0}), Code::kInvalidArgument);
+  EXPECT_EQ(code(good, 2, {.crossover = 1.5}), Code::kInvalidArgument);
+  EXPECT_EQ(code(good, 2, {.mutation_eta = -1}), Code::kInvalidArgument);
+  auto solver = *Nsga2::Create(good, 2, {.population = 4});
+  const std::vector<double> f(8);
+  EXPECT_EQ(solver.Tell({f.data(), 4, 2}).code(), Code::kInvalidArgument);
+  ASSERT_TRUE(solver.Ask().ok());
+  EXPECT_EQ(solver.Tell({f.data(), 2, 2}).code(), Code::kInvalidArgument);
+  EXPECT_EQ(solver.Tell({f.data(), 4, 1}).code(), Code::kInvalidArgument);
+  EXPECT_TRUE(solver.Tell({f.data(), 4, 2}).ok());
+}
+
+}  // namespace
+}  // namespace equipoise
