@@ -1,0 +1,267 @@
+// Searching a lexical index: all postings of the query, or only those that can matter.
+//
+// Scores are float32 sums in the order in which terms first occur in the query. The pruned way finds
+// the candidates by sums in another order, allows for their rounding, and adds again in that order.
+//
+// Ideas: sums in a window of documents that fits the cache, essential and other lists told apart for
+// each window by the bounds of its blocks (Turtle & Flood 1995, doi:10.1016/0306-4573(95)00020-H;
+// Ding & Suel 2011, doi:10.1145/2009916.2010048; Lucene's MaxScoreBulkScorer).
+#include "lexical_search.h"
+
+#include <algorithm>
+#include <bit>
+
+// This file is compiled with -ffp-contract=off (see CMakeLists.txt): if the compiler fused a
+// multiplication and an addition in one way of searching but not in another, their sums would differ
+// in the last bit on processors that have the instruction.
+
+namespace equipoise {
+namespace {
+
+using lexical::kBlockRoom;
+using lexical::PostingList;
+
+// Sums are looked through in parts, so that the bar rises soon.
+constexpr std::size_t kScan = 4096;
+// Documents whose sums are in the cache at a time.
+constexpr std::uint32_t kWindow = 1u << 14;
+// More candidates of a window than this are not worth looking up one by one.
+constexpr std::size_t kMostCandidates = kWindow / 32;
+// More than the rounding of any sum of so many terms.
+constexpr std::size_t kMostPrunedTerms = 64;
+constexpr double kSlack = 1 + 1e-5;
+
+// Sums may be left behind by a search that ends early.
+class Clean {
+ public:
+  explicit Clean(LexicalScratch* scratch) : scratch_(scratch) {}
+  Clean(const Clean&) = delete;
+  Clean& operator=(const Clean&) = delete;
+  ~Clean() {
+    if (!done_) std::fill(scratch_->sums.begin(), scratch_->sums.end(), kNoSum);
+  }
+  void Done() { done_ = true; }
+
+ private:
+  LexicalScratch* scratch_;
+  bool done_ = false;
+};
+
+// What a sum must be above to be kept.
+float BarOf(const TopKCollector& best) { return best.full() ? best.worst().score : kNoSum; }
+
+// Calls emit(document, part) for postings [from, to) of a block.
+template <typename Emit>
+void ForParts(const LexicalState& s, float weight, const PostingList::Block& block,
+              const std::uint32_t* docs, std::size_t from, std::size_t to, const Emit& emit) {
+  const bool table = s.code_bytes == 1 && block.tf_bits <= std::bit_width(s.kTableTfs - 1);
+  const std::uint8_t* const codes = s.length_codes.data();
+  const float* const shares = s.shares.data();
+  if (table && block.tf_bits == 0) {
+    for (std::size_t i = from; i < to; ++i) emit(docs[i], weight * shares[codes[docs[i]]]);
+    return;
+  }
+  std::uint32_t tfs[kBlockRoom];
+  block.Tfs(tfs);
+  if (table) {
+    for (std::size_t i = from; i < to; ++i)
+      emit(docs[i], weight * shares[tfs[i] * 256 + codes[docs[i]]]);
+    return;
+  }
+  float norms[kBlockRoom], parts[kBlockRoom];
+  for (std::size_t i = from; i < to; ++i) {
+    ++tfs[i];
+    norms[i] = s.NormOf(docs[i]);
+  }
+  Bm25Parts(tfs + from, norms + from, to - from, weight, parts + from);
+  for (std::size_t i = from; i < to; ++i) emit(docs[i], parts[i]);
+}
+
+// Keeps the best of the sums of documents from `begin` on and sets the sums back.
+void TakeBest(std::span<float> sums, std::uint32_t begin, LexicalScratch* scratch,
+              TopKCollector* best) {
+  scratch->positions.resize(kScan);
+  scratch->above.resize(kScan);
+  for (std::size_t from = 0; from < sums.size(); from += kScan) {
+    const std::size_t n = std::min(kScan, sums.size() - from);
+    const std::size_t found = TakeSumsAbove(sums.data() + from, n, BarOf(*best),
+                                            scratch->positions.data(), scratch->above.data());
+    for (std::size_t i = 0; i < found; ++i)
+      best->Push(begin + static_cast<std::uint32_t>(from) + scratch->positions[i],
+                 scratch->above[i]);
+  }
+}
+
+}  // namespace
+
+LexicalState::LexicalState() = default;
+LexicalState::~LexicalState() = default;
+
+std::vector<Scored> LexicalState::Search(std::span<const QueryTerm> query, std::size_t k,
+                                         bool prune) const {
+  const auto lease = scratch.Take([] { return std::make_unique<LexicalScratch>(); });
+  if (prune && query.size() <= kMostPrunedTerms) return SearchPruned(query, k, &*lease);
+  return SearchAll(query, k, &*lease);
+}
+
+std::vector<Scored> LexicalState::SearchAll(std::span<const QueryTerm> query, std::size_t k,
+                                            LexicalScratch* mine) const {
+  if (mine->sums.size() < documents()) mine->sums.assign(documents(), kNoSum);
+  Clean clean(mine);
+  float* const sums = mine->sums.data();
+  std::uint32_t docs[kBlockRoom];
+  for (const QueryTerm& term : query) {
+    for (std::size_t b = 0; b < term.list.blocks(); ++b) {
+      const PostingList::Block block = term.list.Unpack(b, docs);
+      ForParts(*this, term.weight, block, docs, 0, block.n,
+               [=](std::uint32_t doc, float part) { sums[doc] += part; });
+    }
+  }
+  TopKCollector best(k);
+  TakeBest(std::span(sums, documents()), 0, mine, &best);
+  clean.Done();
+  return best.Take();
+}
+
+namespace {
+
+// One search by windows.
+class Pruned {
+ public:
+  Pruned(const LexicalState& state, LexicalScratch* scratch, std::size_t k)
+      : s_(state), scratch_(*scratch), best_(k) {}
+
+  void Window(std::uint32_t begin, std::uint32_t end);
+  std::vector<Scored> Take() { return best_.Take(); }
+
+ private:
+  void AddAll(std::uint32_t begin, std::uint32_t end);
+  void AddEssential(std::size_t others, double rest, std::uint32_t begin, std::uint32_t end);
+  void Add(LexicalCursor* cursor, std::uint32_t begin, std::uint32_t end) {
+    float* const sums = scratch_.sums.data();
+    cursor->place.ForRange(begin, end,
+                           [&](const PostingList::Block& block, const std::uint32_t* docs,
+                               std::size_t from, std::size_t to) {
+                             ForParts(
+                                 s_, cursor->weight, block, docs, from, to,
+                                 [=](std::uint32_t doc, float part) { sums[doc - begin] += part; });
+                           });
+  }
+
+  const LexicalState& s_;
+  LexicalScratch& scratch_;
+  TopKCollector best_;
+};
+
+// Every posting of the window, in the order of the query: the sums are the scores.
+void Pruned::AddAll(std::uint32_t begin, std::uint32_t end) {
+  auto& live = scratch_.live;
+  std::sort(live.begin(), live.end(),
+            [](const LexicalCursor* a, const LexicalCursor* b) { return a->index < b->index; });
+  for (LexicalCursor* cursor : live) Add(cursor, begin, end);
+  TakeBest(std::span(scratch_.sums.data(), end - begin), begin, &scratch_, &best_);
+}
+
+// live: the `others` first, whose bounds add up to `rest`, then the essential ones.
+void Pruned::AddEssential(std::size_t others, double rest, std::uint32_t begin, std::uint32_t end) {
+  auto& live = scratch_.live;
+  for (std::size_t i = others; i < live.size(); ++i) Add(live[i], begin, end);
+  scratch_.positions.resize(kWindow);
+  scratch_.above.resize(kWindow);
+  std::uint32_t* const positions = scratch_.positions.data();
+  float* const above = scratch_.above.data();
+  const double bar = double{best_.worst().score} / kSlack;
+  const double least = bar - rest;
+  std::size_t count =
+      TakeSumsAbove(scratch_.sums.data(), end - begin,
+                    least > 0 ? static_cast<float>(least) : kNoSum, positions, above);
+  if (count > kMostCandidates) {
+    for (LexicalCursor* cursor : live) cursor->place.Rewind();
+    AddAll(begin, end);
+    return;
+  }
+  for (std::size_t i = others; count > 0 && i-- > 0;) {
+    LexicalCursor& cursor = *live[i];
+    rest -= cursor.bound;
+    std::size_t kept = 0;
+    for (std::size_t j = 0; j < count; ++j) {
+      const std::uint32_t doc = begin + positions[j];
+      float sum = above[j];
+      if (const std::uint32_t tf = cursor.place.Find(doc); tf > 0)
+        sum += s_.Contribution(cursor.weight, tf, doc);
+      positions[kept] = positions[j];
+      above[kept] = sum;
+      kept += double{sum} > bar - rest ? 1 : 0;
+    }
+    count = kept;
+  }
+  for (std::size_t j = 0; j < count; ++j) {
+    const std::uint32_t doc = begin + positions[j];
+    float score = kNoSum;
+    for (const LexicalCursor& cursor : scratch_.cursors)
+      if (const std::uint32_t tf = cursor.place.Look(doc); tf > 0)
+        score += s_.Contribution(cursor.weight, tf, doc);
+    best_.Push(doc, score);
+  }
+}
+
+void Pruned::Window(std::uint32_t begin, std::uint32_t end) {
+  auto& live = scratch_.live;
+  live.clear();
+  for (LexicalCursor& cursor : scratch_.cursors) {
+    if (!cursor.place.Enter(begin)) continue;
+    cursor.bound =
+        double{cursor.weight} * lexical::ShareOfBound(cursor.place.BoundUntil(end)) * kSlack;
+    live.push_back(&cursor);
+  }
+  if (!best_.full()) {
+    AddAll(begin, end);
+    return;
+  }
+  std::sort(live.begin(), live.end(), [](const LexicalCursor* a, const LexicalCursor* b) {
+    return a->bound < b->bound || (a->bound == b->bound && a->index < b->index);
+  });
+  const double bar = double{best_.worst().score};
+  double rest = 0;
+  std::size_t others = 0;
+  while (others < live.size() && rest + live[others]->bound <= bar) rest += live[others++]->bound;
+  if (others == live.size()) return;
+  if (others == 0) {
+    AddAll(begin, end);
+  } else {
+    AddEssential(others, rest, begin, end);
+  }
+}
+
+}  // namespace
+
+std::vector<Scored> LexicalState::SearchPruned(std::span<const QueryTerm> query, std::size_t k,
+                                               LexicalScratch* mine) const {
+  if (mine->sums.size() < kWindow) mine->sums.assign(kWindow, kNoSum);
+  Clean clean(mine);
+  mine->cursors.clear();
+  for (const QueryTerm& term : query)
+    mine->cursors.push_back({.place = lexical::PostingCursor(term.list),
+                             .weight = term.weight,
+                             .index = static_cast<std::uint32_t>(mine->cursors.size()),
+                             .bound = 0});
+  Pruned search(*this, mine, k);
+  for (std::uint64_t begin = 0; begin < meta.documents; begin += kWindow)
+    search.Window(static_cast<std::uint32_t>(begin),
+                  static_cast<std::uint32_t>(std::min(begin + kWindow, meta.documents)));
+  clean.Done();
+  return search.Take();
+}
+
+void LexicalState::ScoreAscending(std::span<const QueryTerm> query,
+                                  std::span<const std::uint32_t> docs,
+                                  std::span<float> scores) const {
+  for (const QueryTerm& term : query) {
+    lexical::PostingCursor place(term.list);
+    for (std::size_t i = 0; i < docs.size(); ++i)
+      if (const std::uint32_t tf = place.Find(docs[i]); tf > 0)
+        scores[i] += Contribution(term.weight, tf, docs[i]);
+  }
+}
+
+}  // namespace equipoise
