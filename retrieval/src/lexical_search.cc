@@ -21,12 +21,15 @@ namespace {
 using lexical::kBlockRoom;
 using lexical::PostingList;
 
-// Sums are looked through in parts, so that the bar rises soon.
+// Sums are looked through in parts, small ones first, so that the bar rises soon.
+constexpr std::size_t kFirstScan = 128;
 constexpr std::size_t kScan = 4096;
 // Documents whose sums are in the cache at a time.
-constexpr std::uint32_t kWindow = 1u << 14;
-// More candidates of a window than this are not worth looking up one by one.
+constexpr std::uint32_t kWindow = 1u << 15;
+// More candidates of a window than this are not worth adding up one by one.
 constexpr std::size_t kMostCandidates = kWindow / 32;
+// A document is looked up in the time in which about so many postings are added.
+constexpr double kLookup = 16;
 // More than the rounding of any sum of so many terms.
 constexpr std::size_t kMostPrunedTerms = 64;
 constexpr double kSlack = 1 + 1e-5;
@@ -82,8 +85,9 @@ void TakeBest(std::span<float> sums, std::uint32_t begin, LexicalScratch* scratc
               TopKCollector* best) {
   scratch->positions.resize(kScan);
   scratch->above.resize(kScan);
-  for (std::size_t from = 0; from < sums.size(); from += kScan) {
-    const std::size_t n = std::min(kScan, sums.size() - from);
+  std::size_t part = best->full() ? kScan : kFirstScan;
+  for (std::size_t from = 0, n = 0; from < sums.size(); from += n, part = std::min(2 * part, kScan)) {
+    n = std::min(part, sums.size() - from);
     const std::size_t found = TakeSumsAbove(sums.data() + from, n, BarOf(*best),
                                             scratch->positions.data(), scratch->above.data());
     for (std::size_t i = 0; i < found; ++i)
@@ -125,11 +129,16 @@ std::vector<Scored> LexicalState::SearchAll(std::span<const QueryTerm> query, st
 
 namespace {
 
+inline std::uint32_t BitsOfFloat(float value) { return std::bit_cast<std::uint32_t>(value); }
+
 // One search by windows.
 class Pruned {
  public:
   Pruned(const LexicalState& state, LexicalScratch* scratch, std::size_t k)
-      : s_(state), scratch_(*scratch), best_(k) {}
+      : s_(state), scratch_(*scratch), best_(k) {
+    scratch_.positions.resize(kWindow + kBlockRoom);
+    scratch_.above.resize(kScan);
+  }
 
   void Window(std::uint32_t begin, std::uint32_t end);
   std::vector<Scored> Take() { return best_.Take(); }
@@ -137,15 +146,15 @@ class Pruned {
  private:
   void AddAll(std::uint32_t begin, std::uint32_t end);
   void AddEssential(std::size_t others, double rest, std::uint32_t begin, std::uint32_t end);
-  void Add(LexicalCursor* cursor, std::uint32_t begin, std::uint32_t end) {
-    float* const sums = scratch_.sums.data();
-    cursor->place.ForRange(begin, end,
-                           [&](const PostingList::Block& block, const std::uint32_t* docs,
-                               std::size_t from, std::size_t to) {
-                             ForParts(
-                                 s_, cursor->weight, block, docs, from, to,
-                                 [=](std::uint32_t doc, float part) { sums[doc - begin] += part; });
-                           });
+  std::size_t Touch(std::size_t others, std::uint32_t begin, std::uint32_t end);
+  void AddWhereTouched(LexicalCursor* cursor, std::uint32_t begin, std::uint32_t end);
+  template <typename Emit>
+  void ForPostings(LexicalCursor* cursor, std::uint32_t begin, std::uint32_t end,
+                   const Emit& emit) {
+    cursor->place.ForRange(
+        begin, end,
+        [&](const PostingList::Block& block, const std::uint32_t* docs, std::size_t from,
+            std::size_t to) { ForParts(s_, cursor->weight, block, docs, from, to, emit); });
   }
 
   const LexicalState& s_;
@@ -156,47 +165,93 @@ class Pruned {
 // Every posting of the window, in the order of the query: the sums are the scores.
 void Pruned::AddAll(std::uint32_t begin, std::uint32_t end) {
   auto& live = scratch_.live;
+  float* const sums = scratch_.sums.data();
   std::sort(live.begin(), live.end(),
             [](const LexicalCursor* a, const LexicalCursor* b) { return a->index < b->index; });
-  for (LexicalCursor* cursor : live) Add(cursor, begin, end);
-  TakeBest(std::span(scratch_.sums.data(), end - begin), begin, &scratch_, &best_);
+  for (LexicalCursor* cursor : live)
+    ForPostings(cursor, begin, end,
+                [=](std::uint32_t doc, float part) { sums[doc - begin] += part; });
+  TakeBest(std::span(sums, end - begin), begin, &scratch_, &best_);
+}
+
+// Adds the essential lists. Returns how many documents have a sum now; positions holds them.
+std::size_t Pruned::Touch(std::size_t others, std::uint32_t begin, std::uint32_t end) {
+  float* const sums = scratch_.sums.data();
+  std::uint32_t* const touched = scratch_.positions.data();
+  std::size_t count = 0;
+  for (std::size_t i = others; i < scratch_.live.size(); ++i)
+    ForPostings(scratch_.live[i], begin, end, [&](std::uint32_t doc, float part) {
+      const float sum = sums[doc - begin];
+      touched[count] = doc - begin;
+      count += BitsOfFloat(sum) >> 31;
+      sums[doc - begin] = sum + part;
+    });
+  return count;
+}
+
+void Pruned::AddWhereTouched(LexicalCursor* cursor, std::uint32_t begin, std::uint32_t end) {
+  float* const sums = scratch_.sums.data();
+  ForPostings(cursor, begin, end, [=](std::uint32_t doc, float part) {
+    const float sum = sums[doc - begin];
+    const std::uint32_t none = 0u - (BitsOfFloat(sum) >> 31);  // all ones without a sum
+    sums[doc - begin] =
+        std::bit_cast<float>((BitsOfFloat(sum + part) & ~none) | (BitsOfFloat(sum) & none));
+  });
 }
 
 // live: the `others` first, whose bounds add up to `rest`, then the essential ones.
-void Pruned::AddEssential(std::size_t others, double rest, std::uint32_t begin, std::uint32_t end) {
+void Pruned::AddEssential(std::size_t others, double rest, std::uint32_t begin,
+                          std::uint32_t end) {
   auto& live = scratch_.live;
-  for (std::size_t i = others; i < live.size(); ++i) Add(live[i], begin, end);
-  scratch_.positions.resize(kWindow);
-  scratch_.above.resize(kWindow);
-  std::uint32_t* const positions = scratch_.positions.data();
-  float* const above = scratch_.above.data();
-  const double bar = double{best_.worst().score} / kSlack;
-  const double least = bar - rest;
-  std::size_t count =
-      TakeSumsAbove(scratch_.sums.data(), end - begin,
-                    least > 0 ? static_cast<float>(least) : kNoSum, positions, above);
-  if (count > kMostCandidates) {
+  auto& candidates = scratch_.candidates;
+  float* const sums = scratch_.sums.data();
+  const std::uint32_t* const touched = scratch_.positions.data();
+  const std::size_t count = Touch(others, begin, end);
+  // What a sum must be above with what the lists that are left can add.
+  const auto least = [&] {
+    const double bar = double{best_.worst().score} / kSlack - rest;
+    return bar > 0 ? static_cast<float>(bar / kSlack) : 0.0f;
+  };
+  candidates.resize(count);
+  std::size_t kept = 0;
+  float bar = least();
+  for (std::size_t i = 0; i < count; ++i) {
+    candidates[kept] = touched[i];
+    kept += sums[touched[i]] >= bar ? 1 : 0;
+  }
+  bool sorted = false;
+  for (std::size_t i = others; kept > 0 && i-- > 0;) {
+    LexicalCursor& cursor = *live[i];
+    if (static_cast<double>(kept) * kLookup > cursor.postings) {
+      AddWhereTouched(&cursor, begin, end);
+    } else {
+      if (!sorted) std::sort(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(kept));
+      sorted = true;
+      for (std::size_t j = 0; j < kept; ++j) {
+        const std::uint32_t doc = begin + candidates[j];
+        if (const std::uint32_t tf = cursor.place.Find(doc); tf > 0)
+          sums[candidates[j]] += s_.Contribution(cursor.weight, tf, doc);
+      }
+    }
+    rest -= cursor.bound;
+    bar = least();
+    const std::size_t before = kept;
+    kept = 0;
+    for (std::size_t j = 0; j < before; ++j) {
+      const std::uint32_t position = candidates[j];
+      candidates[kept] = position;
+      kept += sums[position] >= bar ? 1 : 0;
+    }
+  }
+  for (std::size_t i = 0; i < count; ++i) sums[touched[i]] = kNoSum;
+  if (kept > kMostCandidates) {
     for (LexicalCursor* cursor : live) cursor->place.Rewind();
     AddAll(begin, end);
     return;
   }
-  for (std::size_t i = others; count > 0 && i-- > 0;) {
-    LexicalCursor& cursor = *live[i];
-    rest -= cursor.bound;
-    std::size_t kept = 0;
-    for (std::size_t j = 0; j < count; ++j) {
-      const std::uint32_t doc = begin + positions[j];
-      float sum = above[j];
-      if (const std::uint32_t tf = cursor.place.Find(doc); tf > 0)
-        sum += s_.Contribution(cursor.weight, tf, doc);
-      positions[kept] = positions[j];
-      above[kept] = sum;
-      kept += double{sum} > bar - rest ? 1 : 0;
-    }
-    count = kept;
-  }
-  for (std::size_t j = 0; j < count; ++j) {
-    const std::uint32_t doc = begin + positions[j];
+  if (!sorted) std::sort(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(kept));
+  for (std::size_t j = 0; j < kept; ++j) {
+    const std::uint32_t doc = begin + candidates[j];
     float score = kNoSum;
     for (const LexicalCursor& cursor : scratch_.cursors)
       if (const std::uint32_t tf = cursor.place.Look(doc); tf > 0)
@@ -208,10 +263,12 @@ void Pruned::AddEssential(std::size_t others, double rest, std::uint32_t begin, 
 void Pruned::Window(std::uint32_t begin, std::uint32_t end) {
   auto& live = scratch_.live;
   live.clear();
+  const double share = static_cast<double>(end - begin) / static_cast<double>(s_.meta.documents);
   for (LexicalCursor& cursor : scratch_.cursors) {
     if (!cursor.place.Enter(begin)) continue;
     cursor.bound =
         double{cursor.weight} * lexical::ShareOfBound(cursor.place.BoundUntil(end)) * kSlack;
+    cursor.postings = share * cursor.df;
     live.push_back(&cursor);
   }
   if (!best_.full()) {

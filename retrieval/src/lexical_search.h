@@ -13,13 +13,16 @@ struct LexicalCursor {
   lexical::PostingCursor place;
   float weight = 0;
   std::uint32_t index = 0;  // in the query
-  double bound = 0;         // of its part in a score in the window
+  std::uint32_t df = 0;
+  double bound = 0;     // of its part in a score in the window
+  double postings = 0;  // about so many in the window
 };
 
 struct LexicalScratch {
   std::vector<float> sums;  // kNoSum between searches
   std::vector<std::uint32_t> positions;
   std::vector<float> above;
+  std::vector<std::uint32_t> candidates;
   std::vector<LexicalCursor> cursors;
   std::vector<LexicalCursor*> live;
 };
