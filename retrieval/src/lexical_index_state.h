@@ -87,12 +87,16 @@ struct LexicalState {
     return weight * lexical::Share(tf, NormOf(doc));
   }
 
-  /// The best k; prune: looks only at postings that can matter, as far as that is possible.
-  std::vector<Scored> Search(std::span<const QueryTerm> query, std::size_t k, bool prune) const;
+  /// Documents whose sums are in the cache at a time.
+  static constexpr std::uint32_t kWindow = 1u << 15;
+  /// The best k; with a window other than 0 lists and blocks that cannot matter are skipped, window by
+  /// window of so many documents, unless the terms are very many.
+  std::vector<Scored> Search(std::span<const QueryTerm> query, std::size_t k,
+                             std::uint32_t window) const;
   std::vector<Scored> SearchAll(std::span<const QueryTerm> query, std::size_t k,
-                                LexicalScratch* scratch) const;
+                                LexicalScratch* mine) const;
   std::vector<Scored> SearchPruned(std::span<const QueryTerm> query, std::size_t k,
-                                   LexicalScratch* scratch) const;
+                                   std::uint32_t window, LexicalScratch* mine) const;
   /// scores [docs] of documents in ascending order, as a whole search gives them.
   void ScoreAscending(std::span<const QueryTerm> query, std::span<const std::uint32_t> docs,
                       std::span<float> scores) const;

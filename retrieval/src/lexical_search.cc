@@ -24,10 +24,8 @@ using lexical::PostingList;
 // Sums are looked through in parts, small ones first, so that the bar rises soon.
 constexpr std::size_t kFirstScan = 128;
 constexpr std::size_t kScan = 4096;
-// Documents whose sums are in the cache at a time.
-constexpr std::uint32_t kWindow = 1u << 15;
-// More candidates of a window than this are not worth adding up one by one.
-constexpr std::size_t kMostCandidates = kWindow / 32;
+// One document in so many of a window: more candidates are not worth adding up one by one.
+constexpr std::size_t kCandidateShare = 32;
 // A document is looked up in the time in which about so many postings are added.
 constexpr double kLookup = 16;
 // More than the rounding of any sum of so many terms.
@@ -41,7 +39,9 @@ class Clean {
   Clean(const Clean&) = delete;
   Clean& operator=(const Clean&) = delete;
   ~Clean() {
-    if (!done_) std::fill(scratch_->sums.begin(), scratch_->sums.end(), kNoSum);
+    if (done_) return;
+    std::fill(scratch_->sums.begin(), scratch_->sums.end(), kNoSum);
+    std::fill(scratch_->is_candidate.begin(), scratch_->is_candidate.end(), 0);
   }
   void Done() { done_ = true; }
 
@@ -83,10 +83,11 @@ void ForParts(const LexicalState& s, float weight, const PostingList::Block& blo
 // Keeps the best of the sums of documents from `begin` on and sets the sums back.
 void TakeBest(std::span<float> sums, std::uint32_t begin, LexicalScratch* scratch,
               TopKCollector* best) {
-  scratch->positions.resize(kScan);
+  scratch->positions.resize(std::max(scratch->positions.size(), kScan));
   scratch->above.resize(kScan);
   std::size_t part = best->full() ? kScan : kFirstScan;
-  for (std::size_t from = 0, n = 0; from < sums.size(); from += n, part = std::min(2 * part, kScan)) {
+  for (std::size_t from = 0, n = 0; from < sums.size();
+       from += n, part = std::min(2 * part, kScan)) {
     n = std::min(part, sums.size() - from);
     const std::size_t found = TakeSumsAbove(sums.data() + from, n, BarOf(*best),
                                             scratch->positions.data(), scratch->above.data());
@@ -102,9 +103,10 @@ LexicalState::LexicalState() = default;
 LexicalState::~LexicalState() = default;
 
 std::vector<Scored> LexicalState::Search(std::span<const QueryTerm> query, std::size_t k,
-                                         bool prune) const {
+                                         std::uint32_t window) const {
   const auto lease = scratch.Take([] { return std::make_unique<LexicalScratch>(); });
-  if (prune && query.size() <= kMostPrunedTerms) return SearchPruned(query, k, &*lease);
+  if (window > 0 && query.size() <= kMostPrunedTerms)
+    return SearchPruned(query, k, window, &*lease);
   return SearchAll(query, k, &*lease);
 }
 
@@ -134,10 +136,11 @@ inline std::uint32_t BitsOfFloat(float value) { return std::bit_cast<std::uint32
 // One search by windows.
 class Pruned {
  public:
-  Pruned(const LexicalState& state, LexicalScratch* scratch, std::size_t k)
+  Pruned(const LexicalState& state, LexicalScratch* scratch, std::size_t k, std::uint32_t window)
       : s_(state), scratch_(*scratch), best_(k) {
-    scratch_.positions.resize(kWindow + kBlockRoom);
+    scratch_.positions.resize(std::max<std::size_t>(window + 1, kScan));
     scratch_.above.resize(kScan);
+    scratch_.is_candidate.resize((window + 63) / 64);
   }
 
   void Window(std::uint32_t begin, std::uint32_t end);
@@ -147,7 +150,8 @@ class Pruned {
   void AddAll(std::uint32_t begin, std::uint32_t end);
   void AddEssential(std::size_t others, double rest, std::uint32_t begin, std::uint32_t end);
   std::size_t Touch(std::size_t others, std::uint32_t begin, std::uint32_t end);
-  void AddWhereTouched(LexicalCursor* cursor, std::uint32_t begin, std::uint32_t end);
+  void AddToCandidates(LexicalCursor* cursor, std::uint32_t begin, std::uint32_t end);
+  std::size_t Filter(std::size_t count, float bar);
   template <typename Emit>
   void ForPostings(LexicalCursor* cursor, std::uint32_t begin, std::uint32_t end,
                    const Emit& emit) {
@@ -189,19 +193,42 @@ std::size_t Pruned::Touch(std::size_t others, std::uint32_t begin, std::uint32_t
   return count;
 }
 
-void Pruned::AddWhereTouched(LexicalCursor* cursor, std::uint32_t begin, std::uint32_t end) {
+// Adds a list to the sums of the candidates alone: a bit for each document of the window, which stay
+// in the nearest cache, tell them from the many others.
+void Pruned::AddToCandidates(LexicalCursor* cursor, std::uint32_t begin, std::uint32_t end) {
   float* const sums = scratch_.sums.data();
-  ForPostings(cursor, begin, end, [=](std::uint32_t doc, float part) {
-    const float sum = sums[doc - begin];
-    const std::uint32_t none = 0u - (BitsOfFloat(sum) >> 31);  // all ones without a sum
-    sums[doc - begin] =
-        std::bit_cast<float>((BitsOfFloat(sum + part) & ~none) | (BitsOfFloat(sum) & none));
-  });
+  const std::uint64_t* const is_candidate = scratch_.is_candidate.data();
+  cursor->place.ForRange(begin, end,
+                         [&](const PostingList::Block& block, const std::uint32_t* docs,
+                             std::size_t from, std::size_t to) {
+                           for (std::size_t i = from; i < to; ++i) {
+                             const std::uint32_t at = docs[i] - begin;
+                             if ((is_candidate[at / 64] >> at % 64 & 1) == 0) continue;
+                             sums[at] += s_.Contribution(cursor->weight, block.Tf(i), docs[i]);
+                           }
+                         });
+}
+
+// Keeps the candidates whose sums are not below the bar.
+std::size_t Pruned::Filter(std::size_t count, float bar) {
+  std::uint32_t* const candidates = scratch_.candidates.data();
+  const float* const sums = scratch_.sums.data();
+  std::uint64_t* const is_candidate = scratch_.is_candidate.data();
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint32_t at = candidates[i];
+    candidates[kept] = at;
+    if (sums[at] >= bar) {
+      ++kept;
+    } else {
+      is_candidate[at / 64] &= ~(std::uint64_t{1} << at % 64);
+    }
+  }
+  return kept;
 }
 
 // live: the `others` first, whose bounds add up to `rest`, then the essential ones.
-void Pruned::AddEssential(std::size_t others, double rest, std::uint32_t begin,
-                          std::uint32_t end) {
+void Pruned::AddEssential(std::size_t others, double rest, std::uint32_t begin, std::uint32_t end) {
   auto& live = scratch_.live;
   auto& candidates = scratch_.candidates;
   float* const sums = scratch_.sums.data();
@@ -214,18 +241,22 @@ void Pruned::AddEssential(std::size_t others, double rest, std::uint32_t begin,
   };
   candidates.resize(count);
   std::size_t kept = 0;
-  float bar = least();
+  const float bar = least();
   for (std::size_t i = 0; i < count; ++i) {
     candidates[kept] = touched[i];
     kept += sums[touched[i]] >= bar ? 1 : 0;
   }
+  auto& is_candidate = scratch_.is_candidate;
+  for (std::size_t i = 0; i < kept; ++i)
+    is_candidate[candidates[i] / 64] |= std::uint64_t{1} << candidates[i] % 64;
   bool sorted = false;
   for (std::size_t i = others; kept > 0 && i-- > 0;) {
     LexicalCursor& cursor = *live[i];
     if (static_cast<double>(kept) * kLookup > cursor.postings) {
-      AddWhereTouched(&cursor, begin, end);
+      AddToCandidates(&cursor, begin, end);
     } else {
-      if (!sorted) std::sort(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(kept));
+      if (!sorted)
+        std::sort(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(kept));
       sorted = true;
       for (std::size_t j = 0; j < kept; ++j) {
         const std::uint32_t doc = begin + candidates[j];
@@ -234,22 +265,17 @@ void Pruned::AddEssential(std::size_t others, double rest, std::uint32_t begin,
       }
     }
     rest -= cursor.bound;
-    bar = least();
-    const std::size_t before = kept;
-    kept = 0;
-    for (std::size_t j = 0; j < before; ++j) {
-      const std::uint32_t position = candidates[j];
-      candidates[kept] = position;
-      kept += sums[position] >= bar ? 1 : 0;
-    }
+    kept = Filter(kept, least());
   }
+  for (std::size_t i = 0; i < kept; ++i) is_candidate[candidates[i] / 64] = 0;
   for (std::size_t i = 0; i < count; ++i) sums[touched[i]] = kNoSum;
-  if (kept > kMostCandidates) {
+  if (kept > (end - begin) / kCandidateShare) {
     for (LexicalCursor* cursor : live) cursor->place.Rewind();
     AddAll(begin, end);
     return;
   }
-  if (!sorted) std::sort(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(kept));
+  if (!sorted)
+    std::sort(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(kept));
   for (std::size_t j = 0; j < kept; ++j) {
     const std::uint32_t doc = begin + candidates[j];
     float score = kNoSum;
@@ -293,8 +319,8 @@ void Pruned::Window(std::uint32_t begin, std::uint32_t end) {
 }  // namespace
 
 std::vector<Scored> LexicalState::SearchPruned(std::span<const QueryTerm> query, std::size_t k,
-                                               LexicalScratch* mine) const {
-  if (mine->sums.size() < kWindow) mine->sums.assign(kWindow, kNoSum);
+                                               std::uint32_t window, LexicalScratch* mine) const {
+  if (mine->sums.size() < window) mine->sums.assign(window, kNoSum);
   Clean clean(mine);
   mine->cursors.clear();
   for (const QueryTerm& term : query)
@@ -302,10 +328,10 @@ std::vector<Scored> LexicalState::SearchPruned(std::span<const QueryTerm> query,
                              .weight = term.weight,
                              .index = static_cast<std::uint32_t>(mine->cursors.size()),
                              .bound = 0});
-  Pruned search(*this, mine, k);
-  for (std::uint64_t begin = 0; begin < meta.documents; begin += kWindow)
+  Pruned search(*this, mine, k, window);
+  for (std::uint64_t begin = 0; begin < meta.documents; begin += window)
     search.Window(static_cast<std::uint32_t>(begin),
-                  static_cast<std::uint32_t>(std::min(begin + kWindow, meta.documents)));
+                  static_cast<std::uint32_t>(std::min(begin + window, meta.documents)));
   clean.Done();
   return search.Take();
 }

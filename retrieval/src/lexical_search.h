@@ -23,6 +23,7 @@ struct LexicalScratch {
   std::vector<std::uint32_t> positions;
   std::vector<float> above;
   std::vector<std::uint32_t> candidates;
+  std::vector<std::uint64_t> is_candidate;  // a bit a document of the window; 0 between searches
   std::vector<LexicalCursor> cursors;
   std::vector<LexicalCursor*> live;
 };
