@@ -23,6 +23,7 @@ BENCHMARKS = {
     "filter": "micro.filter_report",
     "bandit": "bandit.bandit_report",
     "peers-vector": "peers.vector_report",
+    "peers-lexical": "peers.lexical_report",
 }
 
 

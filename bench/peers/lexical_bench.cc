@@ -4,6 +4,7 @@
 //
 // reads lines on stdin and answers each by one line of JSON on stdout:
 //
+//   tokens                       writes --docs and --queries from the texts, by the English analyzer
 //   build                        builds from the tokens; opens
 //   index THREADS                builds from the texts, English analysis included; nothing is opened
 //   search WAY PASSES OUT        PASSES times over all queries, one call a query. WAY: auto; all, pruned
@@ -75,6 +76,7 @@ class Contestant {
     std::istringstream words(line);
     std::string verb;
     words >> verb;
+    if (verb == "tokens") return WriteTokens();
     if (verb == "build") return Build();
     if (verb == "index") {
       int threads = 1;
@@ -97,6 +99,20 @@ class Contestant {
 
  private:
   std::string Path() const { return folder + "/index"; }
+
+  nlohmann::json WriteTokens() const {
+    const auto analyzer = Analyzer::Create({});
+    Require(analyzer.error());
+    for (const auto& [from, to] : {std::pair(texts, docs), std::pair(query_texts, queries_file)}) {
+      std::ofstream out(to);
+      for (const std::string& line : Lines(from)) {
+        // A token has no blank: words end there.
+        for (const std::string& token : analyzer->Analyze(line)) out << token << ' ';
+        out << '\n';
+      }
+    }
+    return nlohmann::json::object();
+  }
 
   nlohmann::json Build() {
     const auto documents = Tokens(docs);
