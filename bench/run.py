@@ -24,6 +24,7 @@ BENCHMARKS = {
     "bandit": "bandit.bandit_report",
     "pareto": "pareto.pareto_report",
     "peers-vector": "peers.vector_report",
+    "peers-lexical": "peers.lexical_report",
 }
 
 

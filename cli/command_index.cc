@@ -124,6 +124,12 @@ Action AddIndexCommand(CLI::App* app) {
       ->check(InRange(0.0, 1.0))
       ->capture_default_str()
       ->group("Text");
+  app->add_option("--memory", a->options.memory,
+                  "For building: terms and postings beyond this go to a temporary file, as 512MiB; "
+                  "0: no limit")
+      ->transform(CLI::AsSizeValue(false))
+      ->default_str("1GiB")
+      ->group("Text");
   app->add_option("--store", a->store, "text: keep titles and texts for the hits; none: do not")
       ->check(OneOf({"text", "none"}))
       ->capture_default_str()

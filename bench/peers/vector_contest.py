@@ -158,29 +158,29 @@ def tell_user(context, text):
         print(text, file=sys.stderr, flush=True)
 
 
-def make_venv(context):
+def make_venv(context, name="venv-vector-peers", packages=PACKAGES):
     """The Python of an environment with the peers, and for each package that is missing the reason."""
-    venv = report.ROOT / "build/venv-vector-peers"
+    venv = report.ROOT / "build" / name
     python = venv / "bin/python3"
     failed = {}
     if not python.exists():
         done = subprocess.run([sys.executable, "-m", "venv", str(venv)], capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            return None, {name: "no Python environment could be made" for name in PACKAGES}
+            return None, {package: "no Python environment could be made" for package in packages}
     listed = subprocess.run(
         [str(python), "-m", "pip", "list", "--format=json"], capture_output=True, text=True, check=False
     )
     there = {p["name"] for p in json.loads(listed.stdout or "[]")}
-    for name in PACKAGES:
-        if name in there:
+    for package in packages:
+        if package in there:
             continue
-        tell_user(context, f"installing {name} ...")
+        tell_user(context, f"installing {package} ...")
         done = subprocess.run(
-            [str(python), "-m", "pip", "install", "--quiet", "--retries", "1", "--timeout", "30", name],
+            [str(python), "-m", "pip", "install", "--quiet", "--retries", "1", "--timeout", "30", package],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode != 0:
-            failed[name] = f"{name} could not be installed"
+            failed[package] = f"{package} could not be installed"
     return python, failed
 
 

@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <new>
 #include <unordered_set>
@@ -23,6 +25,7 @@
 #include <equipoise/retrieval/analyzer.h>
 #include <equipoise/retrieval/text.h>
 
+#include "ascii_words.h"
 #include "pool.h"
 #include "stopwords.h"
 
@@ -56,11 +59,46 @@ void Stem(sb_stemmer* stemmer, std::string* word) {
     word->assign(reinterpret_cast<const char*>(stem), static_cast<std::size_t>(length));
 }
 
+// Words and what became of them: frequent ones are stemmed once. A word has one place, where the last
+// one that came is kept, so that the memory does not grow with the text.
+class StemCache {
+ public:
+  StemCache() : slots_(static_cast<Slot*>(std::calloc(kSlots, sizeof(Slot)))) {
+    if (slots_ == nullptr) throw std::bad_alloc();
+  }
+
+  struct Slot {
+    static constexpr std::size_t kRoom = 23;
+    unsigned char word_size, stem_size;  // 0 of a word: free; 0 of a stem: a stop word
+    char word[kRoom], stem[kRoom];
+    std::string_view Word() const { return {word, word_size}; }
+    std::string_view Stem() const { return {stem, stem_size}; }
+    void Set(std::string_view from, std::string_view to) {
+      word_size = static_cast<unsigned char>(from.size());
+      stem_size = static_cast<unsigned char>(to.size());
+      std::memcpy(word, from.data(), from.size());
+      std::memcpy(stem, to.data(), to.size());
+    }
+  };
+  Slot& SlotOf(std::string_view word) const {
+    return slots_.get()[std::hash<std::string_view>{}(word) % kSlots];
+  }
+
+ private:
+  static constexpr std::size_t kSlots = std::size_t{1} << 14;
+  struct Free {
+    void operator()(Slot* slots) const { std::free(slots); }
+  };
+  std::unique_ptr<Slot, Free> slots_;
+};
+
 // What one analysis at a time needs: iterators and stemmers are not for two threads.
 struct Worker {
   std::unique_ptr<icu::BreakIterator> words;
   Stemmer stemmer;
+  StemCache stems;
   icu::UnicodeString folded;
+  std::string lower;
 };
 
 struct StringHash {
@@ -161,6 +199,7 @@ struct Analyzer::State {
   AnalyzerOptions options;
   WordSet stopwords;
   std::unique_ptr<const icu::BreakIterator> words;  // cloned, never moved
+  AsciiWords ascii;
   std::unique_ptr<const icu::UnicodeSet> foldable;
   std::unique_ptr<const icu::Normalizer2> fold;
   mutable Pool<Worker> workers;
@@ -173,32 +212,46 @@ struct Analyzer::State {
     return worker;
   }
 
-  // Steps 1 to 3: calls visit(UTF-16 of the word, length) for each.
-  template <typename Visit>
-  void ForEachWord(std::string_view text, Worker* worker, const Visit& visit) const;
-  template <typename Visit>
-  static void CutAtApostrophes(const char16_t* word, std::int32_t length, const Visit& visit);
+  // Steps 1 to 3: calls visit(UTF-16 of the word, length) for each, or visit_ascii(word) in pieces of
+  // text that are ASCII.
+  template <typename Visit, typename VisitAscii>
+  void ForEachWord(std::string_view text, Worker* worker, const Visit& visit,
+                   const VisitAscii& visit_ascii) const;
+  template <typename Char, typename Visit>
+  static void CutAtApostrophes(const Char* word, std::int32_t length, const Visit& visit);
 
+  // Step 4.
   void Add(const char16_t* word, std::int32_t length, Worker* worker,
            std::vector<std::string>* tokens) const;
+  void AddAscii(std::string_view word, Worker* worker, std::vector<std::string>* tokens) const;
+  void AddStem(std::string_view word, Worker* worker, std::vector<std::string>* tokens) const;
 };
 
-template <typename Visit>
-void Analyzer::State::CutAtApostrophes(const char16_t* word, std::int32_t length,
-                                       const Visit& visit) {
+template <typename Char, typename Visit>
+void Analyzer::State::CutAtApostrophes(const Char* word, std::int32_t length, const Visit& visit) {
   std::int32_t begin = 0;
   for (std::int32_t i = 0; i <= length; ++i) {
     if (i < length && !IsApostrophe(word[i])) continue;
-    const bool possessive = begin > 0 && i == length && i - begin == 1 && word[begin] == u's';
+    const bool possessive = begin > 0 && i == length && i - begin == 1 && word[begin] == 's';
     if (i > begin && !possessive) visit(word + begin, i - begin);
     begin = i + 1;
   }
 }
 
-template <typename Visit>
-void Analyzer::State::ForEachWord(std::string_view text, Worker* worker, const Visit& visit) const {
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = PieceEnd(text, begin);
+template <typename Visit, typename VisitAscii>
+void Analyzer::State::ForEachWord(std::string_view text, Worker* worker, const Visit& visit,
+                                  const VisitAscii& visit_ascii) const {
+  for (std::size_t begin = 0, end = 0; begin < text.size(); begin = end) {
+    end = PieceEnd(text, begin);
+    if (const auto piece = text.substr(begin, end - begin); AsciiWords::IsAscii(piece)) {
+      ascii.ForEach(piece, &worker->lower, [&](std::string_view word) {
+        CutAtApostrophes(word.data(), static_cast<std::int32_t>(word.size()),
+                         [&](const char* part, std::int32_t length) {
+                           visit_ascii(std::string_view(part, static_cast<std::size_t>(length)));
+                         });
+      });
+      continue;
+    }
     const auto raw = icu::UnicodeString::fromUTF8(
         icu::StringPiece(text.data() + begin, static_cast<std::int32_t>(end - begin)));
     UErrorCode error = U_ZERO_ERROR;
@@ -212,7 +265,6 @@ void Analyzer::State::ForEachWord(std::string_view text, Worker* worker, const V
       if (worker->words->getRuleStatus() < UBRK_WORD_NUMBER) continue;
       CutAtApostrophes(buffer + from, to - from, visit);
     }
-    begin = end;
   }
 }
 
@@ -232,10 +284,32 @@ void Analyzer::State::Add(const char16_t* word, std::int32_t length, Worker* wor
     length = cut;
   }
   if (!HasLetterOrDigit(word, length)) return;
-  std::string token = Utf8(word, length);
-  if (stopwords.contains(token)) return;
-  Stem(worker->stemmer.get(), &token);
-  tokens->push_back(std::move(token));
+  AddStem(Utf8(word, length), worker, tokens);
+}
+
+void Analyzer::State::AddAscii(std::string_view word, Worker* worker,
+                               std::vector<std::string>* tokens) const {
+  if (word.size() < static_cast<std::size_t>(options.min_token_length)) return;
+  word = word.substr(0, static_cast<std::size_t>(options.max_token_length));
+  if (word.find_first_not_of('_') == std::string_view::npos) return;
+  AddStem(word, worker, tokens);
+}
+
+void Analyzer::State::AddStem(std::string_view word, Worker* worker,
+                              std::vector<std::string>* tokens) const {
+  StemCache::Slot& slot = worker->stems.SlotOf(word);
+  if (slot.Word() == word) {
+    if (slot.stem_size > 0) tokens->emplace_back(slot.Stem());
+    return;
+  }
+  std::string token;
+  if (!stopwords.contains(word)) {
+    token = word;
+    Stem(worker->stemmer.get(), &token);
+  }
+  if (word.size() <= StemCache::Slot::kRoom && token.size() <= StemCache::Slot::kRoom)
+    slot.Set(word, token);
+  if (!token.empty()) tokens->push_back(std::move(token));
 }
 
 Result<Analyzer> Analyzer::Create(const AnalyzerOptions& options) {
@@ -286,10 +360,14 @@ Result<Analyzer> Analyzer::Create(const AnalyzerOptions& options) {
     if (options.stopwords == "english")
       for (const auto word : kEnglishStopwords) state->stopwords.emplace(word);
     const auto worker = state->MakeWorker();
+    state->ascii = AsciiWords(worker->words.get());
     for (const auto& entry : options.stopword_list)
-      state->ForEachWord(entry, worker.get(), [&](const char16_t* word, std::int32_t length) {
-        state->stopwords.insert(Utf8(word, length));
-      });
+      state->ForEachWord(
+          entry, worker.get(),
+          [&](const char16_t* word, std::int32_t length) {
+            state->stopwords.insert(Utf8(word, length));
+          },
+          [&](std::string_view word) { state->stopwords.emplace(word); });
     return Analyzer(std::move(state));
   } catch (const std::bad_alloc&) {
     return Status(Code::kOutOfMemory, fmt::format("{}: no memory", kFunction));
@@ -300,9 +378,12 @@ void Analyzer::Analyze(std::string_view utf8, std::vector<std::string>* tokens) 
   tokens->clear();
   if (state_ == nullptr || utf8.empty()) return;
   const auto worker = state_->workers.Take([this] { return state_->MakeWorker(); });
-  state_->ForEachWord(utf8, &*worker, [&](const char16_t* word, std::int32_t length) {
-    state_->Add(word, length, &*worker, tokens);
-  });
+  state_->ForEachWord(
+      utf8, &*worker,
+      [&](const char16_t* word, std::int32_t length) {
+        state_->Add(word, length, &*worker, tokens);
+      },
+      [&](std::string_view word) { state_->AddAscii(word, &*worker, tokens); });
 }
 
 const AnalyzerOptions& Analyzer::options() const {

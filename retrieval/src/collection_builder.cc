@@ -14,6 +14,10 @@
 namespace equipoise {
 namespace {
 
+// Texts that are analysed together.
+constexpr std::size_t kBatchDocuments = 8192;
+constexpr std::size_t kBatchBytes = std::size_t{8} << 20;
+
 Status CheckOptions(const CollectionOptions& options) {
   constexpr const char* kWhere = "CollectionBuilder::Begin";
   EQUIPOISE_CHECK_RANGE(kWhere, options.m, 2, 128);
@@ -51,13 +55,14 @@ struct CollectionBuilder::State {
   DocumentStoreWriter documents;
   LexicalIndexBuilder lexical;
   ColumnsWriter columns;
-  std::vector<std::string> tokens;
-  std::string joined;
+  std::vector<std::string> pending;  // texts that are not analysed yet
+  std::size_t pending_bytes = 0;
   // What ended the building: parts that took a document and parts that did not would make an index
   // that cannot be opened.
   Status ended;
 
   Status Add(const Document& document);
+  Status Analyze();
   // Publishes the vectors that `write` makes, where there is one.
   Status Finish(const VectorFilesWriter& write);
   Status FinishSafely(const VectorFilesWriter& write);
@@ -73,9 +78,13 @@ Result<CollectionBuilder> CollectionBuilder::Begin(const std::string& folder,
                                                    const CollectionOptions& options) {
   EQUIPOISE_RETURN_IF_ERROR(CheckOptions(options));
   EQUIPOISE_ASSIGN_OR_RETURN(Analyzer analyzer, Analyzer::Create(options.analyzer));
-  EQUIPOISE_ASSIGN_OR_RETURN(LexicalIndexBuilder lexical,
-                             LexicalIndexBuilder::Create(options.bm25));
+  // Refused before the folder is touched.
+  EQUIPOISE_RETURN_IF_ERROR(LexicalIndexBuilder::Create(options.bm25).error());
   EQUIPOISE_ASSIGN_OR_RETURN(IndexFolderWriter writer, IndexFolderWriter::Begin(folder));
+  EQUIPOISE_ASSIGN_OR_RETURN(
+      LexicalIndexBuilder lexical,
+      LexicalIndexBuilder::Create(options.bm25,
+                                  {.memory = options.memory, .spill_folder = writer.PathOf(".")}));
   EQUIPOISE_ASSIGN_OR_RETURN(
       DocumentStoreWriter documents,
       DocumentStoreWriter::Create(writer.PathOf(files::kDocuments), options.store_text));
@@ -86,7 +95,7 @@ Result<CollectionBuilder> CollectionBuilder::Begin(const std::string& folder,
                                                          std::move(lexical),
                                                          {},
                                                          {},
-                                                         {},
+                                                         0,
                                                          {}}));
 }
 
@@ -106,11 +115,23 @@ Status CollectionBuilder::State::Add(const Document& document) {
   }
   EQUIPOISE_RETURN_IF_ERROR(columns.Add(document.fields));
   EQUIPOISE_RETURN_IF_ERROR(documents.Add(document));
-  joined.assign(document.title);
-  joined += ' ';
-  joined += document.text;
-  analyzer.Analyze(joined, &tokens);
-  return lexical.Add(tokens);
+  std::string& joined = pending.emplace_back();
+  joined.reserve(document.title.size() + 1 + document.text.size());
+  joined.append(document.title).append(1, ' ').append(document.text);
+  pending_bytes += joined.size();
+  return pending.size() < kBatchDocuments && pending_bytes < kBatchBytes ? Status() : Analyze();
+}
+
+// Many documents at a time, so that threads have something to share.
+Status CollectionBuilder::State::Analyze() {
+  const Status added = lexical.AddMany(pending.size(), options.threads,
+                                       [&](std::size_t i, std::vector<std::string>* room) {
+                                         analyzer.Analyze(pending[i], room);
+                                         return std::span<const std::string>(*room);
+                                       });
+  pending.clear();
+  pending_bytes = 0;
+  return added;
 }
 
 Status CollectionBuilder::Add(const Document& document) {
@@ -200,6 +221,7 @@ Status CollectionBuilder::State::Finish(const VectorFilesWriter& write) {
   }
   EQUIPOISE_RETURN_IF_ERROR(documents.Finish());
   EQUIPOISE_RETURN_IF_ERROR(columns.Write(folder.PathOf(files::kColumns)));
+  EQUIPOISE_RETURN_IF_ERROR(Analyze());
   EQUIPOISE_RETURN_IF_ERROR(lexical.Write(folder.PathOf(files::kLexical)));
 
   settings["analyzer"] = nlohmann::json::parse(analyzer.ToJson());

@@ -9,117 +9,30 @@
 #include <equipoise/core/check.h>
 #include <equipoise/retrieval/lexical_index.h>
 
-#include "lexical_index_format.h"
-#include "pool.h"
+#include "lexical_index_state.h"
+#include "lexical_search.h"
 
-// This file is compiled with -ffp-contract=off (see CMakeLists.txt): if the compiler fused a
-// multiplication and an addition in Search but not in Score, their sums would differ in the last
-// bit on processors that have the instruction.
+// This file is compiled with -ffp-contract=off (see CMakeLists.txt), as lexical_search.cc is.
 
 namespace equipoise {
 namespace {
 
 using lexical::LexicalMeta;
+using lexical::PostingList;
+using lexical::TermEntry;
+
+// Up to so many documents every posting is added, which is the faster way there: with 12 tokens a
+// document both were level at half a million (`./dev bench peers-lexical`).
+constexpr std::uint32_t kFewDocuments = 1u << 19;
 
 Status Corrupt(const CheckedFile& file, std::string message) {
   return Status(Code::kCorruption, std::move(message) + "; build the index again",
                 {.file = file.path()});
 }
 
-// The first position >= from with docs[position] >= doc, or docs.size(). Doubling steps: a
-// candidate is usually near the one before. Reads nothing out of bounds whatever docs holds.
-std::size_t Seek(std::span<const std::uint32_t> docs, std::size_t from, std::uint32_t doc) {
-  std::size_t low = from;
-  std::size_t step = 1;
-  while (step < docs.size() - low && docs[low + step - 1] < doc) {
-    low += step;
-    step *= 2;
-  }
-  const auto begin = docs.begin() + static_cast<std::ptrdiff_t>(low);
-  const auto end = docs.begin() + static_cast<std::ptrdiff_t>(std::min(low + step, docs.size()));
-  return static_cast<std::size_t>(std::lower_bound(begin, end, doc) - docs.begin());
-}
-
-struct Postings {
-  std::span<const std::uint32_t> docs;
-  std::span<const std::uint32_t> tfs;
-};
-
-// What one search at a time needs. Between searches every score is kUntouched, and only those that
-// a search has touched are set back: no search pays for the size of the collection.
-struct Scratch {
-  static constexpr float kUntouched = -1.0f;  // contributions are never negative
-  std::vector<float> scores;
-  std::vector<std::uint32_t> touched;
-};
-
-struct Clean {
-  Scratch& scratch;
-  explicit Clean(Scratch& dirty) : scratch(dirty) {}
-  Clean(const Clean&) = delete;
-  Clean& operator=(const Clean&) = delete;
-  ~Clean() {
-    for (const std::uint32_t doc : scratch.touched) scratch.scores[doc] = Scratch::kUntouched;
-    scratch.touched.clear();
-  }
-};
-
 }  // namespace
 
-struct LexicalIndex::State {
-  CheckedFile file;
-  LexicalMeta meta{};
-  std::span<const char> terms;
-  std::span<const std::uint64_t> term_ends;
-  std::span<const std::uint64_t> post_ends;
-  std::span<const std::uint32_t> docs;
-  std::span<const std::uint32_t> tfs;
-  std::span<const std::uint32_t> lengths;
-  double average_length = 0;
-  // k1 (1 - b + b dl / avgdl) = norm_constant + norm_slope * dl, both finite.
-  float norm_constant = 0;
-  float norm_slope = 0;
-  mutable Pool<Scratch> scratch;
-
-  Status Load(const std::string& path);
-  Status CheckOffsets() const;
-  Status CheckPostings() const;
-
-  std::string_view Term(std::size_t i) const {
-    return {terms.data() + term_ends[i], static_cast<std::size_t>(term_ends[i + 1] - term_ends[i])};
-  }
-  Postings PostingsOf(std::size_t term) const {
-    const auto begin = static_cast<std::size_t>(post_ends[term]);
-    const auto count = static_cast<std::size_t>(post_ends[term + 1]) - begin;
-    return {docs.subspan(begin, count), tfs.subspan(begin, count)};
-  }
-  std::uint64_t Df(std::size_t term) const { return post_ends[term + 1] - post_ends[term]; }
-  float Idf(std::uint64_t df) const {
-    const auto n = static_cast<double>(meta.documents);
-    const auto d = static_cast<double>(df);
-    return static_cast<float>(std::log1p((n - d + 0.5) / (d + 0.5)));
-  }
-
-  static constexpr std::size_t kNoTerm = std::numeric_limits<std::size_t>::max();
-  std::size_t Find(std::string_view term) const;
-
-  struct QueryTerm {
-    std::size_t term = 0;
-    std::size_t first = 0;  // position in the query
-    std::uint32_t count = 0;
-    float weight = 0;  // count * idf
-  };
-  std::vector<QueryTerm> Resolve(std::span<const std::string> tokens) const;
-  float Weight(std::uint32_t count, float idf) const { return static_cast<float>(count) * idf; }
-
-  // In [0, weight] and never NaN, whatever the file holds, as long as tf > 0: the norm is >= 0,
-  // at worst infinite, which gives 0.
-  float Contribution(float weight, std::uint32_t tf, std::uint32_t doc) const {
-    const auto f = static_cast<float>(tf);
-    const float norm = norm_constant + norm_slope * static_cast<float>(lengths[doc]);
-    return weight * (f / (f + norm));
-  }
-};
+struct LexicalIndex::State final : LexicalState {};
 
 LexicalIndex::LexicalIndex() = default;
 LexicalIndex::LexicalIndex(std::unique_ptr<const State> state) : state_(std::move(state)) {}
@@ -137,10 +50,16 @@ Result<LexicalIndex> LexicalIndex::Open(const std::string& path) {
   }
 }
 
-Status LexicalIndex::State::Load(const std::string& path) {
+Status LexicalState::Load(const std::string& path) {
   EQUIPOISE_ASSIGN_OR_RETURN(file, CheckedFile::Open(path, lexical::kKind, lexical::kVersion));
+  if (file.version() < lexical::kVersion)
+    return Status(Code::kUnsupported,
+                  fmt::format("the lexical index is of version {}, which only an older equipoise "
+                              "reads; build the index again",
+                              file.version()),
+                  {.file = path});
   for (const char* trusted :
-       {lexical::kMeta, lexical::kTerms, lexical::kTermEnds, lexical::kPostEnds})
+       {lexical::kMeta, lexical::kTerms, lexical::kTermBlocks, lexical::kLengthValues})
     EQUIPOISE_RETURN_IF_ERROR(file.VerifySection(trusted));
   EQUIPOISE_ASSIGN_OR_RETURN(const auto metas, file.SectionOf<LexicalMeta>(lexical::kMeta, 1));
   meta = metas[0];
@@ -150,133 +69,156 @@ Status LexicalIndex::State::Load(const std::string& path) {
       !(meta.k1 >= 0) || !std::isfinite(meta.k1) || !(meta.b >= 0 && meta.b <= 1) ||
       (meta.documents == 0 && meta.tokens != 0) || meta.postings > meta.tokens)
     return Corrupt(file, "the counts or parameters of the index are impossible");
-  const auto count = static_cast<std::size_t>(meta.terms) + 1;
-  EQUIPOISE_ASSIGN_OR_RETURN(terms, file.SectionOf<char>(lexical::kTerms));
-  EQUIPOISE_ASSIGN_OR_RETURN(term_ends, file.SectionOf<std::uint64_t>(lexical::kTermEnds, count));
-  EQUIPOISE_ASSIGN_OR_RETURN(post_ends, file.SectionOf<std::uint64_t>(lexical::kPostEnds, count));
-  EQUIPOISE_ASSIGN_OR_RETURN(docs, file.SectionOf<std::uint32_t>(lexical::kDocs, meta.postings));
-  EQUIPOISE_ASSIGN_OR_RETURN(tfs, file.SectionOf<std::uint32_t>(lexical::kTfs, meta.postings));
-  EQUIPOISE_ASSIGN_OR_RETURN(lengths,
-                             file.SectionOf<std::uint32_t>(lexical::kLengths, meta.documents));
-  EQUIPOISE_RETURN_IF_ERROR(CheckOffsets());
+  EQUIPOISE_ASSIGN_OR_RETURN(const auto terms, file.SectionOf<char>(lexical::kTerms));
+  EQUIPOISE_ASSIGN_OR_RETURN(
+      const auto blocks, file.SectionOf<lexical::TermBlock>(
+                             lexical::kTermBlocks,
+                             (meta.terms + lexical::kTermsPerBlock - 1) / lexical::kTermsPerBlock));
+  dictionary = lexical::Dictionary(meta.terms, terms, blocks);
+  EQUIPOISE_ASSIGN_OR_RETURN(postings, file.SectionOf<std::uint8_t>(lexical::kPostings));
+  if (postings.size() < kPackedSlack) return Corrupt(file, "the postings are cut");
+  postings = postings.first(postings.size() - kPackedSlack);
+  EQUIPOISE_RETURN_IF_ERROR(LoadLengths());
+  return CheckDictionary();
+}
+
+Status LexicalState::LoadLengths() {
+  EQUIPOISE_ASSIGN_OR_RETURN(length_values, file.SectionOf<std::uint32_t>(lexical::kLengthValues));
+  EQUIPOISE_ASSIGN_OR_RETURN(length_codes, file.SectionOf<std::uint8_t>(lexical::kLengthCodes));
+  const std::size_t values = length_values.size();
+  code_bytes = values <= 1u << 8 ? 1 : values <= 1u << 16 ? 2 : 4;
+  if (values > meta.documents || (values == 0 && meta.documents > 0) ||
+      length_codes.size() != meta.documents * code_bytes)
+    return Corrupt(file, "the lengths of documents are of other numbers");
   if (meta.documents > 0)
     average_length = static_cast<double>(meta.tokens) / static_cast<double>(meta.documents);
-  const double k1 = meta.k1;
-  const double b = meta.b;
-  norm_constant = static_cast<float>(k1 * (1 - b));
-  // Where all documents are empty there are no postings, and the slope is never used.
-  const double slope = average_length > 0 ? k1 * b / average_length : 0;
-  norm_slope = static_cast<float>(std::min<double>(slope, std::numeric_limits<float>::max()));
+  const lexical::Norms norm({meta.k1, meta.b}, meta.documents, meta.tokens);
+  norms.assign(std::max(values, code_bytes == 1   ? std::size_t{1} << 8
+                                : code_bytes == 2 ? std::size_t{1} << 16
+                                                  : std::size_t{0}),
+               norm.Of(0));
+  for (std::size_t i = 0; i < values; ++i) norms[i] = norm.Of(length_values[i]);
+  if (code_bytes != 1) return {};
+  shares.resize(kTableTfs * norms.size());
+  for (std::size_t i = 0; i < shares.size(); ++i)
+    shares[i] =
+        lexical::Share(static_cast<std::uint32_t>(i / norms.size() + 1), norms[i % norms.size()]);
   return {};
 }
 
-Status LexicalIndex::State::CheckOffsets() const {
-  const auto count = static_cast<std::size_t>(meta.terms);
-  bool fine = term_ends[0] == 0 && term_ends[count] == terms.size() && post_ends[0] == 0 &&
-              post_ends[count] == docs.size();
-  // First that all offsets are in range, then what they point to.
-  for (std::size_t i = 0; fine && i < count; ++i)
-    fine = term_ends[i] <= term_ends[i + 1] && post_ends[i] < post_ends[i + 1] &&
-           post_ends[i + 1] - post_ends[i] <= meta.documents;
-  for (std::size_t i = 1; fine && i < count; ++i) fine = Term(i - 1) < Term(i);
-  if (!fine) return Corrupt(file, "the dictionary's offsets are impossible");
+Status LexicalState::CheckDictionary() const {
+  std::uint64_t count = 0, end = 0;
+  const bool fine = dictionary.ForEach([&](std::string_view, const TermEntry& entry) {
+    count += entry.documents;
+    end = entry.begin + entry.bytes;
+    return entry.documents <= meta.documents && entry.begin <= postings.size() &&
+           entry.bytes <= postings.size() - entry.begin && ListOf(entry).df() > 0;
+  });
+  if (!fine || count != meta.postings || end != postings.size())
+    return Corrupt(file, "the dictionary is impossible");
   return {};
 }
 
-Status LexicalIndex::State::CheckPostings() const {
-  std::vector<std::uint64_t> sums(lengths.size(), 0);
-  for (std::size_t term = 0; term < meta.terms; ++term) {
-    const Postings list = PostingsOf(term);
-    for (std::size_t i = 0; i < list.docs.size(); ++i) {
-      const std::uint32_t doc = list.docs[i];
-      if (doc >= meta.documents || list.tfs[i] == 0 || (i > 0 && doc <= list.docs[i - 1]))
-        return Corrupt(file, fmt::format("the postings of term {} are impossible", term));
-      sums[doc] += list.tfs[i];
+Status LexicalState::CheckPostings() const {
+  const std::uint32_t documents_now = documents();
+  for (std::size_t i = 1; i < length_values.size(); ++i)
+    if (length_values[i] <= length_values[i - 1])
+      return Corrupt(file, "the lengths of documents are impossible");
+  for (std::uint32_t doc = 0; doc < documents_now; ++doc)
+    if (RawCodeOf(doc) >= length_values.size())
+      return Corrupt(file, "the lengths of documents are impossible");
+  std::vector<std::uint64_t> sums(documents_now, 0);
+  std::size_t term = 0;
+  const bool fine = dictionary.ForEach([&](std::string_view, const TermEntry& entry) {
+    const PostingList list = ListOf(entry);
+    std::uint32_t docs[lexical::kBlockRoom], tfs[lexical::kBlockRoom];
+    for (std::size_t b = 0; b < list.blocks(); ++b) {
+      const PostingList::Block block = list.Unpack(b, docs);
+      if (block.n == 0) return false;
+      if (b > 0 && docs[0] <= list.Last(b - 1)) return false;
+      block.Tfs(tfs);
+      std::uint8_t bound = 0;
+      for (std::uint32_t i = 0; i < block.n; ++i) {
+        sums[docs[i]] += std::uint64_t{tfs[i]} + 1;
+        bound = std::max(bound, lexical::BoundOf(lexical::Share(tfs[i] + 1, NormOf(docs[i]))));
+      }
+      if (bound != list.Bound(b)) return false;
     }
+    ++term;
+    return true;
+  });
+  if (!fine) return Corrupt(file, fmt::format("the postings of term {} are impossible", term));
+  std::uint64_t tokens = 0;
+  for (std::uint32_t doc = 0; doc < documents_now; ++doc) {
+    tokens += sums[doc];
+    if (sums[doc] != length_values[RawCodeOf(doc)])
+      return Corrupt(file, "the postings do not add up to the lengths of the documents");
   }
-  if (!std::equal(sums.begin(), sums.end(), lengths.begin()) ||
-      std::accumulate(sums.begin(), sums.end(), std::uint64_t{0}) != meta.tokens)
+  if (tokens != meta.tokens)
     return Corrupt(file, "the postings do not add up to the lengths of the documents");
   return {};
 }
 
-std::size_t LexicalIndex::State::Find(std::string_view term) const {
-  std::size_t low = 0;
-  std::size_t high = static_cast<std::size_t>(meta.terms);
-  while (low < high) {
-    const std::size_t middle = low + (high - low) / 2;
-    if (Term(middle) < term) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
-  }
-  return low < meta.terms && Term(low) == term ? low : kNoTerm;
+PostingList LexicalState::ListOf(const TermEntry& entry) const {
+  if (entry.begin > postings.size() || entry.bytes > postings.size() - entry.begin) return {};
+  return {postings.subspan(static_cast<std::size_t>(entry.begin),
+                           static_cast<std::size_t>(entry.bytes)),
+          entry.documents, documents()};
+}
+
+bool LexicalState::Find(std::string_view term, PostingList* list) const {
+  TermEntry entry;
+  if (!dictionary.Find(term, &entry)) return false;
+  *list = ListOf(entry);
+  return list->df() > 0;
 }
 
 // The distinct terms that the index has, in the order in which they first occur in the query.
-std::vector<LexicalIndex::State::QueryTerm> LexicalIndex::State::Resolve(
-    std::span<const std::string> tokens) const {
-  std::vector<QueryTerm> found;
-  found.reserve(tokens.size());
-  for (std::size_t i = 0; i < tokens.size(); ++i)
-    if (const std::size_t term = Find(tokens[i]); term != kNoTerm)
-      found.push_back({.term = term, .first = i, .count = 1});
-  std::sort(found.begin(), found.end(), [](const QueryTerm& a, const QueryTerm& b) {
-    return a.term < b.term || (a.term == b.term && a.first < b.first);
-  });
-  std::size_t kept = 0;
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    if (kept > 0 && found[kept - 1].term == found[i].term) {
-      ++found[kept - 1].count;
-    } else {
-      found[kept++] = found[i];
+std::vector<QueryTerm> LexicalState::Resolve(std::span<const std::string> tokens) const {
+  struct Token {
+    std::string_view text;
+    std::size_t first = 0;
+    std::uint32_t count = 1;
+  };
+  std::vector<Token> distinct;
+  distinct.reserve(tokens.size());
+  constexpr std::size_t kFew = 24;
+  if (tokens.size() <= kFew) {
+    for (const std::string& token : tokens) {
+      const auto same = std::find_if(distinct.begin(), distinct.end(),
+                                     [&](const Token& t) { return t.text == token; });
+      if (same != distinct.end()) {
+        ++same->count;
+      } else {
+        distinct.push_back({.text = token, .first = distinct.size()});
+      }
+    }
+  } else {
+    std::unordered_map<std::string_view, std::size_t> places;
+    for (const std::string& token : tokens) {
+      const auto [place, is_new] = places.emplace(token, distinct.size());
+      if (is_new)
+        distinct.push_back({.text = token, .first = distinct.size()});
+      else
+        ++distinct[place->second].count;
     }
   }
-  found.resize(kept);
-  std::sort(found.begin(), found.end(),
-            [](const QueryTerm& a, const QueryTerm& b) { return a.first < b.first; });
-  for (QueryTerm& term : found) term.weight = Weight(term.count, Idf(Df(term.term)));
+  std::vector<QueryTerm> found;
+  found.reserve(distinct.size());
+  for (const Token& token : distinct) {
+    PostingList list;
+    if (!Find(token.text, &list)) continue;
+    found.push_back({.list = list, .weight = Weight(token.count, Idf(list.df()))});
+  }
   return found;
 }
 
 std::vector<Scored> LexicalIndex::Search(std::span<const std::string> query_tokens,
                                          std::size_t k) const {
   if (state_ == nullptr || k == 0) return {};
-  const State& s = *state_;
-  const auto query = s.Resolve(query_tokens);
+  const auto query = state_->Resolve(query_tokens);
   if (query.empty()) return {};
-  const auto lease = s.scratch.Take([] { return std::make_unique<Scratch>(); });
-  Scratch& scratch = *lease;
-  if (scratch.scores.size() != s.lengths.size())
-    scratch.scores.assign(s.lengths.size(), Scratch::kUntouched);
-  // Reserved before the first score is touched, so that nothing below can fail half-way.
-  std::size_t most = 0;
-  for (const auto& term : query) most += static_cast<std::size_t>(s.Df(term.term));
-  scratch.touched.reserve(std::min(most, s.lengths.size()));
-  const Clean clean(scratch);
-
-  float* const scores = scratch.scores.data();
-  const auto documents = static_cast<std::uint32_t>(s.lengths.size());
-  for (const auto& term : query) {
-    const Postings list = s.PostingsOf(term.term);
-    for (std::size_t i = 0; i < list.docs.size(); ++i) {
-      const std::uint32_t doc = list.docs[i];
-      const std::uint32_t tf = list.tfs[i];
-      // Both are only possible in a damaged file.
-      if (doc >= documents || tf == 0) continue;
-      const float part = s.Contribution(term.weight, tf, doc);
-      if (scores[doc] < 0) {
-        scores[doc] = part;
-        scratch.touched.push_back(doc);
-      } else {
-        scores[doc] += part;
-      }
-    }
-  }
-  TopKCollector best(k);
-  for (const std::uint32_t doc : scratch.touched) best.Push(doc, scores[doc]);
-  return best.Take();
+  return state_->Search(query, k, state_->documents() > kFewDocuments ? State::kWindow : 0);
 }
 
 void LexicalIndex::Score(std::span<const std::string> query_tokens,
@@ -287,23 +229,17 @@ void LexicalIndex::Score(std::span<const std::string> query_tokens,
   const State& s = *state_;
   const auto query = s.Resolve(query_tokens);
   if (query.empty()) return;
-  // Candidates in ascending order, so that each list is passed through once.
-  std::vector<std::size_t> order(m);
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::sort(order.begin(), order.end(),
-            [&](std::size_t a, std::size_t b) { return docs[a] < docs[b]; });
-  for (const auto& term : query) {
-    const Postings list = s.PostingsOf(term.term);
-    std::size_t at = 0;
-    for (const std::size_t i : order) {
-      const std::uint32_t doc = docs[i];
-      if (doc >= s.lengths.size()) break;
-      at = Seek(list.docs, at, doc);
-      if (at == list.docs.size()) break;
-      if (list.docs[at] != doc || list.tfs[at] == 0) continue;
-      scores[i] += s.Contribution(term.weight, list.tfs[at], doc);
-    }
-  }
+  // Candidates in ascending order, so that each list is passed through once: document and position.
+  std::vector<std::uint64_t> order(m);
+  for (std::size_t i = 0; i < m; ++i) order[i] = std::uint64_t{docs[i]} << 32 | i;
+  std::sort(order.begin(), order.end());
+  std::vector<std::uint32_t> ascending(m);
+  std::size_t there = 0;
+  for (; there < m && order[there] >> 32 < s.meta.documents; ++there)
+    ascending[there] = static_cast<std::uint32_t>(order[there] >> 32);
+  std::vector<float> found(there, 0.0f);
+  s.ScoreAscending(query, std::span(ascending).first(there), found);
+  for (std::size_t i = 0; i < there; ++i) scores[order[i] & 0xFFFFFFFFu] = found[i];
 }
 
 std::vector<TermScore> LexicalIndex::Explain(std::span<const std::string> query_tokens,
@@ -318,16 +254,14 @@ std::vector<TermScore> LexicalIndex::Explain(std::span<const std::string> query_
   if (state_ == nullptr) return out;
   const State& s = *state_;
   for (TermScore& term : out) {
-    const std::size_t id = s.Find(term.term);
-    if (id == State::kNoTerm) continue;
-    term.df = static_cast<std::uint32_t>(s.Df(id));
+    PostingList list;
+    if (!s.Find(term.term, &list)) continue;
+    term.df = list.df();
     term.idf = s.Idf(term.df);
-    if (doc >= s.lengths.size()) continue;
-    const Postings list = s.PostingsOf(id);
-    const std::size_t at = Seek(list.docs, 0, doc);
-    if (at == list.docs.size() || list.docs[at] != doc || list.tfs[at] == 0) continue;
-    term.tf = list.tfs[at];
-    term.contribution = s.Contribution(s.Weight(term.query_count, term.idf), term.tf, doc);
+    if (doc >= s.meta.documents) continue;
+    term.tf = lexical::PostingCursor(list).Find(doc);
+    if (term.tf > 0)
+      term.contribution = s.Contribution(State::Weight(term.query_count, term.idf), term.tf, doc);
   }
   return out;
 }
@@ -347,8 +281,8 @@ Bm25Params LexicalIndex::params() const {
 }
 std::uint32_t LexicalIndex::DocumentFrequency(const std::string& term) const {
   if (state_ == nullptr) return 0;
-  const std::size_t id = state_->Find(term);
-  return id == State::kNoTerm ? 0 : static_cast<std::uint32_t>(state_->Df(id));
+  PostingList list;
+  return state_->Find(term, &list) ? list.df() : 0;
 }
 
 std::uint64_t LexicalIndex::bytes() const { return state_ == nullptr ? 0 : state_->file.bytes(); }

@@ -1,49 +1,35 @@
 #include <algorithm>
-#include <cmath>
-#include <functional>
+#include <atomic>
 #include <limits>
+#include <memory>
 #include <new>
-#include <numeric>
-#include <string_view>
-#include <unordered_map>
+#include <optional>
 
 #include <equipoise/core/check.h>
-#include <equipoise/core/checked_file.h>
+#include <equipoise/core/parallel.h>
 #include <equipoise/retrieval/lexical_index.h>
 
+#include "lexical_file_writer.h"
 #include "lexical_index_format.h"
+#include "lexical_runs.h"
 
 namespace equipoise {
-namespace {
 
-struct StringHash {
-  using is_transparent = void;
-  std::size_t operator()(std::string_view text) const {
-    return std::hash<std::string_view>{}(text);
-  }
-};
+using lexical::PostingShard;
+using lexical::PostingSource;
 
-}  // namespace
-
-// The postings are kept in the order of the documents, as the builder meets them, and only sorted
-// by term when they are written: one flat array each, without a list for every term.
+// Each thread collects a stretch of every batch in a shard of its own; the file does not depend on
+// who collected what, because terms are sorted by their bytes and postings by document.
 struct LexicalIndexBuilder::State {
-  struct Term {
-    std::uint32_t last_doc = std::numeric_limits<std::uint32_t>::max();
-    std::uint32_t df = 0;
-    std::uint64_t last_posting = 0;
-  };
-
   Bm25Params params;
+  LexicalBuildOptions options;
   Status error;
-  std::unordered_map<std::string, std::uint32_t, StringHash, std::equal_to<>> ids;
-  std::vector<Term> terms;
-  std::vector<std::uint32_t> posting_terms;
-  std::vector<std::uint32_t> posting_tfs;
-  std::vector<std::uint32_t> distinct;  // terms of each document
-  std::vector<std::uint32_t> lengths;   // tokens of each document
+  std::vector<PostingShard> shards = std::vector<PostingShard>(1);
+  std::optional<lexical::RunFile> runs;
+  std::vector<std::uint32_t> lengths;  // tokens of each document
 
-  void Add(std::span<const std::string> tokens);
+  Status AddMany(std::size_t count, int threads, const TokensOf& tokens_of);
+  Status SpillIfLarge();
   Status Write(const std::string& path) const;
 };
 
@@ -52,56 +38,92 @@ LexicalIndexBuilder::LexicalIndexBuilder(LexicalIndexBuilder&&) noexcept = defau
 LexicalIndexBuilder& LexicalIndexBuilder::operator=(LexicalIndexBuilder&&) noexcept = default;
 LexicalIndexBuilder::~LexicalIndexBuilder() = default;
 
-Result<LexicalIndexBuilder> LexicalIndexBuilder::Create(Bm25Params params) {
+Result<LexicalIndexBuilder> LexicalIndexBuilder::Create(Bm25Params params,
+                                                        LexicalBuildOptions options) {
   EQUIPOISE_CHECK_RANGE("LexicalIndexBuilder::Create", params.k1, 0.0f,
                         std::numeric_limits<float>::max());
   EQUIPOISE_CHECK_RANGE("LexicalIndexBuilder::Create", params.b, 0.0f, 1.0f);
+  if (options.memory > 0 && options.spill_folder.empty())
+    return Status(Code::kInvalidArgument,
+                  "LexicalIndexBuilder::Create: a limit of memory needs a spill_folder",
+                  {.field = "spill_folder"});
   auto state = std::make_unique<State>();
   state->params = params;
+  state->options = std::move(options);
   return LexicalIndexBuilder(std::move(state));
 }
 
-void LexicalIndexBuilder::State::Add(std::span<const std::string> tokens) {
-  const auto doc = static_cast<std::uint32_t>(lengths.size());
-  const std::size_t first = posting_terms.size();
-  for (const std::string& token : tokens) {
-    auto found = ids.find(std::string_view(token));
-    if (found == ids.end()) {
-      found = ids.emplace(token, static_cast<std::uint32_t>(terms.size())).first;
-      terms.emplace_back();
+Status LexicalIndexBuilder::State::AddMany(std::size_t count, int threads,
+                                           const TokensOf& tokens_of) {
+  const std::size_t before = lengths.size();
+  if (count > lexical::kMaxDocuments - before)
+    return Status(Code::kInvalidArgument,
+                  fmt::format("LexicalIndexBuilder: {} more documents after {} are more than one "
+                              "index holds; build several indexes",
+                              count, before));
+  lengths.resize(before + count);
+  if (shards.size() < static_cast<std::size_t>(std::max(threads, 1)))
+    shards.resize(static_cast<std::size_t>(threads));
+  std::atomic<bool> no_memory = false;
+  std::atomic<std::uint64_t> too_long = std::numeric_limits<std::uint64_t>::max();
+  ParallelFor(count, threads, [&](std::size_t begin, std::size_t end, int worker) {
+    PostingShard& shard = shards[static_cast<std::size_t>(worker)];
+    try {
+      std::vector<std::string> tokens;
+      for (std::size_t i = begin; i < end; ++i) {
+        const std::span<const std::string> found = tokens_of(i, &tokens);
+        // Ids of terms are 32 bits wide, and each takes at least one token.
+        if (found.size() > lexical::kMaxTokens ||
+            shard.terms() + found.size() > lexical::kMaxTerms) {
+          too_long = before + i;
+          return;
+        }
+        shard.Add(static_cast<std::uint32_t>(before + i), found);
+        lengths[before + i] = static_cast<std::uint32_t>(found.size());
+      }
+    } catch (const std::bad_alloc&) {
+      no_memory = true;
     }
-    Term& term = terms[found->second];
-    if (term.last_doc == doc) {
-      ++posting_tfs[term.last_posting];
-      continue;
-    }
-    posting_terms.push_back(found->second);
-    posting_tfs.push_back(1);
-    term.last_doc = doc;
-    term.last_posting = posting_tfs.size() - 1;
-    ++term.df;
+  });
+  if (no_memory)
+    return Status(Code::kOutOfMemory, "LexicalIndexBuilder: no memory for the postings");
+  if (too_long != std::numeric_limits<std::uint64_t>::max())
+    return Status(Code::kInvalidArgument,
+                  "LexicalIndexBuilder: a document of more than 2^31 tokens, or more than 2^32 "
+                  "terms; build several indexes",
+                  {.row = static_cast<std::int64_t>(too_long.load())});
+  return SpillIfLarge();
+}
+
+// Sorting a shard takes as much again as its postings, hence the half.
+Status LexicalIndexBuilder::State::SpillIfLarge() {
+  if (options.memory == 0) return {};
+  std::size_t bytes = 0;
+  for (const PostingShard& shard : shards) bytes += shard.bytes();
+  if (bytes < options.memory / 2) return {};
+  if (!runs) {
+    EQUIPOISE_ASSIGN_OR_RETURN(auto file, lexical::RunFile::Create(options.spill_folder));
+    runs.emplace(std::move(file));
   }
-  distinct.push_back(static_cast<std::uint32_t>(posting_terms.size() - first));
-  lengths.push_back(static_cast<std::uint32_t>(tokens.size()));
+  for (PostingShard& shard : shards) {
+    if (shard.postings() > 0) EQUIPOISE_RETURN_IF_ERROR(runs->Append(shard));
+    shard = PostingShard();
+  }
+  return {};
 }
 
 Status LexicalIndexBuilder::Add(std::span<const std::string> tokens) {
+  return AddMany(1, 1, [&](std::size_t, std::vector<std::string>*) { return tokens; });
+}
+
+Status LexicalIndexBuilder::AddMany(std::size_t count, int threads, const TokensOf& tokens_of) {
   State& s = *state_;
   if (!s.error.ok()) return s.error;
-  // Ids are 32 bits wide: of documents, and of terms, each of which takes at least one token.
-  if (tokens.size() > lexical::kMaxTokens || s.lengths.size() >= lexical::kMaxDocuments ||
-      s.terms.size() + tokens.size() > lexical::kMaxTerms)
-    return Status(
-        Code::kInvalidArgument,
-        fmt::format("LexicalIndexBuilder::Add: a document of {} tokens after {} documents "
-                    "and {} terms is more than one index holds; build several indexes",
-                    tokens.size(), s.lengths.size(), s.terms.size()),
-        {.row = static_cast<std::int64_t>(s.lengths.size())});
+  // After an error some documents are half in: nothing more can be made of this builder.
   try {
-    s.Add(tokens);
+    s.error = s.AddMany(count, threads, tokens_of);
   } catch (const std::bad_alloc&) {
-    // The document is half in: nothing more can be made of this builder.
-    s.error = Status(Code::kOutOfMemory, "LexicalIndexBuilder::Add: no memory for the postings");
+    s.error = Status(Code::kOutOfMemory, "LexicalIndexBuilder: no memory for the postings");
   }
   return s.error;
 }
@@ -111,55 +133,26 @@ std::uint32_t LexicalIndexBuilder::documents() const {
 }
 
 Status LexicalIndexBuilder::State::Write(const std::string& path) const {
-  // Terms in the order of their bytes: the file does not depend on the order in which they came.
-  std::vector<std::string_view> names(terms.size());
-  for (const auto& [name, id] : ids) names[id] = name;
-  std::vector<std::uint32_t> order(terms.size());
-  std::iota(order.begin(), order.end(), 0u);
-  std::sort(order.begin(), order.end(),
-            [&](std::uint32_t a, std::uint32_t b) { return names[a] < names[b]; });
-
-  std::vector<std::uint64_t> term_ends(1, 0);
-  std::vector<std::uint64_t> post_ends(1, 0);
-  std::vector<std::uint64_t> next(terms.size());  // by id: where the term's next posting goes
-  term_ends.reserve(terms.size() + 1);
-  post_ends.reserve(terms.size() + 1);
-  for (const std::uint32_t id : order) {
-    next[id] = post_ends.back();
-    term_ends.push_back(term_ends.back() + names[id].size());
-    post_ends.push_back(post_ends.back() + terms[id].df);
-  }
-
-  std::vector<std::uint32_t> docs(posting_terms.size());
-  std::vector<std::uint32_t> tfs(posting_terms.size());
-  std::size_t at = 0;
-  for (std::uint32_t doc = 0; doc < lengths.size(); ++doc) {
-    for (std::uint32_t i = 0; i < distinct[doc]; ++i, ++at) {
-      const std::uint64_t to = next[posting_terms[at]]++;
-      docs[to] = doc;
-      tfs[to] = posting_tfs[at];
-    }
-  }
-
-  const lexical::LexicalMeta meta{
-      .documents = lengths.size(),
-      .terms = terms.size(),
-      .postings = docs.size(),
-      .tokens = std::accumulate(lengths.begin(), lengths.end(), std::uint64_t{0}),
-      .k1 = params.k1,
-      .b = params.b};
+  constexpr std::size_t kLeastBuffer = 4096, kMostBuffer = std::size_t{1} << 20;
   EQUIPOISE_ASSIGN_OR_RETURN(auto writer,
-                             CheckedFileWriter::Create(path, lexical::kKind, lexical::kVersion));
-  EQUIPOISE_RETURN_IF_ERROR(
-      writer.Section(lexical::kMeta, std::span<const lexical::LexicalMeta>(&meta, 1)));
-  EQUIPOISE_RETURN_IF_ERROR(writer.BeginSection(lexical::kTerms));
-  for (const std::uint32_t id : order)
-    EQUIPOISE_RETURN_IF_ERROR(writer.Append(std::as_bytes(std::span(names[id]))));
-  EQUIPOISE_RETURN_IF_ERROR(writer.Section<std::uint64_t>(lexical::kTermEnds, term_ends));
-  EQUIPOISE_RETURN_IF_ERROR(writer.Section<std::uint64_t>(lexical::kPostEnds, post_ends));
-  EQUIPOISE_RETURN_IF_ERROR(writer.Section<std::uint32_t>(lexical::kDocs, docs));
-  EQUIPOISE_RETURN_IF_ERROR(writer.Section<std::uint32_t>(lexical::kTfs, tfs));
-  EQUIPOISE_RETURN_IF_ERROR(writer.Section<std::uint32_t>(lexical::kLengths, lengths));
+                             lexical::LexicalFileWriter::Create(path, params, lengths));
+  const std::size_t in_file = runs ? runs->runs() : 0;
+  std::vector<std::unique_ptr<PostingSource>> sources(in_file + shards.size());
+  for (std::size_t run = 0; run < in_file; ++run)
+    sources[run] =
+        runs->Open(run, std::clamp(options.memory / 4 / in_file, kLeastBuffer, kMostBuffer));
+  std::atomic<bool> no_memory = false;
+  ParallelFor(shards.size(), static_cast<int>(shards.size()),
+              [&](std::size_t begin, std::size_t end, int) {
+                try {
+                  for (std::size_t i = begin; i < end; ++i)
+                    sources[in_file + i] = std::make_unique<lexical::SortedShard>(shards[i]);
+                } catch (const std::bad_alloc&) {
+                  no_memory = true;
+                }
+              });
+  if (no_memory) throw std::bad_alloc();
+  EQUIPOISE_RETURN_IF_ERROR(lexical::MergeInto(sources, &writer));
   return writer.Finish();
 }
 

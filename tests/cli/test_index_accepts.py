@@ -181,6 +181,18 @@ class Text(Accepted):
         self.assertEqual(self.ids("--text", "wing bread"), [])
         self.assertEqual(self.ids("--text", "the"), ["d1"])
 
+    def test_little_memory_and_threads_make_the_same_lexical_index(self):
+        def lexical():
+            return [c for n, c in self.tree("idx").items() if c and n.endswith("lexical")]
+
+        documents = [{"_id": f"d{i}", "text": f"wing{i} wing{i % 7} heat"} for i in range(300)]
+        self.index(documents)
+        expected = lexical()
+        self.assertEqual(len(expected), 1)
+        for memory in ("1", "16KiB", "1 GB", "0"):
+            self.index(documents, "--memory", memory, "--threads", "3")
+            self.assertEqual(lexical(), expected)
+
     def test_a_language_stems_its_words(self):
         documents = [{"_id": "h", "text": "Viele Häuser"}, {"_id": "s", "text": "Die Straße"}]
         self.index(documents, "--language", "german")

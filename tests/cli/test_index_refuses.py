@@ -172,7 +172,7 @@ class Options(Refused):
                 ("--b", "2", "-1", "nan"), ("--language", "klingon", "English"),
                 ("--metric", "hamming"), ("--store", "all"), ("--m", "1", "1000", "1.5"),
                 ("--ef-construction", "1"), ("--threads", "0", "-1"), ("--seed", "-1", "x"),
-                ("--max-token-length", "0", "1")):
+                ("--memory", "-1", "x", "5 parsecs"), ("--max-token-length", "0", "1")):
             for value in values:
                 with self.subTest(option=option, value=value):
                     error = self.refused(2, "index", "--corpus", "good.jsonl", option, value,

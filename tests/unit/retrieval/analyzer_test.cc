@@ -335,5 +335,44 @@ TEST(Analyzer, RefusesJsonThatIsNotItsOwn) {
   EXPECT_EQ(Analyzer::FromJson(json.dump()).error().code(), Code::kUnsupported);
 }
 
+// A letter that is not ASCII, of its own and too short to be kept, sends the text the long way.
+TEST(Analyzer, AsciiTextGivesTheTokensThatIcuGives) {
+  std::mt19937 random(41);
+  const std::string likely = "aabczAZ019'._,;:-/@ \n\t\"";
+  for (const char* language : {"english", "none"}) {
+    const auto analyzer = Analyzer::Create({.language = language, .max_token_length = 9});
+    ASSERT_TRUE(analyzer.ok());
+    for (int i = 0; i < 20000; ++i) {
+      std::string text(random() % 14, ' ');
+      for (char& c : text)
+        c = random() % 8 == 0 ? static_cast<char>(random() % 128)
+                              : likely[random() % likely.size()];
+      ASSERT_EQ(analyzer->Analyze(text), analyzer->Analyze(text + " \u00e9"))
+          << ::testing::PrintToString(text);
+    }
+  }
+}
+
+TEST(Analyzer, RemembersNoWordWrongly) {
+  const auto analyzer = Analyzer::Create({});
+  ASSERT_TRUE(analyzer.ok());
+  std::mt19937 random(42);
+  // More words than are remembered, some of them longer than is remembered, each of them again.
+  std::vector<std::string> words;
+  for (int i = 0; i < 40000; ++i) {
+    std::string word;
+    for (std::size_t n = 5 + random() % 30; n > 0; --n)
+      word += static_cast<char>('a' + random() % 26);
+    words.push_back(word + (i % 3 == 0 ? "ing" : ""));
+  }
+  std::string text;
+  for (const auto& word : words) text += word + " the ";
+  const auto once = analyzer->Analyze(text);
+  ASSERT_EQ(once.size(), words.size());
+  EXPECT_EQ(analyzer->Analyze(text), once);
+  for (std::size_t i = 0; i < words.size(); i += 97)
+    EXPECT_EQ(Analyzer::Create({})->Analyze(words[i]).at(0), once[i]);
+}
+
 }  // namespace
 }  // namespace equipoise

@@ -330,10 +330,10 @@ TEST(LexicalIndex, TellsWhatItHolds) {
   EXPECT_DOUBLE_EQ(index.average_length(), 4.0 / 3);
   EXPECT_EQ(index.params(), (Bm25Params{0.9f, 0.4f}));
   EXPECT_EQ(index.bytes(), std::filesystem::file_size(folder.path("index.lex")));
-  std::uint64_t docs_bytes = 0;
+  std::uint64_t code_bytes = 0;
   for (const auto& part : index.parts())
-    if (part.name == "docs") docs_bytes = part.bytes;
-  EXPECT_EQ(docs_bytes, 3 * 4u);
+    if (part.name == "length_codes") code_bytes = part.bytes;
+  EXPECT_EQ(code_bytes, 3u);
 }
 
 TEST(LexicalIndex, IsEmptyWhenDefaultConstructedOrMovedFrom) {

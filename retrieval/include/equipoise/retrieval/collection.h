@@ -54,8 +54,12 @@ struct CollectionOptions {
   VectorStorage storage = VectorStorage::kInt8Float16;
   int m = 32;                 ///< links a node of the graph, [2, 128]: more recall, more memory
   int ef_construction = 200;  ///< beam while building, [8, 4096]: more recall, slower building
-  int threads = 1;            ///< for building; with 1 the files are the same every time
-  std::uint64_t seed = 1;     ///< of the graph's levels
+  int threads = 1;            ///< for building; with 1 the graph is the same every time, the
+                              ///< lexical index always
+  /// Bytes of terms and postings held while building, beyond which they go to a temporary file in the
+  /// folder; 0: no limit. Texts, metadata and vectors are apart from it.
+  std::size_t memory = std::size_t{1} << 30;
+  std::uint64_t seed = 1;  ///< of the graph's levels
   ProgressCallback progress{};
 };
 

@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -34,27 +35,49 @@ struct Bm25Params {
   friend bool operator==(const Bm25Params&, const Bm25Params&) = default;
 };
 
+/// How an index is built; the file is the same whatever is chosen here.
+struct LexicalBuildOptions {
+  /// Bytes of terms and postings, sorting included, beyond which they go to a temporary file, to be
+  /// merged in the end; 0: no limit. Beside it 4 bytes a document and the dictionary stay in memory.
+  std::size_t memory = 0;
+  /// Where that file is made; needed with a limit. It has no name: nothing of it is left behind.
+  std::string spill_folder{};
+};
+
 /// Collects documents and writes the index.
-/// Threads  one thread at a time; memory O(distinct terms + postings), 8 bytes a posting while
-///          collecting and 16 while writing
+/// Threads  one thread at a time; AddMany works on several by itself
+/// Note     memory as LexicalBuildOptions limits it; else 8 bytes a posting while collecting and 16
+///          while writing
 class EQUIPOISE_API LexicalIndexBuilder {
  public:
-  /// Errors   kInvalidArgument: k1 or b out of range
-  static Result<LexicalIndexBuilder> Create(Bm25Params params = {});
+  /// Errors   kInvalidArgument: k1 or b out of range, memory without spill_folder
+  static Result<LexicalIndexBuilder> Create(Bm25Params params = {},
+                                            LexicalBuildOptions options = {});
   LexicalIndexBuilder(LexicalIndexBuilder&&) noexcept;
   LexicalIndexBuilder& operator=(LexicalIndexBuilder&&) noexcept;
   ~LexicalIndexBuilder();
 
   /// Adds the next document: the first is document 0. No tokens is fine.
   /// Shapes   tokens [dl], any bytes; copied
-  /// Errors   kInvalidArgument: more than 2^32 - 2 documents or tokens in one; kOutOfMemory, after
-  ///          which every later call returns the same error
+  /// Errors   kInvalidArgument: more than 2^32 - 2 documents or 2^31 tokens in one; kIo: the temporary
+  ///          file; kOutOfMemory. Every later call returns the same error
   Status Add(std::span<const std::string> tokens);
+
+  /// The tokens of document i of those that are added together, perhaps in `room`.
+  using TokensOf =
+      std::function<std::span<const std::string>(std::size_t i, std::vector<std::string>* room)>;
+  /// Adds the next `count` documents over `threads` threads.
+  /// Range    threads >= 1; some thousand documents at a time keep the threads busy
+  /// Errors   as Add
+  /// Threads  tokens_of is called from several threads at once, in any order, once for each i; it may
+  ///          throw std::bad_alloc only
+  Status AddMany(std::size_t count, int threads, const TokensOf& tokens_of);
 
   /// Documents added so far.
   std::uint32_t documents() const;
 
-  /// Writes the index as one file, which is removed after an error; more may be added and written afterwards.
+  /// Writes the index as one file, which is removed after an error; more may be added and written
+  /// afterwards.
   /// Exact    the bytes depend on the documents and parameters alone
   /// Errors   kIo; kOutOfMemory
   Status Write(const std::string& path) const;
@@ -97,9 +120,11 @@ class EQUIPOISE_API LexicalIndex {
   /// Shapes   query_tokens any number, repetitions count; result at most k
   /// Range    k any; 0 and an empty query give an empty result
   /// Order    score descending, ties by ascending document
-  /// Threads  const, safe from many threads; scratch 4 bytes a document for each search at a time,
-  ///          kept for the next
-  /// Note     O(postings of the query's terms), exhaustive
+  /// Threads  const, safe from many threads; scratch for each search at a time, kept for the next: at
+  ///          most 4 bytes a document and 1 KiB a term
+  /// Exact    ids and scores are those of adding up every posting, however many are skipped
+  /// Note     O(postings of the query's terms) in collections of few documents and for queries of
+  ///          very many terms; else lists and blocks whose bounds cannot reach the best k are skipped
   std::vector<Scored> Search(std::span<const std::string> query_tokens, std::size_t k) const;
 
   /// The scores of given documents, in their order; 0 where no term occurs.
