@@ -32,6 +32,14 @@ std::vector<std::string> Languages() {
   return out;
 }
 
+CLI::Validator Unsigned() {
+  return {[](const std::string& text) {
+            return text.empty() || text.front() == '-' ? "must not be negative: " + text
+                                                       : std::string();
+          },
+          "SIZE"};
+}
+
 int RunIndex(IndexArguments* a) {
   if (a->stopwords.empty())
     a->stopwords = a->options.analyzer.language == "english" ? "english" : "none";
@@ -128,6 +136,7 @@ Action AddIndexCommand(CLI::App* app) {
                   "For building: terms and postings beyond this go to a temporary file, as 512MiB; "
                   "0: no limit")
       ->transform(CLI::AsSizeValue(false))
+      ->transform(Unsigned())  // comes first: the one above reads -1 as a very large number
       ->default_str("1GiB")
       ->group("Text");
   app->add_option("--store", a->store, "text: keep titles and texts for the hits; none: do not")
