@@ -60,7 +60,8 @@ class BeamWalker {
   }
   void PrefetchCodes(std::uint32_t row) const {
     const std::byte* codes = next_.base + std::size_t{row} * next_.stride;
-    for (std::size_t line = 0; line < next_.lines; ++line) __builtin_prefetch(codes + line * kCacheLine);
+    for (std::size_t line = 0; line < next_.lines; ++line)
+      __builtin_prefetch(codes + line * kCacheLine);
   }
 
   // The first lines of the sketches beside a row's links; the processor fetches what follows them.
@@ -72,8 +73,8 @@ class BeamWalker {
   }
 
   // The rows of `row`'s list that were not seen before, to fresh_; with sketches their lines are on
-  // the way when it returns.
-  void CollectFresh(std::uint32_t row);
+  // the way when it returns. By itself its loop runs in registers; within a larger function it would not.
+  __attribute__((noinline)) void CollectFresh(std::uint32_t row);
   // Of fresh_ those that may be nearer than the bound, to kept_; their codes are on the way.
   void DropFar(std::uint32_t row);
   // The same where fresh_ holds rows, not places in a list: by sketches where there is one a row.
@@ -121,7 +122,8 @@ BeamWalker<Links>::BeamWalker(const HnswGraph& graph, const Links& links,
   offset_ = static_cast<float>(offset);
   reach_ = graph_.reach;
   slack_ = SlackFor(request_.margin);
-  next_ = {reinterpret_cast<const std::byte*>(codes), stride, (stride + kCacheLine - 1) / kCacheLine};
+  next_ = {reinterpret_cast<const std::byte*>(codes), stride,
+           (stride + kCacheLine - 1) / kCacheLine};
   gated_ = graph_.sketches != nullptr && !s_.query.clamped;
   sketch_bytes_ = gated_ ? SketchBytes(graph_.codes.dim) : 0;
 }
@@ -145,7 +147,8 @@ void BeamWalker<Links>::CollectFresh(std::uint32_t row) {
     }
     if (each) {
       const std::byte* sketch = graph_.sketches + std::size_t{link} * sketch_bytes_;
-      for (std::size_t at = 0; at < sketch_bytes_; at += kCacheLine) __builtin_prefetch(sketch + at);
+      for (std::size_t at = 0; at < sketch_bytes_; at += kCacheLine)
+        __builtin_prefetch(sketch + at);
     }
     std::uint64_t& word = visited[link / 64];
     const std::uint64_t bit = std::uint64_t{1} << (link % 64);
@@ -228,18 +231,22 @@ void BeamWalker<Links>::Beam(const Distance& distance, std::uint32_t start) {
       std::memmove(beam + low + 1, beam + low, moved * sizeof(Candidate));
       beam[low] = {to, id};
       if (size < ef) ++size;
-      first_changed = std::min(first_changed, low);
+      if (low <= first_changed) {
+        // It is next, unless another one comes that is nearer.
+        first_changed = low;
+        links_.PrefetchBase(id);
+      }
       if (size >= k && low < k) bound_ = std::min(bound_, BoundFrom(beam[k - 1].distance));
       if (size == ef) bound_ = std::min(bound_, beam[ef - 1].distance);
     }
     while (size > k && beam[size - 1].distance >= bound_ && std::isfinite(request_.margin)) --size;
     for (at = first_changed; at < size && (beam[at].id & kExpanded) != 0;) ++at;
     if (at < size) {
-      links_.PrefetchBase(beam[at].id);
       PrefetchInline(beam[at].id);
       // The next but one is likely to be next.
-      if (at + 1 < size && (beam[at + 1].id & kExpanded) == 0)
-        links_.PrefetchStart(beam[at + 1].id);
+      std::size_t then = at + 1;
+      while (then < size && (beam[then].id & kExpanded) != 0) ++then;
+      if (then < size) links_.PrefetchBase(beam[then].id);
     }
   }
   s_.found.resize(size);

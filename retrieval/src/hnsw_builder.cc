@@ -1,6 +1,7 @@
 #include "hnsw_builder.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <limits>
 #include <new>
@@ -144,14 +145,13 @@ class Builder {
  private:
   // A link of the batch, as its target sees it.
   struct Back {
-    std::int32_t distance;
     std::uint32_t source;
     std::uint32_t next;  // in backs_, of the same target
   };
   struct Worker {
-    explicit Worker(const CodeRows& codes) : distances(codes), values(codes.dim) {}
+    explicit Worker(const CodeRows& codes) : selector(codes), values(codes.dim) {}
     WalkScratch scratch;
-    RowDistances distances;
+    LinkSelector selector;
     std::vector<float> values;
     std::vector<std::uint32_t> mates;
     std::vector<Candidate> near;
@@ -169,7 +169,7 @@ class Builder {
   void LinkBatch(std::span<const std::uint32_t> batch);
   // Finds and writes the links of the i-th row of the batch, which chosen_[level][i] gets too.
   void FindLinks(std::size_t i, std::uint32_t row, Worker* worker);
-  std::uint32_t Descend(std::uint32_t start, std::size_t level, const Worker& worker);
+  void Descend(std::size_t i, std::uint32_t row, Worker* worker);
   // Adds rows of the batch to worker->near.
   void AddMates(std::uint32_t row, std::size_t level, Worker* worker);
   // The links of the batch on a level, given back by the rows that they lead to.
@@ -189,6 +189,8 @@ class Builder {
   // Of the batch.
   std::vector<std::vector<std::uint32_t>> mates_;            // [level]: the rows that have it
   std::vector<std::vector<std::vector<Candidate>>> chosen_;  // [level][i]
+  using Path = std::array<std::uint32_t, kMostLevels>;
+  std::vector<Path> paths_;
   std::vector<Back> backs_;
   std::vector<std::uint32_t> heads_;  // [rows]: the first of backs_
   std::vector<std::uint32_t> targets_;
@@ -235,6 +237,7 @@ Status Builder::Prepare(const SlottedGraph* before, std::size_t first) {
   }
   for (int i = 0; i < options_.threads; ++i) workers_.emplace_back(rows_.codes);
   mates_.resize(static_cast<std::size_t>(most));
+  paths_.resize(kBatch);
   chosen_.assign(static_cast<std::size_t>(most), std::vector<std::vector<Candidate>>(kBatch));
   return {};
 }
@@ -257,9 +260,25 @@ void Builder::LinkBatch(std::span<const std::uint32_t> batch) {
     for (std::size_t level = 0; std::cmp_less(level, graph_.levels[row]); ++level)
       mates_[level].push_back(row);
   }
+  for (Path& path : paths_) path.fill(kNone);
+  ForEach(empty_ ? 0 : batch.size(), options_.threads, [&](std::size_t i, std::size_t worker) {
+    try {
+      Descend(i, batch[i], &workers_[worker]);
+    } catch (const std::bad_alloc&) {
+      failed_ = true;
+    }
+  });
+  std::vector<std::uint32_t> turns(batch.size());
+  for (std::uint32_t i = 0; i < turns.size(); ++i) turns[i] = i;
+  std::sort(turns.begin(), turns.end(), [&](std::uint32_t a, std::uint32_t b) {
+    for (std::size_t level = graph_.top_level; level > 0; --level) {
+      if (paths_[a][level] != paths_[b][level]) return paths_[a][level] < paths_[b][level];
+    }
+    return a < b;
+  });
   ForEach(batch.size(), options_.threads, [&](std::size_t i, std::size_t worker) {
     try {
-      FindLinks(i, batch[i], &workers_[worker]);
+      FindLinks(turns[i], batch[turns[i]], &workers_[worker]);
     } catch (const std::bad_alloc&) {
       failed_ = true;
     }
@@ -284,9 +303,7 @@ void Builder::FindLinks(std::size_t i, std::uint32_t row, Worker* worker) {
                worker->values.data());
   if (!rows_.sketcher->Prepare(worker->values.data(), &scratch.sketch).ok()) failed_ = true;
   const auto levels = static_cast<std::size_t>(graph_.levels[row]);
-  std::uint32_t start = graph_.entry;
-  for (std::size_t level = graph_.top_level; !empty_ && level >= levels; --level)
-    start = Descend(start, level, *worker);
+  std::uint32_t start = levels <= graph_.top_level ? paths_[i][levels] : graph_.entry;
   const auto ef = static_cast<std::size_t>(options_.ef_construction);
   const WalkRequest request{.k = ef, .ef = ef, .margin = VectorIndex::kNoMargin};
   for (std::size_t level = levels; level-- > 0;) {
@@ -301,30 +318,34 @@ void Builder::FindLinks(std::size_t i, std::uint32_t row, Worker* worker) {
       start = worker->near.front().id;
     }
     AddMates(row, level, worker);
-    SelectLinks(links.slots(), &worker->distances, &worker->near);
+    worker->selector.Keep(links.slots(), &worker->near);
     links.Set(row, worker->near);
     chosen_[level][i] = worker->near;
   }
 }
 
-std::uint32_t Builder::Descend(std::uint32_t start, std::size_t level, const Worker& worker) {
-  const LevelLinks links = Level(level);
-  std::int32_t nearest = Distance(worker, start);
-  // Each round ends strictly nearer, so it ends.
-  for (bool moved = true; moved;) {
-    moved = false;
-    const auto list = links.List(start);
-    for (const std::uint32_t link : list) PrefetchCodes(rows_.codes, link);
-    for (const std::uint32_t link : list) {
-      const std::int32_t distance = Distance(worker, link);
-      if (distance < nearest) {
-        nearest = distance;
-        start = link;
-        moved = true;
+void Builder::Descend(std::size_t i, std::uint32_t row, Worker* worker) {
+  worker->scratch.query.SetRow(rows_.codes, row);
+  std::uint32_t at = graph_.entry;
+  std::int32_t nearest = Distance(*worker, at);
+  for (std::size_t level = graph_.top_level; level > 0; --level) {
+    const LevelLinks links = Level(level);
+    // Each round ends strictly nearer, so it ends.
+    for (bool moved = true; moved;) {
+      moved = false;
+      const auto list = links.List(at);
+      for (const std::uint32_t link : list) PrefetchCodes(rows_.codes, link);
+      for (const std::uint32_t link : list) {
+        const std::int32_t distance = Distance(*worker, link);
+        if (distance < nearest) {
+          nearest = distance;
+          at = link;
+          moved = true;
+        }
       }
     }
+    paths_[i][level] = at;
   }
-  return start;
 }
 
 void Builder::AddMates(std::uint32_t row, std::size_t level, Worker* worker) {
@@ -359,7 +380,7 @@ void Builder::LinkBack(std::span<const std::uint32_t> batch, std::size_t level) 
     for (const Candidate& link : chosen_[level][i]) {
       std::uint32_t& head = heads_[link.id];
       if (head == kNone) targets_.push_back(link.id);
-      backs_.push_back({link.distance, batch[i], head});
+      backs_.push_back({batch[i], head});
       head = static_cast<std::uint32_t>(backs_.size() - 1);
     }
   }
@@ -381,17 +402,17 @@ void Builder::GiveBack(std::uint32_t target, LevelLinks* links, Worker* worker) 
   for (std::uint32_t i = heads_[target]; i != kNone; i = backs_[i].next) {
     // Rows of one batch may have found each other.
     if (std::find(list.begin(), list.end(), backs_[i].source) == list.end())
-      near.push_back({backs_[i].distance, backs_[i].source});
+      near.push_back({0, backs_[i].source});
   }
   if (list.size() + near.size() <= links->slots()) {
     links->Append(target, near);
     return;
   }
-  for (const std::uint32_t link : list) PrefetchCodes(rows_.codes, link);
-  worker->distances.From(target);
-  for (const std::uint32_t link : list) near.push_back({worker->distances.To(link), link});
+  // All of them anew: which of these distances were known before is not kept.
+  for (const std::uint32_t link : list) near.push_back({0, link});
+  worker->selector.Measure(target, &near);
   std::sort(near.begin(), near.end(), Nearer);
-  SelectLinks(links->slots(), &worker->distances, &near);
+  worker->selector.Keep(links->slots(), &near);
   links->Set(target, near);
 }
 

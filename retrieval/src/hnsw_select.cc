@@ -6,36 +6,45 @@
 
 namespace equipoise {
 
-void RowDistances::From(std::uint32_t row) {
+LinkSelector::LinkSelector(const CodeRows& rows) : rows_(rows), ones_(rows.dim, 1) {}
+
+void LinkSelector::Put(std::size_t place, std::uint32_t row) {
   const std::size_t d = rows_.dim;
-  from_ = rows_.codes + std::size_t{row} * d;
-  if (rows_.metric == Metric::kL2) return;
-  values_.resize(d);
-  std::int32_t sum = 0;
-  for (std::size_t i = 0; i < d; ++i) {
-    values_[i] = static_cast<std::int8_t>(from_[i] ^ 0x80);
-    sum += values_[i];
+  if (placed_.size() < (place + 1) * d) {
+    placed_.resize((place + 1) * d);
+    offsets_.resize(place + 1);
   }
-  offset_ = 128 * sum;
+  const std::uint8_t* from = CodesOf(row);
+  std::uint8_t* to = placed_.data() + place * d;
+  if (rows_.metric == Metric::kL2) {
+    std::copy_n(from, d, to);
+    return;
+  }
+  for (std::size_t i = 0; i < d; ++i) to[i] = from[i] ^ 0x80;
+  offsets_[place] = 128 * (DotI8(from, ones_.data(), d) - 128 * static_cast<std::int32_t>(d));
 }
 
-std::int32_t RowDistances::To(std::uint32_t row) const {
-  const std::uint8_t* codes = rows_.codes + std::size_t{row} * rows_.dim;
-  if (rows_.metric == Metric::kL2) return SquaredL2I8(codes, from_, rows_.dim);
-  return offset_ - DotI8(codes, values_.data(), rows_.dim);
+std::int32_t LinkSelector::Distance(std::size_t place, std::uint32_t row) const {
+  const std::size_t d = rows_.dim;
+  const std::uint8_t* placed = placed_.data() + place * d;
+  if (rows_.metric == Metric::kL2) return SquaredL2I8(CodesOf(row), placed, d);
+  return offsets_[place] - DotI8(CodesOf(row), reinterpret_cast<const std::int8_t*>(placed), d);
 }
 
-void SelectLinks(std::size_t most, RowDistances* distances,
-                 std::vector<WalkScratch::Candidate>* near) {
+void LinkSelector::Measure(std::uint32_t row, std::vector<WalkScratch::Candidate>* near) {
+  for (const WalkScratch::Candidate& candidate : *near) PrefetchCodes(rows_, candidate.id);
+  Put(0, row);
+  for (WalkScratch::Candidate& candidate : *near) candidate.distance = Distance(0, candidate.id);
+}
+
+void LinkSelector::Keep(std::size_t most, std::vector<WalkScratch::Candidate>* near) {
   if (near->size() <= most) return;
   std::size_t kept = 0;
   for (const WalkScratch::Candidate candidate : *near) {
-    distances->From(candidate.id);
-    const auto nearer = [&](const WalkScratch::Candidate& other) {
-      return distances->To(other.id) < candidate.distance;
-    };
-    const auto end = near->begin() + static_cast<std::ptrdiff_t>(kept);
-    if (std::any_of(near->begin(), end, nearer)) continue;
+    std::size_t place = 0;
+    while (place < kept && Distance(place, candidate.id) >= candidate.distance) ++place;
+    if (place < kept) continue;
+    Put(kept, candidate.id);
     (*near)[kept++] = candidate;
     if (kept == most) break;
   }

@@ -10,28 +10,35 @@
 namespace equipoise {
 
 // Integer distances between rows by their 8-bit codes: the same from either side.
-class RowDistances {
+// Threads  one at a time
+class LinkSelector {
  public:
   // Range    rows.codes is there, and outlives this
-  explicit RowDistances(const CodeRows& rows) : rows_(rows) {}
+  explicit LinkSelector(const CodeRows& rows);
 
-  // The row that distances are from.
-  void From(std::uint32_t row);
-  std::int32_t To(std::uint32_t row) const;
+  // Sets the distances of `near` from a row.
+  void Measure(std::uint32_t row, std::vector<WalkScratch::Candidate>* near);
+
+  // Keeps those to which no other that was kept is nearer, up to `most`; where no more than that are
+  // there, all.
+  // Shapes   *near: by ascending distance, of Measure, from the row that asks
+  // Source   Malkov and Yashunin 2016, arXiv:1603.09320, algorithm 4 (without the rows that are
+  //          pruned)
+  void Keep(std::size_t most, std::vector<WalkScratch::Candidate>* near);
 
  private:
-  const CodeRows& rows_;
-  const std::uint8_t* from_ = nullptr;
-  std::vector<std::int8_t> values_;  // of inner products: the codes with their signs
-  std::int32_t offset_ = 0;
-};
+  const std::uint8_t* CodesOf(std::uint32_t row) const {
+    return rows_.codes + std::size_t{row} * rows_.dim;
+  }
+  // Copies a row to where others are compared with it.
+  void Put(std::size_t place, std::uint32_t row);
+  std::int32_t Distance(std::size_t place, std::uint32_t row) const;
 
-// Keeps those to which no other that was kept is nearer, up to `most`; where no more than that are
-// there, all.
-// Shapes   *near: by ascending distance from the row that asks
-// Range    a distance is that of RowDistances
-// Source   Malkov and Yashunin 2016, arXiv:1603.09320, algorithm 4 (without the rows that are pruned)
-void SelectLinks(std::size_t most, RowDistances* distances,
-                 std::vector<WalkScratch::Candidate>* near);
+  const CodeRows& rows_;
+  // [places, dim]: codes; of inner products the values behind them, signed.
+  std::vector<std::uint8_t> placed_;
+  std::vector<std::int32_t> offsets_;  // [places]: 128 times the sum of these values
+  std::vector<std::int8_t> ones_;
+};
 
 }  // namespace equipoise
