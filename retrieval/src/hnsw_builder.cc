@@ -243,13 +243,17 @@ Status Builder::Prepare(const SlottedGraph* before, std::size_t first) {
 }
 
 Status Builder::Link(std::size_t begin, std::size_t end) {
-  for (; begin < end; begin += kBatch) {
+  while (begin < end) {
     if (begin >= next_report_) {
       EQUIPOISE_RETURN_IF_ERROR(Report(begin));
       next_report_ = begin + order_.rows.size() / kReports;
     }
-    LinkBatch(std::span(order_.rows).subspan(begin, std::min(kBatch, end - begin)));
+    // As many as there are: the links of the first rows, which are few and far from each other, hold
+    // the graph together.
+    const std::size_t size = std::min({kBatch, std::max<std::size_t>(begin, 1), end - begin});
+    LinkBatch(std::span(order_.rows).subspan(begin, size));
     if (failed_) return NoMemory();
+    begin += size;
   }
   return {};
 }

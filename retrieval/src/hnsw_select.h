@@ -19,11 +19,10 @@ class LinkSelector {
   // Sets the distances of `near` from a row.
   void Measure(std::uint32_t row, std::vector<WalkScratch::Candidate>* near);
 
-  // Keeps those to which no other that was kept is nearer, up to `most`; where no more than that are
-  // there, all.
+  // Keeps those to which no other that was kept is nearer, up to `most`, and the nearest of the others
+  // up to a third of that; where no more than `most` are there, all.
   // Shapes   *near: by ascending distance, of Measure, from the row that asks
-  // Source   Malkov and Yashunin 2016, arXiv:1603.09320, algorithm 4 (without the rows that are
-  //          pruned)
+  // Source   Malkov and Yashunin 2016, arXiv:1603.09320, algorithm 4
   void Keep(std::size_t most, std::vector<WalkScratch::Candidate>* near);
 
  private:
@@ -39,6 +38,7 @@ class LinkSelector {
   std::vector<std::uint8_t> placed_;
   std::vector<std::int32_t> offsets_;  // [places]: 128 times the sum of these values
   std::vector<std::int8_t> ones_;
+  std::vector<WalkScratch::Candidate> pruned_;
 };
 
 }  // namespace equipoise
