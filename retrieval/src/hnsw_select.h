@@ -20,7 +20,7 @@ class LinkSelector {
   void Measure(std::uint32_t row, std::vector<WalkScratch::Candidate>* near);
 
   // Keeps those to which no other that was kept is nearer, up to `most`, and the nearest of the others
-  // up to a third of that; where no more than `most` are there, all.
+  // up to three tenths of that; where no more than `most` are there, all.
   // Shapes   *near: by ascending distance, of Measure, from the row that asks
   // Source   Malkov and Yashunin 2016, arXiv:1603.09320, algorithm 4
   void Keep(std::size_t most, std::vector<WalkScratch::Candidate>* near);
