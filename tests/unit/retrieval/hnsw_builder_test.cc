@@ -2,7 +2,7 @@
 #include "hnsw_builder.h"
 
 #include <algorithm>
-#include <numeric>
+#include <optional>
 #include <random>
 #include <set>
 #include <vector>
@@ -135,7 +135,7 @@ Matrix Uniform(std::size_t n, std::size_t d, std::uint32_t seed) {
 
 TEST(BuildHnsw, IsTheSameWithAnyNumberOfThreads) {
   for (const Metric metric : kAllMetrics) {
-    const Encoded rows(Clustered(7000, 24, 12, 1), metric);
+    const Encoded rows(Clustered(5000, 24, 12, 1), metric);
     const HnswOrder order = rows.Order();
     std::vector<SlottedGraph> graphs;
     for (const int threads : {1, 2, 5}) {
@@ -154,12 +154,12 @@ TEST(BuildHnsw, IsTheSameWithAnyNumberOfThreads) {
 TEST(BuildHnsw, ListsAreWellFormedWhateverTheRows) {
   for (const Metric metric : kAllMetrics) {
     std::vector<Matrix> sets;
-    sets.push_back(Clustered(5000, 16, 10, 2));
-    sets.push_back(Clustered(3000, 12, 20, 3, 1e-2f));  // clusters of near-equal rows
-    for (const std::size_t d : {1, 7, 383}) sets.push_back(Uniform(d == 383 ? 600 : 3000, d, 4));
+    sets.push_back(Clustered(2500, 16, 10, 2));
+    sets.push_back(Clustered(2500, 12, 20, 3, 1e-2f));  // clusters of near-equal rows
+    for (const std::size_t d : {1, 7, 383}) sets.push_back(Uniform(d == 383 ? 300 : 1500, d, 4));
     sets.push_back(Uniform(60, 4096, 5));
     sets.push_back(Matrix(500, 3));  // one row and its copies
-    sets.push_back(Uniform(3000, 16, 6));
+    sets.push_back(Uniform(1500, 16, 6));
     for (float& value : sets.back().row(17)) value *= 1000;  // an outlier
     for (Matrix& set : sets) {
       const Encoded rows(std::move(set), metric);

@@ -90,7 +90,7 @@ struct VectorIndexOptions {
 /// Errors   kInvalidArgument: options or sizes out of range, a NaN or infinite value (row named)
 ///          before anything is written; kCancelled; kIo; kOutOfMemory. After an error neither file
 ///          remains.
-/// Threads  options.threads; memory about n (d + 4 (2 m + 3)) bytes
+/// Threads  options.threads; memory about n (1.2 d + 16 m + 60) bytes
 /// Note     rows of which the largest norm is below 1e-15 or above 1e15 get no graph (cosine: all
 ///          do): their squared distances are not floats.
 ///          Where rows are kept as float16, float16 rows are kept bit for bit; float32 rows are
