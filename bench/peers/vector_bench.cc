@@ -150,7 +150,6 @@ Json Describe(const Settings& settings, const VectorIndex& index) {
   out["dim"] = index.dim();
   out["storage"] = VectorStorageName(index.settings().storage);
   out["simd"] = SimdLevelName(Take(DefaultSimdLevel()));
-  out["faiss"] = index.settings().faiss_version;
   out["bytes_per_vector"] = BytesPerVector(index);
   out["vectors_bytes"] = std::filesystem::file_size(settings.vectors());
   out["graph_bytes"] = std::filesystem::file_size(settings.graph());

@@ -2,24 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
-#include <limits>
+#include <utility>
 
 #include <equipoise/kernels/dot.h>
 #include <equipoise/kernels/nibbles.h>
 
+#include "hnsw_beam.h"
+
 namespace equipoise {
 namespace {
 
-constexpr std::uint32_t kExpanded = 0x80000000u;
-constexpr std::int32_t kNoBound = std::numeric_limits<std::int32_t>::max();
-// Sketches may be so many standard errors too far before their row is dropped. With 1, three of four
-// rows go and recall falls by 0.001 to 0.003: right where the margin is narrow, too much where nearly
-// all neighbours are wanted.
-float SlackFor(float margin) {
-  return std::isfinite(margin) ? std::min(1.0f + 3.0f * margin, 3.0f) : 2.0f;
-}
-constexpr std::size_t kLine = 64;
 // Rows of the second hop are many and mostly far: so many new ones of an expanded row will do.
 constexpr std::size_t kEnoughOfTwoHops = 64;
 
@@ -61,6 +53,23 @@ void CodeQuery::Set(const CodeRows& rows, const float* query) {
   offset = 128.0 * sum;
   // The lower half of a code is 7.5 on average.
   offset_high = 120.5 * sum;
+}
+
+void CodeQuery::SetRow(const CodeRows& rows, std::uint32_t row) {
+  const std::size_t d = rows.dim;
+  const std::uint8_t* from = rows.codes + std::size_t{row} * d;
+  codes.assign(from, from + d);
+  unit = double{rows.scale.scale} * rows.scale.scale;
+  offset = 0;
+  clamped = false;
+  if (rows.metric == Metric::kL2) return;
+  values.resize(d);
+  std::int32_t sum = 0;
+  for (std::size_t i = 0; i < d; ++i) {
+    values[i] = static_cast<std::int8_t>(from[i] ^ 0x80);
+    sum += values[i];
+  }
+  offset = 128.0 * sum;
 }
 
 // A query that codes do not reach is c + e, with c what they reach of it: its squared distance to x
@@ -116,92 +125,29 @@ std::int32_t CodeDistance(const CodeRows& rows, const CodeQuery& query, std::uin
 void PrefetchCodes(const CodeRows& rows, std::uint32_t row) {
   if (rows.codes == nullptr) return;  // in halves: no walk goes through this
   const std::uint8_t* codes = rows.codes + std::size_t{row} * rows.dim;
-  for (std::size_t at = 0; at < rows.dim; at += kLine) __builtin_prefetch(codes + at);
+  for (std::size_t at = 0; at < rows.dim; at += kCacheLine) __builtin_prefetch(codes + at);
 }
 
-// One walk.
-class Walker {
+// One search of an index.
+class Walker : public BeamWalker<HnswLinks> {
  public:
-  using Candidate = WalkScratch::Candidate;
-
-  Walker(const HnswGraph& graph, const WalkRequest& request, WalkScratch* scratch)
-      : graph_(graph), links_(graph.links), request_(request), s_(*scratch) {}
+  using BeamWalker::BeamWalker;
 
   template <typename Distance>
-  Status Run(const Distance& distance, const std::uint8_t* codes, std::size_t stride,
-             double offset);
+  Status Run(const Distance& distance);
 
  private:
   template <typename Distance>
   std::uint32_t Descend(const Distance& distance) const;
-  template <typename Distance>
-  void Beam(const Distance& distance, std::uint32_t start);
+  // The walk where some rows may not be found: the frontier is apart from the result.
   template <typename Distance>
   void Filtered(const Distance& distance, std::uint32_t start);
 
-  bool Visit(std::uint32_t row) {
-    std::uint64_t& word = s_.visited_[row / 64];
-    const std::uint64_t bit = std::uint64_t{1} << (row % 64);
-    if ((word & bit) != 0) return false;
-    s_.log_.push_back(row);  // first: a bit that is not in the log would stay
-    word |= bit;
-    return true;
-  }
-  void Forget() {
-    for (const std::uint32_t row : s_.log_) s_.visited_[row / 64] = 0;
-    s_.log_.clear();
-  }
   bool Allowed(std::uint32_t row) const {
-    return request_.allowed == nullptr || ((request_.allowed[row / 64] >> (row % 64)) & 1) != 0;
+    return ((request_.allowed[row / 64] >> (row % 64)) & 1) != 0;
   }
-  void PrefetchCodes(std::uint32_t row) const {
-    const std::byte* codes = next_.base + std::size_t{row} * next_.stride;
-    for (std::size_t line = 0; line < next_.lines; ++line) __builtin_prefetch(codes + line * kLine);
-  }
-
-  // The first lines of the sketches beside a row's links; the processor fetches what follows them.
-  void PrefetchInline(std::uint32_t row) const {
-    constexpr std::size_t kLines = 8;
-    if (!gated_ || !graph_.inline_sketches) return;
-    const std::byte* first = graph_.sketches + links_.BaseStart(row) * sketch_bytes_;
-    for (std::size_t line = 0; line < kLines; ++line) __builtin_prefetch(first + line * kLine);
-  }
-
-  // The rows of `row`'s list that were not seen before, to fresh_; with sketches their lines are on
-  // the way when it returns.
-  void CollectFresh(std::uint32_t row);
-  // Of fresh_ those that may be nearer than the bound, to kept_; their codes are on the way.
-  void DropFar(std::uint32_t row);
-  // The same where fresh_ holds rows, not places in a list: by sketches where there is one a row.
-  void DropFarRows();
   // Two hops: fresh_ becomes what is allowed of the list and of the lists of those that are not.
   void CollectAllowed(std::uint32_t row);
-
-  // The integer distance at or beyond which nothing can matter, given the k-th best.
-  std::int32_t BoundFrom(std::int32_t kth) const {
-    if (!std::isfinite(request_.margin)) return kNoBound;
-    const float real = (static_cast<float>(kth) + offset_) / unit_;
-    const float bound = ((1 + request_.margin) * (reach_ + real) - reach_) * unit_ - offset_;
-    // A row as good as the k-th is never beyond it.
-    return bound < 2147483000.0f ? std::max(static_cast<std::int32_t>(std::ceil(bound)), kth + 1)
-                                 : kNoBound;
-  }
-  float Threshold() const {
-    return bound_ == kNoBound ? std::numeric_limits<float>::quiet_NaN()
-                              : (static_cast<float>(bound_) + offset_) / unit_;
-  }
-
-  const HnswGraph& graph_;
-  const HnswLinks& links_;
-  const WalkRequest& request_;
-  WalkScratch& s_;
-  PrefetchTarget next_;
-  std::size_t sketch_bytes_ = 0;
-  bool gated_ = false;
-  bool bad_ = false;
-  float unit_ = 1, offset_ = 0, reach_ = 0, slack_ = 1;
-  std::int32_t bound_ = kNoBound;
-  std::size_t kept_count_ = 0;
 };
 
 template <typename Distance>
@@ -227,122 +173,6 @@ std::uint32_t Walker::Descend(const Distance& distance) const {
     }
   }
   return rows[nearest];
-}
-
-void Walker::CollectFresh(std::uint32_t row) {
-  const auto list = links_.Base(row, &bad_);
-  const std::size_t rows = links_.rows();
-  s_.fresh_.resize(std::max(s_.fresh_.size(), list.size()));
-  s_.log_.resize(s_.log_.size() + list.size());
-  std::uint32_t* log = s_.log_.data() + s_.log_.size() - list.size();
-  std::uint32_t* fresh = s_.fresh_.data();
-  std::uint64_t* visited = s_.visited_.data();
-  const bool each = gated_ && !graph_.inline_sketches;
-  std::size_t count = 0;
-  for (std::size_t i = 0; i < list.size(); ++i) {
-    const std::uint32_t link = list[i];
-    if (link >= rows) {
-      bad_ = true;
-      continue;
-    }
-    if (each) {
-      const std::byte* sketch = graph_.sketches + std::size_t{link} * sketch_bytes_;
-      for (std::size_t at = 0; at < sketch_bytes_; at += kLine) __builtin_prefetch(sketch + at);
-    }
-    std::uint64_t& word = visited[link / 64];
-    const std::uint64_t bit = std::uint64_t{1} << (link % 64);
-    // Branch-free: whether a link is new is a coin toss.
-    log[count] = link;
-    fresh[count] = each || !gated_ ? link : static_cast<std::uint32_t>(i);
-    count += (word & bit) == 0;
-    word |= bit;
-  }
-  s_.log_.resize(s_.log_.size() - list.size() + count);
-  kept_count_ = count;
-  s_.stats.seen += count;
-}
-
-void Walker::DropFarRows() {
-  s_.kept_.resize(std::max(s_.kept_.size(), kept_count_));
-  const std::uint32_t* fresh = s_.fresh_.data();
-  std::uint32_t* kept = s_.kept_.data();
-  if (gated_ && !graph_.inline_sketches) {
-    kept_count_ = SketchBelow(s_.sketch, graph_.sketches, fresh, kept_count_, Threshold(), slack_,
-                              kept, next_);
-    return;
-  }
-  std::copy_n(fresh, kept_count_, kept);
-  for (std::size_t i = 0; i < kept_count_; ++i) PrefetchCodes(kept[i]);
-}
-
-void Walker::DropFar(std::uint32_t row) {
-  if (!gated_ || !graph_.inline_sketches) return DropFarRows();
-  s_.kept_.resize(std::max(s_.kept_.size(), kept_count_));
-  const std::uint32_t* fresh = s_.fresh_.data();
-  std::uint32_t* kept = s_.kept_.data();
-  const std::uint64_t start = links_.BaseStart(row);
-  kept_count_ = SketchBelow(s_.sketch, graph_.sketches + start * sketch_bytes_, fresh, kept_count_,
-                            Threshold(), slack_, kept, {});
-  const auto list = links_.Base(row, &bad_);
-  for (std::size_t i = 0; i < kept_count_; ++i) {
-    kept[i] = list[kept[i]];
-    PrefetchCodes(kept[i]);
-  }
-}
-
-// The whole walk where every row may be found: one sorted array is frontier and result.
-template <typename Distance>
-void Walker::Beam(const Distance& distance, std::uint32_t start) {
-  const std::size_t k = request_.k;
-  const std::size_t ef = request_.ef;
-  s_.found.resize(ef + 1);
-  Candidate* beam = s_.found.data();
-  std::size_t size = 0;
-  Visit(start);
-  beam[size++] = {distance(start), start};
-  if (k == 1) bound_ = BoundFrom(beam[0].distance);
-  if (ef == 1) bound_ = std::min(bound_, beam[0].distance);
-  for (std::size_t at = 0; at < size && !bad_;) {
-    const std::uint32_t row = beam[at].id;
-    beam[at].id |= kExpanded;
-    ++s_.stats.expanded;
-    CollectFresh(row);
-    DropFar(row);
-    s_.stats.distances += kept_count_;
-    std::size_t first_changed = at + 1;
-    for (std::size_t i = 0; i < kept_count_; ++i) {
-      const std::uint32_t id = s_.kept_[i];
-      const std::int32_t to = distance(id);
-      if (to >= bound_) continue;
-      std::size_t low = 0, high = size;
-      while (low < high) {
-        const std::size_t middle = (low + high) / 2;
-        if (to < beam[middle].distance) {
-          high = middle;
-        } else {
-          low = middle + 1;
-        }
-      }
-      const std::size_t moved = (size < ef ? size : ef - 1) - low;
-      std::memmove(beam + low + 1, beam + low, moved * sizeof(Candidate));
-      beam[low] = {to, id};
-      if (size < ef) ++size;
-      first_changed = std::min(first_changed, low);
-      if (size >= k && low < k) bound_ = std::min(bound_, BoundFrom(beam[k - 1].distance));
-      if (size == ef) bound_ = std::min(bound_, beam[ef - 1].distance);
-    }
-    while (size > k && beam[size - 1].distance >= bound_ && std::isfinite(request_.margin)) --size;
-    for (at = first_changed; at < size && (beam[at].id & kExpanded) != 0;) ++at;
-    if (at < size) {
-      links_.PrefetchBase(beam[at].id);
-      PrefetchInline(beam[at].id);
-      // The next but one is likely to be next.
-      if (at + 1 < size && (beam[at + 1].id & kExpanded) == 0)
-        links_.PrefetchStart(beam[at + 1].id);
-    }
-  }
-  s_.found.resize(size);
-  for (Candidate& candidate : s_.found) candidate.id &= ~kExpanded;
 }
 
 void Walker::CollectAllowed(std::uint32_t row) {
@@ -377,7 +207,6 @@ void Walker::CollectAllowed(std::uint32_t row) {
   s_.stats.seen += kept_count_;
 }
 
-// The walk where some rows may not be found: the frontier is apart from the result.
 template <typename Distance>
 void Walker::Filtered(const Distance& distance, std::uint32_t start) {
   const auto farther = [](const Candidate& a, const Candidate& b) {
@@ -426,27 +255,14 @@ void Walker::Filtered(const Distance& distance, std::uint32_t start) {
 }
 
 template <typename Distance>
-Status Walker::Run(const Distance& distance, const std::uint8_t* codes, std::size_t stride,
-                   double offset) {
-  const std::size_t words = (links_.rows() + 63) / 64;
-  if (s_.visited_.size() < words) s_.visited_.resize(words, 0);
-  Forget();  // what a walk left that ran out of memory
-  s_.stats = {};
-  unit_ = static_cast<float>(s_.query.unit);
-  offset_ = static_cast<float>(offset);
-  reach_ = graph_.reach;
-  slack_ = SlackFor(request_.margin);
-  next_ = {reinterpret_cast<const std::byte*>(codes), stride, (stride + kLine - 1) / kLine};
-  gated_ = graph_.sketches != nullptr && !s_.query.clamped;
-  sketch_bytes_ = gated_ ? SketchBytes(graph_.codes.dim) : 0;
+Status Walker::Run(const Distance& distance) {
   const std::uint32_t start = Descend(distance);
   if (request_.allowed == nullptr) {
     Beam(distance, start);
   } else {
     Filtered(distance, start);
   }
-  Forget();
-  return bad_ ? Damaged() : Status();
+  return End() ? Status() : Damaged();
 }
 
 Status WalkGraph(const HnswGraph& graph, const float* query, const WalkRequest& request,
@@ -458,41 +274,43 @@ Status WalkGraph(const HnswGraph& graph, const float* query, const WalkRequest& 
     if (Status status = graph.sketcher->Prepare(query, &scratch->sketch); !status.ok())
       return status;
   }
-  Walker walker(graph, request, scratch);
+  const auto run = [&](const auto& distance, const std::uint8_t* read, std::size_t stride,
+                       double offset) {
+    return Walker(graph, graph.links, request, read, stride, offset, scratch).Run(distance);
+  };
   const std::uint8_t* codes = scratch->query.codes.data();
   const std::int8_t* values = scratch->query.values.data();
   const CodeQuery& asked = scratch->query;
   if (rows.codes == nullptr) {
     const std::size_t stride = rows.nibble_bytes;
     if (asked.clamped)
-      return walker.Run(
+      return run(
           [&](std::uint32_t id) {
             const std::uint8_t* high = rows.high + std::size_t{id} * stride;
             return asked.Beyond(SquaredL2I4(high, codes, d), 16 * DotI4(high, values, d));
           },
           rows.high, stride, asked.offset_high);
     if (rows.metric == Metric::kL2)
-      return walker.Run(
+      return run(
           [&](std::uint32_t id) {
             return SquaredL2I4(rows.high + std::size_t{id} * stride, codes, d);
           },
           rows.high, stride, 0);
-    return walker.Run(
+    return run(
         [&](std::uint32_t id) {
           return -16 * DotI4(rows.high + std::size_t{id} * stride, values, d);
         },
         rows.high, stride, asked.offset_high);
   }
   if (asked.clamped)
-    return walker.Run([&](std::uint32_t id) { return CodeDistance(rows, asked, id, nullptr); },
-                      rows.codes, d, asked.offset);
+    return run([&](std::uint32_t id) { return CodeDistance(rows, asked, id, nullptr); }, rows.codes,
+               d, asked.offset);
   if (rows.metric == Metric::kL2)
-    return walker.Run(
+    return run(
         [&](std::uint32_t id) { return SquaredL2I8(rows.codes + std::size_t{id} * d, codes, d); },
         rows.codes, d, 0);
-  return walker.Run(
-      [&](std::uint32_t id) { return -DotI8(rows.codes + std::size_t{id} * d, values, d); },
-      rows.codes, d, asked.offset);
+  return run([&](std::uint32_t id) { return -DotI8(rows.codes + std::size_t{id} * d, values, d); },
+             rows.codes, d, asked.offset);
 }
 
 }  // namespace equipoise

@@ -46,6 +46,10 @@ struct CodeQuery {
 
   // Shapes   query [dim]
   void Set(const CodeRows& rows, const float* query);
+  // One of the rows itself: distances are those of codes to codes, the same from either side, so
+  // that they can be compared with those of other rows.
+  // Range    rows.codes is there
+  void SetRow(const CodeRows& rows, std::uint32_t row);
 
  private:
   void SetBeyond(const CodeRows& rows, const float* query);
@@ -82,6 +86,8 @@ class WalkScratch {
   std::vector<std::uint64_t> words, linked;
 
  private:
+  template <typename Links>
+  friend class BeamWalker;
   friend class Walker;
   std::vector<std::uint64_t> visited_;  // one bit a row, all zero between walks
   std::vector<std::uint32_t> log_;      // the rows whose bits are set

@@ -74,7 +74,7 @@ struct GraphInfo {
   float code_center = 0;
   std::uint32_t entry_row = 0;
   std::uint32_t top_level = 0;
-  char faiss_version[20] = {};
+  char linked_by[20] = {};
   float target_recall = 0;
 };
 static_assert(sizeof(GraphInfo) == 96);

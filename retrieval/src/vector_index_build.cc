@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <cstring>
 #include <filesystem>
 #include <limits>
 #include <new>
+#include <string_view>
 #include <system_error>
 #include <vector>
 
@@ -24,6 +24,7 @@
 #include "hnsw_builder.h"
 #include "hnsw_holdout.h"
 #include "hnsw_links.h"
+#include "huge_pages.h"
 #include "recall_calibration.h"
 #include "stored_rows.h"
 #include "vector_files.h"
@@ -225,7 +226,9 @@ std::vector<float> CenterOf(const StoredRows& rows) {
 Result<std::vector<std::byte>> MakeSketches(const StoredRows& rows, const Sketcher& sketcher,
                                             int threads) {
   const std::size_t bytes = SketchBytes(rows.info.dim);
-  std::vector<std::byte> sketches(rows.info.rows * bytes);
+  std::vector<std::byte> sketches;
+  ReserveHuge(&sketches, rows.info.rows * bytes);
+  sketches.resize(rows.info.rows * bytes);
   std::atomic<bool> failed{false};
   ForEachRow(rows, threads, [&](std::size_t i, const float* values) {
     if (!sketcher.Encode(values, sketches.data() + i * bytes).ok()) failed = true;
@@ -278,6 +281,7 @@ Codes Encode(const StoredRows& rows, CodeScale scale, const VectorIndexOptions& 
   const std::size_t half = NibbleBytes(d);
   const bool halves = options.storage == VectorStorage::kInt4Int8;
   Codes out;
+  ReserveHuge(&out.whole, n * d);
   out.whole.resize(n * d);
   out.high.resize(halves ? n * half : 0);
   out.low.resize(halves ? n * half : 0);
@@ -326,9 +330,8 @@ Status LinkAndWrite(const StoredRows& rows, std::span<const std::uint8_t> codes,
   info->m = options.m;
   info->ef_construction = options.ef_construction;
   info->seed = options.seed;
-  const std::string version = ready != nullptr ? "imported" : FaissVersion();
-  std::memcpy(info->faiss_version, version.data(),
-              std::min(version.size(), sizeof(info->faiss_version) - 1));
+  const std::string_view linked_by = ready != nullptr ? "imported" : "equipoise";
+  std::copy(linked_by.begin(), linked_by.end(), info->linked_by);
   std::vector<Copy> copies;
   std::vector<RecallPoint> recall;
   const auto measure = [&](const SlottedGraph& without,
@@ -345,8 +348,15 @@ Status LinkAndWrite(const StoredRows& rows, std::span<const std::uint8_t> codes,
     order.measure = [&](const SlottedGraph& without) {
       return measure(without, std::span(order.rows).last(order.held_out));
     };
-    EQUIPOISE_ASSIGN_OR_RETURN(
-        built, BuildHnsw(codes, d, {info->code_scale, info->code_center}, options, order));
+    EQUIPOISE_ASSIGN_OR_RETURN(built,
+                               BuildHnsw({.count = n,
+                                          .codes = {.metric = rows.metric,
+                                                    .dim = d,
+                                                    .scale = {info->code_scale, info->code_center},
+                                                    .codes = codes.data()},
+                                          .sketcher = graph.sketcher,
+                                          .sketches = sketches.data()},
+                                         options, order));
   }
   const SlottedGraph& slotted = ready != nullptr ? ready->links : built;
   EQUIPOISE_ASSIGN_OR_RETURN(const auto links, OwnedLinks::Make(slotted, n));

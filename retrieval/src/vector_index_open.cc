@@ -48,8 +48,7 @@ Status VectorIndex::State::Load(const std::string& vectors_path, const std::stri
   settings.m = built.m;
   settings.ef_construction = built.ef_construction;
   settings.seed = built.seed;
-  settings.faiss_version.assign(built.faiss_version,
-                                ::strnlen(built.faiss_version, sizeof(built.faiss_version)));
+  settings.linked_by.assign(built.linked_by, ::strnlen(built.linked_by, sizeof(built.linked_by)));
   if (info.rows == 0 && settings.has_graph) return Mismatch(graph_path, "has a graph of no rows");
   if (graph_file.Has("deleted")) {
     EQUIPOISE_RETURN_IF_ERROR(graph_file.VerifySection("deleted"));

@@ -154,6 +154,19 @@ TEST_P(EachStorage, SizesFromNothingUpAndEveryDimension) {
   }
 }
 
+TEST_P(EachStorage, FilesAreTheSameWithAnyNumberOfThreads) {
+  const Matrix rows = Clustered(2600, 20, 10, 25);
+  VectorIndexOptions options = Options();
+  const BuiltIndex one(rows.view(), options);
+  ASSERT_TRUE(one.status.ok());
+  for (const int threads : {2, 5}) {
+    options.threads = threads;
+    const BuiltIndex more(rows.view(), options);
+    EXPECT_EQ(ReadFile(more.vectors), ReadFile(one.vectors)) << threads;
+    EXPECT_EQ(ReadFile(more.graph), ReadFile(one.graph)) << threads;
+  }
+}
+
 TEST_P(EachStorage, TheNarrowestBeamWalksToANearRow) {
   const Matrix rows = Clustered(1000, 16, 10, 21), queries = Clustered(50, 16, 10, 22);
   BuiltIndex built(rows.view(), Options());

@@ -1,6 +1,6 @@
 /// Vector recall: an HNSW graph over 8-bit codes, rescored from the rows themselves.
 ///
-/// FAISS builds the graph; codes, links, walk and files are ours. Two checked files, both mapped:
+/// Two checked files, both mapped:
 /// "vectors" holds the rows, "graph" the codes, one-bit sketches of them, the links, and what recall
 /// was measured at. Small collections have no graph and are scanned.
 #pragma once
@@ -74,8 +74,8 @@ struct VectorIndexOptions {
   /// as long there as a walk, finds more (recall@10 >= 0.999), and there is nothing to build.
   /// Source   ./dev bench peers-vector, table "with and without a graph"
   std::size_t graph_from = 2000;
-  /// Threads while building, >= 1. With 1 the files are byte-identical for the same input and seed;
-  /// with more, the order in which FAISS links the nodes, and so the graph, depends on scheduling.
+  /// Threads while building, >= 1. The files are byte-identical for the same input and seed with any
+  /// number of them.
   int threads = 1;
   /// Seed of the nodes' levels and of the sketches' rotation.
   std::uint64_t seed = 12345;
@@ -90,7 +90,7 @@ struct VectorIndexOptions {
 /// Errors   kInvalidArgument: options or sizes out of range, a NaN or infinite value (row named)
 ///          before anything is written; kCancelled; kIo; kOutOfMemory. After an error neither file
 ///          remains.
-/// Threads  options.threads; memory about n (d + 4 (2 m + 3)) bytes
+/// Threads  options.threads; memory about n (1.2 d + 16 m + 60) bytes
 /// Note     rows of which the largest norm is below 1e-15 or above 1e15 get no graph (cosine: all
 ///          do): their squared distances are not floats.
 ///          Where rows are kept as float16, float16 rows are kept bit for bit; float32 rows are
@@ -112,7 +112,7 @@ struct VectorIndexSettings {
   std::uint64_t seed = 0;
   float code_scale = 0;   ///< codes are round(code_scale · (x − code_center)) + 128; 0: no codes
   float code_center = 0;  ///< 0 unless the metric is l2
-  std::string faiss_version{};
+  std::string linked_by{};  ///< "equipoise"; "imported" where the links came from a file of FAISS
 };
 
 struct VectorIndexBytes {
