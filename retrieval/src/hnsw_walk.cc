@@ -20,6 +20,9 @@ float SlackFor(float margin) {
   return std::isfinite(margin) ? std::min(1.0f + 3.0f * margin, 3.0f) : 2.0f;
 }
 constexpr std::size_t kLine = 64;
+// Of the groups of the row that is expanded next, and of the one that would be: the processor fetches
+// what follows them. Measured with equipoise_vector_bench.
+constexpr std::size_t kNextLines = 24, kLikelyLines = 8;
 // Rows of the second hop are many and mostly far: so many new ones of an expanded row will do.
 constexpr std::size_t kEnoughOfTwoHops = 64;
 
@@ -159,21 +162,26 @@ class Walker {
     for (std::size_t line = 0; line < next_.lines; ++line) __builtin_prefetch(codes + line * kLine);
   }
 
-  // The first lines of the sketches beside a row's links; the processor fetches what follows them.
-  void PrefetchInline(std::uint32_t row) const {
-    constexpr std::size_t kLines = 8;
-    if (!gated_ || !graph_.inline_sketches) return;
-    const std::byte* first = graph_.sketches + links_.BaseStart(row) * sketch_bytes_;
-    for (std::size_t line = 0; line < kLines; ++line) __builtin_prefetch(first + line * kLine);
+  // The first lines of the groups of a row's links.
+  void PrefetchGroups(std::uint32_t row, std::size_t lines) const {
+    const std::byte* first = graph_.groups + links_.BaseStart(row) / kLinkGroup * group_bytes_;
+    for (std::size_t line = 0; line < lines; ++line) __builtin_prefetch(first + line * kLine);
   }
 
+  // Of the links of a row, with its distance, those that were not seen before and may be nearer than
+  // the bound, to kept_; their codes are on the way when it returns.
+  void Collect(Candidate row) {
+    if (grouped_) return CollectNear(row);
+    CollectFresh(row.id);
+    DropFar();
+  }
+  // By groups. Only what is kept counts as seen, so that few rows are looked up at random.
+  void CollectNear(Candidate row);
   // The rows of `row`'s list that were not seen before, to fresh_; with sketches their lines are on
   // the way when it returns.
   void CollectFresh(std::uint32_t row);
   // Of fresh_ those that may be nearer than the bound, to kept_; their codes are on the way.
-  void DropFar(std::uint32_t row);
-  // The same where fresh_ holds rows, not places in a list: by sketches where there is one a row.
-  void DropFarRows();
+  void DropFar();
   // Two hops: fresh_ becomes what is allowed of the list and of the lists of those that are not.
   void CollectAllowed(std::uint32_t row);
 
@@ -197,7 +205,9 @@ class Walker {
   WalkScratch& s_;
   PrefetchTarget next_;
   std::size_t sketch_bytes_ = 0;
-  bool gated_ = false;
+  std::size_t group_bytes_ = 0;
+  bool gated_ = false;    // by sketches of rows
+  bool grouped_ = false;  // by those of links
   bool bad_ = false;
   float unit_ = 1, offset_ = 0, reach_ = 0, slack_ = 1;
   std::int32_t bound_ = kNoBound;
@@ -237,15 +247,13 @@ void Walker::CollectFresh(std::uint32_t row) {
   std::uint32_t* log = s_.log_.data() + s_.log_.size() - list.size();
   std::uint32_t* fresh = s_.fresh_.data();
   std::uint64_t* visited = s_.visited_.data();
-  const bool each = gated_ && !graph_.inline_sketches;
   std::size_t count = 0;
-  for (std::size_t i = 0; i < list.size(); ++i) {
-    const std::uint32_t link = list[i];
+  for (const std::uint32_t link : list) {
     if (link >= rows) {
       bad_ = true;
       continue;
     }
-    if (each) {
+    if (gated_) {
       const std::byte* sketch = graph_.sketches + std::size_t{link} * sketch_bytes_;
       for (std::size_t at = 0; at < sketch_bytes_; at += kLine) __builtin_prefetch(sketch + at);
     }
@@ -253,7 +261,7 @@ void Walker::CollectFresh(std::uint32_t row) {
     const std::uint64_t bit = std::uint64_t{1} << (link % 64);
     // Branch-free: whether a link is new is a coin toss.
     log[count] = link;
-    fresh[count] = each || !gated_ ? link : static_cast<std::uint32_t>(i);
+    fresh[count] = link;
     count += (word & bit) == 0;
     word |= bit;
   }
@@ -262,11 +270,11 @@ void Walker::CollectFresh(std::uint32_t row) {
   s_.stats.seen += count;
 }
 
-void Walker::DropFarRows() {
+void Walker::DropFar() {
   s_.kept_.resize(std::max(s_.kept_.size(), kept_count_));
   const std::uint32_t* fresh = s_.fresh_.data();
   std::uint32_t* kept = s_.kept_.data();
-  if (gated_ && !graph_.inline_sketches) {
+  if (gated_) {
     kept_count_ = SketchBelow(s_.sketch, graph_.sketches, fresh, kept_count_, Threshold(), slack_,
                               kept, next_);
     return;
@@ -275,19 +283,30 @@ void Walker::DropFarRows() {
   for (std::size_t i = 0; i < kept_count_; ++i) PrefetchCodes(kept[i]);
 }
 
-void Walker::DropFar(std::uint32_t row) {
-  if (!gated_ || !graph_.inline_sketches) return DropFarRows();
-  s_.kept_.resize(std::max(s_.kept_.size(), kept_count_));
-  const std::uint32_t* fresh = s_.fresh_.data();
+void Walker::CollectNear(Candidate row) {
+  const auto list = links_.Base(row.id, &bad_);
+  const std::uint64_t start = links_.BaseStart(row.id);
+  kept_count_ = 0;
+  bad_ |= start % kLinkGroup != 0 || list.size() % kLinkGroup != 0;
+  if (bad_) return;
+  s_.kept_.resize(std::max(s_.kept_.size(), list.size()));
   std::uint32_t* kept = s_.kept_.data();
-  const std::uint64_t start = links_.BaseStart(row);
-  kept_count_ = SketchBelow(s_.sketch, graph_.sketches + start * sketch_bytes_, fresh, kept_count_,
-                            Threshold(), slack_, kept, {});
-  const auto list = links_.Base(row, &bad_);
-  for (std::size_t i = 0; i < kept_count_; ++i) {
-    kept[i] = list[kept[i]];
-    PrefetchCodes(kept[i]);
+  const float threshold = bound_ == kNoBound ? std::numeric_limits<float>::infinity() : Threshold();
+  const std::size_t near = LinkSketchBelow(
+      s_.link_sketch, graph_.groups + start / kLinkGroup * group_bytes_, list.size() / kLinkGroup,
+      (static_cast<float>(row.distance) + offset_) / unit_, threshold, kept);
+  const std::size_t rows = links_.rows();
+  for (std::size_t i = 0; i < near; ++i) {
+    const std::uint32_t link = list[kept[i]];
+    if (link >= rows) {
+      bad_ = true;
+    } else if (Visit(link)) {
+      kept[kept_count_++] = link;  // over places that have been read
+      PrefetchCodes(link);
+      links_.PrefetchStart(link);
+    }
   }
+  s_.stats.seen += list.size();
 }
 
 // The whole walk where every row may be found: one sorted array is frontier and result.
@@ -303,11 +322,16 @@ void Walker::Beam(const Distance& distance, std::uint32_t start) {
   if (k == 1) bound_ = BoundFrom(beam[0].distance);
   if (ef == 1) bound_ = std::min(bound_, beam[0].distance);
   for (std::size_t at = 0; at < size && !bad_;) {
-    const std::uint32_t row = beam[at].id;
+    const Candidate row = beam[at];
     beam[at].id |= kExpanded;
     ++s_.stats.expanded;
-    CollectFresh(row);
-    DropFar(row);
+    Collect(row);
+    if (grouped_) {
+      // What would come next if nothing nearer is found now.
+      std::size_t next = at + 1;
+      while (next < size && (beam[next].id & kExpanded) != 0) ++next;
+      if (next < size) PrefetchGroups(beam[next].id, kLikelyLines);
+    }
     s_.stats.distances += kept_count_;
     std::size_t first_changed = at + 1;
     for (std::size_t i = 0; i < kept_count_; ++i) {
@@ -335,9 +359,9 @@ void Walker::Beam(const Distance& distance, std::uint32_t start) {
     for (at = first_changed; at < size && (beam[at].id & kExpanded) != 0;) ++at;
     if (at < size) {
       links_.PrefetchBase(beam[at].id);
-      PrefetchInline(beam[at].id);
+      if (grouped_) PrefetchGroups(beam[at].id, kNextLines);
       // The next but one is likely to be next.
-      if (at + 1 < size && (beam[at + 1].id & kExpanded) == 0)
+      if (!grouped_ && at + 1 < size && (beam[at + 1].id & kExpanded) == 0)
         links_.PrefetchStart(beam[at + 1].id);
     }
   }
@@ -352,8 +376,7 @@ void Walker::CollectAllowed(std::uint32_t row) {
   const auto take = [&](std::uint32_t link) {
     if (!Visit(link)) return;
     s_.fresh_.push_back(link);
-    if (gated_ && !graph_.inline_sketches)
-      __builtin_prefetch(graph_.sketches + std::size_t{link} * sketch_bytes_);
+    if (gated_) __builtin_prefetch(graph_.sketches + std::size_t{link} * sketch_bytes_);
   };
   for (const std::uint32_t link : list) {
     if (link >= rows) {
@@ -409,10 +432,9 @@ void Walker::Filtered(const Distance& distance, std::uint32_t start) {
     ++s_.stats.expanded;
     if (request_.two_hop) {
       CollectAllowed(next.id);
-      DropFarRows();
+      DropFar();
     } else {
-      CollectFresh(next.id);
-      DropFar(next.id);
+      Collect(next);
     }
     s_.stats.distances += kept_count_;
     for (std::size_t i = 0; i < kept_count_; ++i) {
@@ -439,6 +461,8 @@ Status Walker::Run(const Distance& distance, const std::uint8_t* codes, std::siz
   next_ = {reinterpret_cast<const std::byte*>(codes), stride, (stride + kLine - 1) / kLine};
   gated_ = graph_.sketches != nullptr && !s_.query.clamped;
   sketch_bytes_ = gated_ ? SketchBytes(graph_.codes.dim) : 0;
+  grouped_ = graph_.groups != nullptr && !s_.query.clamped;
+  group_bytes_ = grouped_ ? LinkGroupBytes(graph_.codes.dim) : 0;
   const std::uint32_t start = Descend(distance);
   if (request_.allowed == nullptr) {
     Beam(distance, start);
@@ -456,6 +480,10 @@ Status WalkGraph(const HnswGraph& graph, const float* query, const WalkRequest& 
   scratch->query.Set(rows, query);
   if (graph.sketcher != nullptr) {
     if (Status status = graph.sketcher->Prepare(query, &scratch->sketch); !status.ok())
+      return status;
+  }
+  if (graph.link_sketcher != nullptr) {
+    if (Status status = graph.link_sketcher->Prepare(query, &scratch->link_sketch); !status.ok())
       return status;
   }
   Walker walker(graph, request, scratch);

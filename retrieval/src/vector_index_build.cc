@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <limits>
 #include <new>
+#include <optional>
 #include <system_error>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include <equipoise/core/matrix_file.h>
 #include <equipoise/core/parallel.h>
 #include <equipoise/kernels/dot.h>
+#include <equipoise/kernels/link_sketch.h>
 #include <equipoise/kernels/nibbles.h>
 #include <equipoise/kernels/quantize.h>
 #include <equipoise/kernels/rows.h>
@@ -24,6 +26,7 @@
 #include "hnsw_builder.h"
 #include "hnsw_holdout.h"
 #include "hnsw_links.h"
+#include "link_groups.h"
 #include "recall_calibration.h"
 #include "stored_rows.h"
 #include "vector_files.h"
@@ -234,21 +237,6 @@ Result<std::vector<std::byte>> MakeSketches(const StoredRows& rows, const Sketch
   return sketches;
 }
 
-Status WriteSketches(const std::vector<std::byte>& sketches, const GraphInfo& info,
-                     const HnswLinks& links, CheckedFileWriter* writer) {
-  const std::size_t bytes = SketchBytes(info.dim);
-  EQUIPOISE_RETURN_IF_ERROR(writer->BeginSection("sketches"));
-  if (static_cast<VectorStorage>(info.storage) != VectorStorage::kInline)
-    return writer->AppendArray<std::byte>(sketches);
-  for (std::uint32_t i = 0; i < info.rows; ++i) {
-    bool bad = false;
-    for (const std::uint32_t link : links.Base(i, &bad))
-      EQUIPOISE_RETURN_IF_ERROR(
-          writer->Append(std::span(sketches).subspan(std::size_t{link} * bytes, bytes)));
-  }
-  return {};
-}
-
 // 8-bit codes as they are kept and walked by.
 struct Codes {
   std::vector<std::uint8_t> whole;  // [n, d]
@@ -317,8 +305,7 @@ HnswOrder LinkingOrder(std::size_t n, std::span<const Copy> copies) {
 
 // Builds the graph, measures its recall on the way, and writes both.
 // `graph`: all of it but the links.
-Status LinkAndWrite(const StoredRows& rows, std::span<const std::uint8_t> codes,
-                    const std::vector<std::byte>& sketches, HnswGraph graph,
+Status LinkAndWrite(const StoredRows& rows, std::span<const std::uint8_t> codes, HnswGraph graph,
                     const VectorIndexOptions& options, const ReadyGraph* ready, GraphInfo* info,
                     CheckedFileWriter* writer) {
   const auto n = static_cast<std::size_t>(info->rows);
@@ -331,10 +318,20 @@ Status LinkAndWrite(const StoredRows& rows, std::span<const std::uint8_t> codes,
               std::min(version.size(), sizeof(info->faiss_version) - 1));
   std::vector<Copy> copies;
   std::vector<RecallPoint> recall;
+  const std::size_t unit = graph.link_sketcher != nullptr ? kLinkGroup : kLinkUnit;
+  std::vector<std::byte> groups;
+  const auto sketch_links = [&]() -> Status {
+    if (graph.link_sketcher == nullptr) return {};
+    EQUIPOISE_ASSIGN_OR_RETURN(
+        groups, MakeLinkGroups(rows, graph.links, *graph.link_sketcher, options.threads));
+    graph.groups = groups.data();
+    return {};
+  };
   const auto measure = [&](const SlottedGraph& without,
                            std::span<const std::uint32_t> held_out) -> Status {
-    EQUIPOISE_ASSIGN_OR_RETURN(const auto links, OwnedLinks::Make(without, n));
+    EQUIPOISE_ASSIGN_OR_RETURN(const auto links, OwnedLinks::Make(without, n, unit));
     graph.links = links.View();
+    EQUIPOISE_RETURN_IF_ERROR(sketch_links());
     EQUIPOISE_ASSIGN_OR_RETURN(recall, MeasureRecall(graph, rows, codes, held_out, options));
     return {};
   };
@@ -349,7 +346,7 @@ Status LinkAndWrite(const StoredRows& rows, std::span<const std::uint8_t> codes,
         built, BuildHnsw(codes, d, {info->code_scale, info->code_center}, options, order));
   }
   const SlottedGraph& slotted = ready != nullptr ? ready->links : built;
-  EQUIPOISE_ASSIGN_OR_RETURN(const auto links, OwnedLinks::Make(slotted, n));
+  EQUIPOISE_ASSIGN_OR_RETURN(const auto links, OwnedLinks::Make(slotted, n, unit));
   if (ready != nullptr) {
     // Few enough to leave the rest of the graph as it is.
     const auto held_out = ChooseHeldOut(slotted, std::min(RecallSample(n), n / 10));
@@ -358,7 +355,9 @@ Status LinkAndWrite(const StoredRows& rows, std::span<const std::uint8_t> codes,
   info->entry_row = slotted.entry;
   info->top_level = slotted.top_level;
   EQUIPOISE_RETURN_IF_ERROR(links.Write(writer));
-  EQUIPOISE_RETURN_IF_ERROR(WriteSketches(sketches, *info, links.View(), writer));
+  graph.links = links.View();
+  EQUIPOISE_RETURN_IF_ERROR(sketch_links());
+  if (!groups.empty()) EQUIPOISE_RETURN_IF_ERROR(writer->Section<std::byte>("groups", groups));
   EQUIPOISE_RETURN_IF_ERROR(writer->Section<Copy>("copies", copies));
   return writer->Section<RecallPoint>("calibration", recall);
 }
@@ -395,21 +394,29 @@ Status WriteGraph(const VectorIndexOptions& options, const ReadyGraph* ready,
   }
   if (coded) {
     info.sketch_seed = options.seed;
-    const std::vector<float> center = CenterOf(rows);
-    EQUIPOISE_ASSIGN_OR_RETURN(const auto sketcher,
-                               Sketcher::Make(d, rows.metric, center, info.sketch_seed));
-    EQUIPOISE_ASSIGN_OR_RETURN(const auto sketches, MakeSketches(rows, sketcher, options.threads));
-    EQUIPOISE_RETURN_IF_ERROR(writer.Section<float>("center", center));
-    if (info.has_graph != 0) {
-      HnswGraph graph;
-      graph.codes = kept.View(rows.metric, d, {info.code_scale, info.code_center});
-      graph.sketcher = &sketcher;
+    HnswGraph graph;
+    std::optional<Sketcher> sketcher;
+    std::optional<LinkSketcher> link_sketcher;
+    std::vector<std::byte> sketches;
+    if (info.has_graph != 0 && options.storage == VectorStorage::kInline) {
+      EQUIPOISE_ASSIGN_OR_RETURN(link_sketcher,
+                                 LinkSketcher::Make(d, rows.metric, info.sketch_seed));
+      graph.link_sketcher = &*link_sketcher;
+    } else {
+      const std::vector<float> center = CenterOf(rows);
+      EQUIPOISE_ASSIGN_OR_RETURN(sketcher,
+                                 Sketcher::Make(d, rows.metric, center, info.sketch_seed));
+      EQUIPOISE_ASSIGN_OR_RETURN(sketches, MakeSketches(rows, *sketcher, options.threads));
+      EQUIPOISE_RETURN_IF_ERROR(writer.Section<float>("center", center));
+      EQUIPOISE_RETURN_IF_ERROR(writer.Section<std::byte>("sketches", sketches));
+      graph.sketcher = &*sketcher;
       graph.sketches = sketches.data();
+    }
+    if (info.has_graph != 0) {
+      graph.codes = kept.View(rows.metric, d, {info.code_scale, info.code_center});
       graph.reach = rows.metric == Metric::kL2 ? 0.0f : rows.info.max_norm;
       EQUIPOISE_RETURN_IF_ERROR(
-          LinkAndWrite(rows, kept.whole, sketches, graph, options, ready, &info, &writer));
-    } else {
-      EQUIPOISE_RETURN_IF_ERROR(writer.Section<std::byte>("sketches", sketches));
+          LinkAndWrite(rows, kept.whole, graph, options, ready, &info, &writer));
     }
   }
   if (KeepsCodesOnly(options.storage)) {
