@@ -26,6 +26,21 @@ constexpr std::size_t kNextLines = 24, kLikelyLines = 8;
 // Rows of the second hop are many and mostly far: so many new ones of an expanded row will do.
 constexpr std::size_t kEnoughOfTwoHops = 64;
 
+// In lanes, which compilers make vectors of.
+float LargestSize(const float* x, std::size_t d) {
+  constexpr std::size_t kLanes = 16;
+  float largest[kLanes] = {};
+  std::size_t i = 0;
+  for (; i + kLanes <= d; i += kLanes) {
+    for (std::size_t l = 0; l < kLanes; ++l) {
+      const float size = std::fabs(x[i + l]);
+      largest[l] = size > largest[l] ? size : largest[l];
+    }
+  }
+  for (; i < d; ++i) largest[0] = std::max(largest[0], std::fabs(x[i]));
+  return *std::max_element(largest, largest + kLanes);
+}
+
 Status Damaged() {
   return Status(Code::kCorruption,
                 "a link of the graph leads nowhere: the file has changed; verify the index");
@@ -50,8 +65,7 @@ void CodeQuery::Set(const CodeRows& rows, const float* query) {
   }
   // A ranking by inner product does not change with the length of the query: its own largest value
   // becomes 127, which no value of it is clamped by.
-  float largest = 0;
-  for (std::size_t i = 0; i < d; ++i) largest = std::max(largest, std::fabs(query[i]));
+  const float largest = LargestSize(query, d);
   const float scale = largest > 0 ? 127.0f / largest : 1.0f;
   QuantizeI8(query, d, {scale, 0.0f}, codes.data());
   values.resize(d);

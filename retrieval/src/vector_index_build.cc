@@ -357,7 +357,8 @@ Status LinkAndWrite(const StoredRows& rows, std::span<const std::uint8_t> codes,
   EQUIPOISE_RETURN_IF_ERROR(links.Write(writer));
   graph.links = links.View();
   EQUIPOISE_RETURN_IF_ERROR(sketch_links());
-  if (!groups.empty()) EQUIPOISE_RETURN_IF_ERROR(writer->Section<std::byte>("groups", groups));
+  if (graph.link_sketcher != nullptr)
+    EQUIPOISE_RETURN_IF_ERROR(writer->Section<std::byte>("groups", groups));
   EQUIPOISE_RETURN_IF_ERROR(writer->Section<Copy>("copies", copies));
   return writer->Section<RecallPoint>("calibration", recall);
 }
