@@ -148,7 +148,7 @@ Action AddIndexCommand(CLI::App* app) {
       ->capture_default_str()
       ->group("Vectors");
   app->add_option("--storage", a->storage,
-                  "int8+float16: 3 bytes a dimension; inline: more, for speed on large sets; int8 "
+                  "int8+float16: 3 bytes a dimension; inline: more, for speed (take --m 20); int8 "
                   "and int4+int8: 1 byte, scores are rounded; float32: 5 bytes, nothing is")
       ->check(OneOf({"int8+float16", "inline", "int8", "int4+int8", "float32"}))
       ->capture_default_str()

@@ -1,6 +1,7 @@
 // Time of one-bit sketches and 4-bit codes, in the first-level cache; EQUIPOISE_SIMD names the
 // instruction set. BM_SketchBelow: 16 records a call at random ids of 64, a quarter of them kept; its
-// items are records.
+// items are records. BM_LinkSketchBelow: 2 groups of links a call of 32, a quarter of them kept; its items
+// are links.
 #include <algorithm>
 #include <cstdint>
 #include <memory>
@@ -9,6 +10,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include <equipoise/kernels/link_sketch.h>
 #include <equipoise/kernels/nibbles.h>
 #include <equipoise/kernels/sketch.h>
 
@@ -84,6 +86,53 @@ void BM_SketchEncode(benchmark::State& state) {
   }
 }
 
+void BM_LinkSketchBelow(benchmark::State& state) {
+  constexpr std::size_t kGroups = 32, kGroupsOfCall = 2;
+  const auto d = static_cast<std::size_t>(state.range(0));
+  std::mt19937 random(7);
+  const auto sketcher = LinkSketcher::Make(d, Metric::kCosine, 7);
+  if (!sketcher) return state.SkipWithError("no sketches");
+  const std::size_t bytes = LinkGroupBytes(d);
+  std::vector<std::byte> memory(kGroups * bytes + 63);
+  std::byte* first = memory.data();
+  while (reinterpret_cast<std::uintptr_t>(first) % 64 != 0) ++first;
+  LinkSketchQuery query;
+  bool ok = sketcher->Prepare(RandomRow(d, random).data(), &query).ok();
+  const std::vector<float> row = RandomRow(d, random);
+  std::vector<float> estimates;
+  for (std::size_t g = 0; g < kGroups; ++g) {
+    const std::vector<float> neighbors = RandomRow(kLinkGroup * d, random);
+    ok = ok && sketcher->Encode(row.data(), neighbors.data(), kLinkGroup, first + g * bytes).ok();
+    for (std::size_t l = 0; l < kLinkGroup; ++l)
+      estimates.push_back(LinkSketchEstimate(query, first + g * bytes, l, 0));
+  }
+  if (!ok) return state.SkipWithError("no sketches");
+  std::sort(estimates.begin(), estimates.end());
+  std::vector<std::uint32_t> kept(kGroupsOfCall * kLinkGroup);
+  std::size_t at = 0;
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(LinkSketchBelow(query, first + at * bytes, kGroupsOfCall, 0,
+                                             estimates[estimates.size() / 4], kept.data()));
+    benchmark::ClobberMemory();
+    at = (at + kGroupsOfCall) % kGroups;
+  }
+  state.SetItemsProcessed(state.iterations() *
+                          static_cast<std::int64_t>(kGroupsOfCall * kLinkGroup));
+}
+
+void BM_LinkSketchPrepare(benchmark::State& state) {
+  const auto d = static_cast<std::size_t>(state.range(0));
+  std::mt19937 random(7);
+  const auto sketcher = LinkSketcher::Make(d, Metric::kCosine, 7);
+  if (!sketcher) return state.SkipWithError("no sketches");
+  const std::vector<float> row = RandomRow(d, random);
+  LinkSketchQuery query;
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(sketcher->Prepare(row.data(), &query).ok());
+    benchmark::ClobberMemory();
+  }
+}
+
 template <typename Call>
 void MeasureNibbles(benchmark::State& state, const Call& call) {
   const auto d = static_cast<std::size_t>(state.range(0));
@@ -112,6 +161,8 @@ BENCHMARK(BM_SketchBelow)
     ->Args({1536, 0});
 BENCHMARK(BM_SketchPrepare)->ArgName("dim")->Arg(384)->Arg(1536);
 BENCHMARK(BM_SketchEncode)->ArgName("dim")->Arg(384)->Arg(1536);
+BENCHMARK(BM_LinkSketchBelow)->ArgName("dim")->Arg(384)->Arg(1536);
+BENCHMARK(BM_LinkSketchPrepare)->ArgName("dim")->Arg(384)->Arg(1536);
 BENCHMARK(BM_DotI4)->ArgName("dim")->Arg(384)->Arg(1536);
 BENCHMARK(BM_SquaredL2I4)->ArgName("dim")->Arg(384)->Arg(1536);
 

@@ -213,8 +213,8 @@ def contestants(context, names):
         command = [str(PROGRAM), "serve", "--corpus", "{rows}", "--queries", "{queries}", "--folder", "{own}",
                    "--storage", storage, "--threads", "2", "--reuse", "yes" if of else "no"]  # fmt: skip
         if storage == "inline":
-            # With 24 links it takes no more memory than SymphonyQG of degree 32.
-            command += ["--m", "24"]
+            # The fastest that takes no more memory than SymphonyQG of degree 32.
+            command += ["--m", "20"]
         simd = {"EQUIPOISE_SIMD": level} if level else {}
         out.append(Contestant(name, command, margins, True, level, simd, of))
 

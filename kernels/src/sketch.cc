@@ -7,7 +7,6 @@
 #include <string>
 #include <utility>
 
-#include <equipoise/core/random.h>
 #include <equipoise/kernels/sketch.h>
 
 #include "cpu/aligned_buffer.h"
@@ -24,10 +23,6 @@ constexpr std::size_t kStackDim = 4096;
 constexpr float kSteps = 7.5f;
 
 std::size_t RoundUp(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
-
-// Hadamard transforms of a rotation: over the first and the last p = 2^k dimensions in turn, or,
-// where p is all of them, three of the whole, as usual for structured random rotations.
-std::size_t Rounds(std::size_t dim) { return std::has_single_bit(dim) ? 3 : 4; }
 
 SketchHeader HeaderOf(const std::byte* record) {
   SketchHeader header;
@@ -83,59 +78,33 @@ Result<Sketcher> Sketcher::Make(std::size_t dim, Metric metric, std::span<const 
                     "Sketcher::Make: center[" + std::to_string(i) + "] is not finite",
                     {.field = "center"});
   }
+  auto rotation = Rotation::Make(dim, seed);
+  if (!rotation) return rotation.error();
   Sketcher out;
-  out.dim_ = dim;
+  out.rotation_ = *std::move(rotation);
   out.metric_ = metric;
   out.center_.assign(center.begin(), center.end());
-  const std::size_t p = std::bit_floor(dim), rounds = Rounds(dim);
-  const auto keeps_length = static_cast<float>(1 / std::sqrt(static_cast<double>(p)));
-  const auto half = static_cast<float>(std::sqrt(0.5));
-  out.flips_.resize(rounds * dim);
-  Random random(seed);
-  for (std::size_t round = 0; round < rounds; ++round) {
-    const std::size_t first = round % 2 == 0 ? 0 : dim - p;
-    float* flips = out.flips_.data() + round * dim;
-    std::uint64_t bits = 0;
-    for (std::size_t i = 0; i < dim; ++i) {
-      if (i % 64 == 0) bits = random.Next();
-      flips[i] = (bits >> (i % 64) & 1) != 0 ? -1.0f : 1.0f;
-      if (first <= i && i < first + p) flips[i] *= keeps_length;
-      // The sums and differences that came before this round.
-      if (p < dim && round == 2 && i < dim / 2 * 2) flips[i] *= half;
-    }
-  }
   return out;
 } catch (const std::bad_alloc&) {
-  return Status(Code::kOutOfMemory, "Sketcher::Make: no memory for the center and the rotation");
-}
-
-void Sketcher::Rotate(float* values) const {
-  const SketchTable& kernels = DefaultSketchKernels();
-  const std::size_t p = std::bit_floor(dim_), rounds = Rounds(dim_), half = dim_ / 2;
-  for (std::size_t round = 0; round < rounds; ++round) {
-    // The two transforms may share few dimensions: halfway, every dimension of one half meets one of
-    // the other.
-    if (p < dim_ && round == 2) kernels.butterfly(values, values + half, half);
-    kernels.multiply(values, flips_.data() + round * dim_, dim_, values);
-    kernels.hadamard(values + (round % 2 == 0 ? 0 : dim_ - p), p);
-  }
+  return Status(Code::kOutOfMemory, "Sketcher::Make: no memory for the center");
 }
 
 Status Sketcher::Encode(const float* row, std::byte* record) const try {
   const SketchTable& kernels = DefaultSketchKernels();
+  const std::size_t d = dim();
   alignas(kLine) float small[kStackDim];
   AlignedBuffer<float> large;
   float* values = small;
-  if (dim_ > kStackDim) {
-    large = AlignedBuffer<float>(dim_);
+  if (d > kStackDim) {
+    large = AlignedBuffer<float>(d);
     values = large.data();
   }
-  kernels.subtract(row, center_.data(), dim_, values);
-  Rotate(values);
-  const SketchSums sums = kernels.sums(values, dim_);
-  const std::size_t bytes = SketchBytes(dim_), words = (dim_ + 63) / 64;
+  kernels.subtract(row, center_.data(), d, values);
+  rotation_.Apply(values);
+  const SketchSums sums = kernels.sums(values, d);
+  const std::size_t bytes = SketchBytes(d), words = (d + 63) / 64;
   std::memset(record, 0, bytes);
-  kernels.signs(values, dim_, record + kSketchHeader);
+  kernels.signs(values, d, record + kSketchHeader);
   int ones = 0;
   for (std::size_t w = 0; w < words; ++w)
     ones += std::popcount(WordAt(record + kSketchHeader + 8 * w));
@@ -147,11 +116,11 @@ Status Sketcher::Encode(const float* row, std::byte* record) const try {
     // With x the row less its center, o its rotation and s the signs of o: <q, x> is estimated as
     // <rotated q, s> |x|² / <o, s>; that is exact for q = x, and what is off otherwise is the part of
     // s that is orthogonal to o, in a random direction of dim - 1 dimensions.
-    const auto dim = static_cast<double>(dim_);
+    const auto dims = static_cast<double>(d);
     const double slope = sums.squares / sums.sizes;
-    const double excess = dim * sums.squares / (sums.sizes * sums.sizes) - 1;
+    const double excess = dims * sums.squares / (sums.sizes * sums.sizes) - 1;
     const double error =
-        dim_ > 1 && !(excess <= 0) ? std::sqrt(sums.squares * excess / (dim - 1)) : 0;
+        d > 1 && !(excess <= 0) ? std::sqrt(sums.squares * excess / (dims - 1)) : 0;
     header.factor = static_cast<float>(l2 ? -2 * slope : -slope);
     header.error = static_cast<float>(error);
     header.add = l2 ? static_cast<float>(sums.squares) : 0.0f;
@@ -169,10 +138,11 @@ Status Sketcher::Encode(const float* row, std::byte* record) const try {
 
 Status Sketcher::Prepare(const float* query, SketchQuery* out) const try {
   const SketchTable& kernels = DefaultSketchKernels();
-  const std::size_t bytes = SketchBytes(dim_), stride = RoundUp(bytes, kLine);
-  if (out->memory_ == nullptr || out->memory_->values.size() < dim_) {
+  const std::size_t d = dim();
+  const std::size_t bytes = SketchBytes(d), stride = RoundUp(bytes, kLine);
+  if (out->memory_ == nullptr || out->memory_->values.size() < d) {
     auto memory = std::make_unique<SketchQuery::Memory>();
-    memory->values = AlignedBuffer<float>(dim_);
+    memory->values = AlignedBuffer<float>(d);
     memory->planes = AlignedBuffer<std::byte>(kSketchPlanes * stride);
     out->memory_ = std::move(memory);
     out->constants_ = {};
@@ -189,13 +159,13 @@ Status Sketcher::Prepare(const float* query, SketchQuery* out) const try {
 
   const bool l2 = metric_ == Metric::kL2;
   if (l2) {
-    kernels.subtract(query, center_.data(), dim_, values);
+    kernels.subtract(query, center_.data(), d, values);
   } else {
-    std::copy_n(query, dim_, values);
+    std::copy_n(query, d, values);
   }
-  Rotate(values);
-  const SketchSums sums = kernels.sums(values, dim_);
-  const double base = l2 ? sums.squares : -kernels.dot(query, center_.data(), dim_);
+  rotation_.Apply(values);
+  const SketchSums sums = kernels.sums(values, d);
+  const double base = l2 ? sums.squares : -kernels.dot(query, center_.data(), d);
   const double length = std::sqrt(sums.squares);
   constants.base = static_cast<float>(base);
   constants.error_scale = static_cast<float>(l2 ? 2 * length : length);
@@ -204,9 +174,9 @@ Status Sketcher::Prepare(const float* query, SketchQuery* out) const try {
   if (!std::isfinite(constants.base) || !std::isfinite(constants.error_scale)) {
     constants.base = std::numeric_limits<float>::quiet_NaN();
   } else if (step > 0 && std::isfinite(scale)) {
-    const std::int32_t sum = kernels.planes(values, dim_, scale, stride, planes + kSketchHeader);
+    const std::int32_t sum = kernels.planes(values, d, scale, stride, planes + kSketchHeader);
     constants.two_step = 2 * step;
-    constants.sum = step * (static_cast<float>(sum) + 0.5f * static_cast<float>(dim_));
+    constants.sum = step * (static_cast<float>(sum) + 0.5f * static_cast<float>(d));
   }
   out->constants_ = constants;
   return {};

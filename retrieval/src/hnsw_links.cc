@@ -133,7 +133,7 @@ Result<SlottedGraph> HnswLinks::Slotted(int m) const {
   return out;
 }
 
-Result<OwnedLinks> OwnedLinks::Make(const SlottedGraph& graph, std::size_t rows) {
+Result<OwnedLinks> OwnedLinks::Make(const SlottedGraph& graph, std::size_t rows, std::size_t unit) {
   if (graph.levels.size() != rows || graph.offsets.size() != rows + 1 ||
       graph.slot_ends.size() < std::size_t{graph.top_level} + 2 || graph.slot_ends[0] != 0 ||
       !std::is_sorted(graph.slot_ends.begin(), graph.slot_ends.end()) || graph.offsets[0] != 0 ||
@@ -174,7 +174,7 @@ Result<OwnedLinks> OwnedLinks::Make(const SlottedGraph& graph, std::size_t rows)
       if (!leads(link, 0)) return NotAGraph(fmt::format("row {} links to no row", i));
       out.links_.push_back(static_cast<std::uint32_t>(link));
     }
-    while (out.links_.size() % kLinkUnit != 0) out.links_.push_back(static_cast<std::uint32_t>(i));
+    while (out.links_.size() % unit != 0) out.links_.push_back(static_cast<std::uint32_t>(i));
     if (out.links_.size() / kLinkUnit > std::numeric_limits<std::uint32_t>::max())
       return Status(Code::kUnsupported, "more than 2^34 links; take a smaller m");
     out.starts_.push_back(static_cast<std::uint32_t>(out.links_.size() / kLinkUnit));

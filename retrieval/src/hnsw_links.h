@@ -97,9 +97,11 @@ class HnswLinks {
 // A compact copy of a slotted graph, and its way into a file.
 class OwnedLinks {
  public:
+  // `unit`: what the number of links of each list on level 0 is a multiple of, itself one of kLinkUnit
   // Errors   kInvalidArgument: links that lead nowhere, lists out of place (what is wrong, for a
   //          graph that somebody else made); kUnsupported: more than 2^34 links
-  static Result<OwnedLinks> Make(const SlottedGraph& graph, std::size_t rows);
+  static Result<OwnedLinks> Make(const SlottedGraph& graph, std::size_t rows,
+                                 std::size_t unit = kLinkUnit);
 
   HnswLinks View() const;
   Status Write(CheckedFileWriter* out) const;

@@ -15,6 +15,21 @@ namespace {
 // Rows of the second hop are many and mostly far: so many new ones of an expanded row will do.
 constexpr std::size_t kEnoughOfTwoHops = 64;
 
+// In lanes, which compilers make vectors of.
+float LargestSize(const float* x, std::size_t d) {
+  constexpr std::size_t kLanes = 16;
+  float largest[kLanes] = {};
+  std::size_t i = 0;
+  for (; i + kLanes <= d; i += kLanes) {
+    for (std::size_t l = 0; l < kLanes; ++l) {
+      const float size = std::fabs(x[i + l]);
+      largest[l] = size > largest[l] ? size : largest[l];
+    }
+  }
+  for (; i < d; ++i) largest[0] = std::max(largest[0], std::fabs(x[i]));
+  return *std::max_element(largest, largest + kLanes);
+}
+
 Status Damaged() {
   return Status(Code::kCorruption,
                 "a link of the graph leads nowhere: the file has changed; verify the index");
@@ -39,8 +54,7 @@ void CodeQuery::Set(const CodeRows& rows, const float* query) {
   }
   // A ranking by inner product does not change with the length of the query: its own largest value
   // becomes 127, which no value of it is clamped by.
-  float largest = 0;
-  for (std::size_t i = 0; i < d; ++i) largest = std::max(largest, std::fabs(query[i]));
+  const float largest = LargestSize(query, d);
   const float scale = largest > 0 ? 127.0f / largest : 1.0f;
   QuantizeI8(query, d, {scale, 0.0f}, codes.data());
   values.resize(d);
@@ -182,8 +196,7 @@ void Walker::CollectAllowed(std::uint32_t row) {
   const auto take = [&](std::uint32_t link) {
     if (!Visit(link)) return;
     s_.fresh_.push_back(link);
-    if (gated_ && !graph_.inline_sketches)
-      __builtin_prefetch(graph_.sketches + std::size_t{link} * sketch_bytes_);
+    if (gated_) __builtin_prefetch(graph_.sketches + std::size_t{link} * sketch_bytes_);
   };
   for (const std::uint32_t link : list) {
     if (link >= rows) {
@@ -238,10 +251,9 @@ void Walker::Filtered(const Distance& distance, std::uint32_t start) {
     ++s_.stats.expanded;
     if (request_.two_hop) {
       CollectAllowed(next.id);
-      DropFarRows();
+      DropFar();
     } else {
-      CollectFresh(next.id);
-      DropFar(next.id);
+      Collect(next);
     }
     s_.stats.distances += kept_count_;
     for (std::size_t i = 0; i < kept_count_; ++i) {
@@ -272,6 +284,10 @@ Status WalkGraph(const HnswGraph& graph, const float* query, const WalkRequest& 
   scratch->query.Set(rows, query);
   if (graph.sketcher != nullptr) {
     if (Status status = graph.sketcher->Prepare(query, &scratch->sketch); !status.ok())
+      return status;
+  }
+  if (graph.link_sketcher != nullptr) {
+    if (Status status = graph.link_sketcher->Prepare(query, &scratch->link_sketch); !status.ok())
       return status;
   }
   const auto run = [&](const auto& distance, const std::uint8_t* read, std::size_t stride,

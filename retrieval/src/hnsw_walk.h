@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <equipoise/core/status.h>
+#include <equipoise/kernels/link_sketch.h>
 #include <equipoise/kernels/metric.h>
 #include <equipoise/kernels/quantize.h>
 #include <equipoise/kernels/sketch.h>
@@ -64,7 +65,7 @@ void PrefetchCodes(const CodeRows& rows, std::uint32_t row);
 // What a walk cost.
 struct WalkStats {
   std::uint64_t expanded = 0;   // rows whose links were followed
-  std::uint64_t seen = 0;       // rows that came up
+  std::uint64_t seen = 0;       // rows that came up; with groups links, each as often as it did
   std::uint64_t distances = 0;  // of codes
 };
 
@@ -78,6 +79,7 @@ class WalkScratch {
 
   CodeQuery query;
   SketchQuery sketch;
+  LinkSketchQuery link_sketch;
   // Nearest first; after a walk without marks.
   std::vector<Candidate> found;
   WalkStats stats;
@@ -99,9 +101,11 @@ class WalkScratch {
 struct HnswGraph {
   HnswLinks links;
   CodeRows codes;
-  const Sketcher* sketcher = nullptr;   // null: no sketches
-  const std::byte* sketches = nullptr;  // one a row, or with `inline_sketches` one a link
-  bool inline_sketches = false;
+  const Sketcher* sketcher = nullptr;   // null: no sketches of rows
+  const std::byte* sketches = nullptr;  // [rows]
+  // Or of links: null, or links in groups.
+  const LinkSketcher* link_sketcher = nullptr;
+  const std::byte* groups = nullptr;  // one for each kLinkGroup of `links`
   // Unit vectors: 1. Inner product: the largest norm of a row. What makes -<q, x> of a query of
   // length 1 a quantity that grows like a squared distance.
   float reach = 1;
@@ -125,8 +129,9 @@ struct WalkRequest {
 // Errors   kCorruption: links that lead nowhere; kOutOfMemory as std::bad_alloc
 // Source   Malkov and Yashunin 2016, arXiv:1603.09320, algorithms 2 and 5; the beam as one sorted
 //          array as in Fu et al. 2017, arXiv:1707.00143; the margin: Al-Jazzazi et al. 2025,
-//          arXiv:2505.15636; sketches before codes: Gao and Long 2024, arXiv:2405.12497; two hops:
-//          Patel et al. 2024, arXiv:2403.04871 (ACORN-1)
+//          arXiv:2505.15636; sketches before codes: Gao and Long 2024, arXiv:2405.12497, and of
+//          links Gou et al. 2025, arXiv:2411.12229; two hops: Patel et al. 2024, arXiv:2403.04871
+//          (ACORN-1)
 Status WalkGraph(const HnswGraph& graph, const float* query, const WalkRequest& request,
                  WalkScratch* scratch);
 

@@ -75,7 +75,9 @@ Result<PreparedQuery> StoredRows::Prepare(const char* function,
   } else if (metric == Metric::kInnerProduct && !out.zero) {
     // Its products with rows stay within float; a power of two changes no digit.
     out.exponent = std::ilogb(out.norm);
-    for (float& value : out.values) value = std::ldexp(value, -out.exponent);
+    // In double no power of two is out of range.
+    const double factor = std::ldexp(1.0, -out.exponent);
+    for (float& value : out.values) value = static_cast<float>(value * factor);
   }
   if (scored_by_codes() && codes.dim > 0) out.codes.Set(codes, out.walked.data());
   return out;

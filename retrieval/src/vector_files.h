@@ -8,7 +8,7 @@ namespace equipoise {
 
 inline constexpr char kVectorsKind[] = "vectors";
 inline constexpr char kGraphKind[] = "graph";
-inline constexpr std::uint32_t kVectorFilesVersion = 2;
+inline constexpr std::uint32_t kVectorFilesVersion = 3;
 
 // "vectors": sections
 //   info   VectorsInfo
@@ -36,14 +36,16 @@ inline constexpr std::int32_t kMaxExponent = 163;
 //   from some hundred rows on:
 //   codes | high, low
 //   center        float [dim], that sketches are made around
-//   sketches      SketchBytes(dim) for each row; with storage inline for each of `links`
+//   sketches      SketchBytes(dim) for each row; this and `center` are absent where `groups` is there
 //   where has_graph:
 //   starts        uint32 [rows + 1]: where the level-0 links of a row begin, in units of kLinkUnit
-//   links         uint32: rows; a list is filled up to a whole unit with the row's own number
+//   links         uint32: rows; a list is filled up to a whole unit with the row's own number, with
+//                 storage inline to a multiple of kLinkGroup
 //   upper_rows    uint32: the rows that have links on higher levels, ascending
 //   upper_lists   uint32 [upper rows + 1]: the first of each one's lists in upper_starts
 //   upper_starts  uint32 [lists + 1]: where a list begins in upper_links; levels 1, 2, ...
 //   upper_links   uint32: positions in upper_rows
+//   groups        storage inline: LinkGroupBytes(dim) for each kLinkGroup of `links`
 //   copies        Copy []
 //   deleted       uint64 [ceil(rows / 64)], one bit a row; absent where none is
 //   calibration   RecallPoint [], by ascending target

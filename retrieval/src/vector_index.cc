@@ -175,7 +175,7 @@ Status VectorIndex::State::ScanCodes(const PreparedQuery& query, const std::uint
   const auto n = static_cast<std::uint32_t>(rows.info.rows);
   scratch->query.Set(rows.codes, query.walked.data());
   const CodeQuery& codes = scratch->query;
-  const bool gated = graph.sketches != nullptr && !graph.inline_sketches && !codes.clamped;
+  const bool gated = graph.sketches != nullptr && !codes.clamped;
   if (gated) EQUIPOISE_RETURN_IF_ERROR(sketcher->Prepare(query.walked.data(), &scratch->sketch));
   std::vector<std::uint8_t> unpacked(rows.codes.codes == nullptr ? rows.codes.dim : 0);
   // The best by codes so far, a heap with the worst on top.
@@ -334,9 +334,11 @@ std::uint64_t VectorIndex::State::BytesOf(const VectorSearchReport& report) cons
   const std::uint64_t sketch = sketches.empty() ? 0 : SketchBytes(rows.info.dim);
   const std::uint64_t code =
       rows.codes.codes != nullptr ? rows.info.dim : std::uint64_t{rows.codes.nibble_bytes};
-  const std::uint64_t list =
-      settings.has_graph ? 4 * graph.links.link_count() / std::max<std::uint64_t>(1, rows.info.rows)
-                         : 0;
+  // Of the average row.
+  const std::uint64_t list = settings.has_graph
+                                 ? (4 * graph.links.link_count() + groups.size_bytes()) /
+                                       std::max<std::uint64_t>(1, rows.info.rows)
+                                 : 0;
   return report.expanded * list + report.seen * sketch + report.distances * code +
          report.rescored * rows.row_bytes();
 }
@@ -456,7 +458,7 @@ VectorIndexBytes VectorIndex::bytes() const {
   if (s.rows.codes.dim > 0)
     out.codes = rows() * (s.rows.codes.codes != nullptr ? dim() : 2 * s.rows.codes.nibble_bytes);
   if (s.settings.has_graph) out.links = s.graph.links.bytes();
-  out.sketches = s.sketches.size_bytes();
+  out.sketches = s.sketches.size_bytes() + s.groups.size_bytes();
   return out;
 }
 

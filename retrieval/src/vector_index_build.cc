@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <limits>
 #include <new>
+#include <optional>
 #include <string_view>
 #include <system_error>
 #include <vector>
@@ -15,6 +16,7 @@
 #include <equipoise/core/matrix_file.h>
 #include <equipoise/core/parallel.h>
 #include <equipoise/kernels/dot.h>
+#include <equipoise/kernels/link_sketch.h>
 #include <equipoise/kernels/nibbles.h>
 #include <equipoise/kernels/quantize.h>
 #include <equipoise/kernels/rows.h>
@@ -25,6 +27,7 @@
 #include "hnsw_holdout.h"
 #include "hnsw_links.h"
 #include "huge_pages.h"
+#include "link_groups.h"
 #include "recall_calibration.h"
 #include "stored_rows.h"
 #include "vector_files.h"
@@ -237,21 +240,6 @@ Result<std::vector<std::byte>> MakeSketches(const StoredRows& rows, const Sketch
   return sketches;
 }
 
-Status WriteSketches(const std::vector<std::byte>& sketches, const GraphInfo& info,
-                     const HnswLinks& links, CheckedFileWriter* writer) {
-  const std::size_t bytes = SketchBytes(info.dim);
-  EQUIPOISE_RETURN_IF_ERROR(writer->BeginSection("sketches"));
-  if (static_cast<VectorStorage>(info.storage) != VectorStorage::kInline)
-    return writer->AppendArray<std::byte>(sketches);
-  for (std::uint32_t i = 0; i < info.rows; ++i) {
-    bool bad = false;
-    for (const std::uint32_t link : links.Base(i, &bad))
-      EQUIPOISE_RETURN_IF_ERROR(
-          writer->Append(std::span(sketches).subspan(std::size_t{link} * bytes, bytes)));
-  }
-  return {};
-}
-
 // 8-bit codes as they are kept and walked by.
 struct Codes {
   std::vector<std::uint8_t> whole;  // [n, d]
@@ -320,9 +308,10 @@ HnswOrder LinkingOrder(std::size_t n, std::span<const Copy> copies) {
 }
 
 // Builds the graph, measures its recall on the way, and writes both.
+// Shapes   sketches [rows]: what is linked by
 // `graph`: all of it but the links.
 Status LinkAndWrite(const StoredRows& rows, std::span<const std::uint8_t> codes,
-                    const std::vector<std::byte>& sketches, HnswGraph graph,
+                    const Sketcher& sketcher, std::span<const std::byte> sketches, HnswGraph graph,
                     const VectorIndexOptions& options, const ReadyGraph* ready, GraphInfo* info,
                     CheckedFileWriter* writer) {
   const auto n = static_cast<std::size_t>(info->rows);
@@ -334,10 +323,20 @@ Status LinkAndWrite(const StoredRows& rows, std::span<const std::uint8_t> codes,
   std::copy(linked_by.begin(), linked_by.end(), info->linked_by);
   std::vector<Copy> copies;
   std::vector<RecallPoint> recall;
+  const std::size_t unit = graph.link_sketcher != nullptr ? kLinkGroup : kLinkUnit;
+  std::vector<std::byte> groups;
+  const auto sketch_links = [&]() -> Status {
+    if (graph.link_sketcher == nullptr) return {};
+    EQUIPOISE_ASSIGN_OR_RETURN(
+        groups, MakeLinkGroups(rows, graph.links, *graph.link_sketcher, options.threads));
+    graph.groups = groups.data();
+    return {};
+  };
   const auto measure = [&](const SlottedGraph& without,
                            std::span<const std::uint32_t> held_out) -> Status {
-    EQUIPOISE_ASSIGN_OR_RETURN(const auto links, OwnedLinks::Make(without, n));
+    EQUIPOISE_ASSIGN_OR_RETURN(const auto links, OwnedLinks::Make(without, n, unit));
     graph.links = links.View();
+    EQUIPOISE_RETURN_IF_ERROR(sketch_links());
     EQUIPOISE_ASSIGN_OR_RETURN(recall, MeasureRecall(graph, rows, codes, held_out, options));
     return {};
   };
@@ -354,12 +353,12 @@ Status LinkAndWrite(const StoredRows& rows, std::span<const std::uint8_t> codes,
                                                     .dim = d,
                                                     .scale = {info->code_scale, info->code_center},
                                                     .codes = codes.data()},
-                                          .sketcher = graph.sketcher,
+                                          .sketcher = &sketcher,
                                           .sketches = sketches.data()},
                                          options, order));
   }
   const SlottedGraph& slotted = ready != nullptr ? ready->links : built;
-  EQUIPOISE_ASSIGN_OR_RETURN(const auto links, OwnedLinks::Make(slotted, n));
+  EQUIPOISE_ASSIGN_OR_RETURN(const auto links, OwnedLinks::Make(slotted, n, unit));
   if (ready != nullptr) {
     // Few enough to leave the rest of the graph as it is.
     const auto held_out = ChooseHeldOut(slotted, std::min(RecallSample(n), n / 10));
@@ -368,7 +367,10 @@ Status LinkAndWrite(const StoredRows& rows, std::span<const std::uint8_t> codes,
   info->entry_row = slotted.entry;
   info->top_level = slotted.top_level;
   EQUIPOISE_RETURN_IF_ERROR(links.Write(writer));
-  EQUIPOISE_RETURN_IF_ERROR(WriteSketches(sketches, *info, links.View(), writer));
+  graph.links = links.View();
+  EQUIPOISE_RETURN_IF_ERROR(sketch_links());
+  if (graph.link_sketcher != nullptr)
+    EQUIPOISE_RETURN_IF_ERROR(writer->Section<std::byte>("groups", groups));
   EQUIPOISE_RETURN_IF_ERROR(writer->Section<Copy>("copies", copies));
   return writer->Section<RecallPoint>("calibration", recall);
 }
@@ -405,21 +407,29 @@ Status WriteGraph(const VectorIndexOptions& options, const ReadyGraph* ready,
   }
   if (coded) {
     info.sketch_seed = options.seed;
+    HnswGraph graph;
+    std::optional<LinkSketcher> link_sketcher;
     const std::vector<float> center = CenterOf(rows);
-    EQUIPOISE_ASSIGN_OR_RETURN(const auto sketcher,
+    EQUIPOISE_ASSIGN_OR_RETURN(const Sketcher sketcher,
                                Sketcher::Make(d, rows.metric, center, info.sketch_seed));
-    EQUIPOISE_ASSIGN_OR_RETURN(const auto sketches, MakeSketches(rows, sketcher, options.threads));
-    EQUIPOISE_RETURN_IF_ERROR(writer.Section<float>("center", center));
-    if (info.has_graph != 0) {
-      HnswGraph graph;
-      graph.codes = kept.View(rows.metric, d, {info.code_scale, info.code_center});
+    EQUIPOISE_ASSIGN_OR_RETURN(const std::vector<std::byte> sketches,
+                               MakeSketches(rows, sketcher, options.threads));
+    if (info.has_graph != 0 && options.storage == VectorStorage::kInline) {
+      // Those of rows are for building alone.
+      EQUIPOISE_ASSIGN_OR_RETURN(link_sketcher,
+                                 LinkSketcher::Make(d, rows.metric, info.sketch_seed));
+      graph.link_sketcher = &*link_sketcher;
+    } else {
+      EQUIPOISE_RETURN_IF_ERROR(writer.Section<float>("center", center));
+      EQUIPOISE_RETURN_IF_ERROR(writer.Section<std::byte>("sketches", sketches));
       graph.sketcher = &sketcher;
       graph.sketches = sketches.data();
+    }
+    if (info.has_graph != 0) {
+      graph.codes = kept.View(rows.metric, d, {info.code_scale, info.code_center});
       graph.reach = rows.metric == Metric::kL2 ? 0.0f : rows.info.max_norm;
-      EQUIPOISE_RETURN_IF_ERROR(
-          LinkAndWrite(rows, kept.whole, sketches, graph, options, ready, &info, &writer));
-    } else {
-      EQUIPOISE_RETURN_IF_ERROR(writer.Section<std::byte>("sketches", sketches));
+      EQUIPOISE_RETURN_IF_ERROR(LinkAndWrite(rows, kept.whole, sketcher, sketches, graph, options,
+                                             ready, &info, &writer));
     }
   }
   if (KeepsCodesOnly(options.storage)) {

@@ -4,6 +4,7 @@
 
 #include <equipoise/core/check.h>
 #include <equipoise/core/checked_file.h>
+#include <equipoise/kernels/link_sketch.h>
 #include <equipoise/kernels/nibbles.h>
 #include <equipoise/kernels/sketch.h>
 #include <equipoise/retrieval/vector_index.h>
@@ -68,6 +69,7 @@ Status VectorIndex::State::Load(const std::string& vectors_path, const std::stri
     EQUIPOISE_RETURN_IF_ERROR(LoadCodes(built));
   }
   if (settings.has_graph) EQUIPOISE_RETURN_IF_ERROR(LoadGraph(built));
+  if (settings.has_graph && settings.storage == VectorStorage::kInline) return LoadGroups(built);
   return graph_file.Has("center") ? LoadSketches(built) : Status();
 }
 
@@ -134,13 +136,24 @@ Status VectorIndex::State::LoadSketches(const GraphInfo& built) {
   EQUIPOISE_ASSIGN_OR_RETURN(const auto center, graph_file.SectionOf<float>("center", built.dim));
   EQUIPOISE_ASSIGN_OR_RETURN(sketcher,
                              Sketcher::Make(built.dim, rows.metric, center, built.sketch_seed));
-  graph.inline_sketches = settings.has_graph && settings.storage == VectorStorage::kInline;
-  const std::size_t count =
-      graph.inline_sketches ? graph.links.link_count() : static_cast<std::size_t>(built.rows);
   EQUIPOISE_ASSIGN_OR_RETURN(
-      sketches, graph_file.SectionOf<std::byte>("sketches", count * SketchBytes(built.dim)));
+      sketches, graph_file.SectionOf<std::byte>(
+                    "sketches", static_cast<std::size_t>(built.rows) * SketchBytes(built.dim)));
   graph.sketcher = &*sketcher;
   graph.sketches = sketches.data();
+  return {};
+}
+
+Status VectorIndex::State::LoadGroups(const GraphInfo& built) {
+  EQUIPOISE_ASSIGN_OR_RETURN(link_sketcher,
+                             LinkSketcher::Make(built.dim, rows.metric, built.sketch_seed));
+  if (graph.links.link_count() % kLinkGroup != 0)
+    return Mismatch(graph_file.path(), "has links that are not in groups");
+  const auto count = static_cast<std::size_t>(graph.links.link_count() / kLinkGroup);
+  EQUIPOISE_ASSIGN_OR_RETURN(
+      groups, graph_file.SectionOf<std::byte>("groups", count * LinkGroupBytes(built.dim)));
+  graph.link_sketcher = &*link_sketcher;
+  graph.groups = groups.data();
   return {};
 }
 

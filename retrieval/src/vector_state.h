@@ -12,6 +12,7 @@
 
 #include <equipoise/core/checked_file.h>
 #include <equipoise/core/status.h>
+#include <equipoise/kernels/link_sketch.h>
 #include <equipoise/kernels/sketch.h>
 #include <equipoise/kernels/topk.h>
 #include <equipoise/retrieval/vector_index.h>
@@ -37,6 +38,8 @@ struct VectorIndex::State {
   HnswGraph graph;
   std::optional<Sketcher> sketcher;
   std::span<const std::byte> sketches;
+  std::optional<LinkSketcher> link_sketcher;
+  std::span<const std::byte> groups;
   std::span<const Copy> copies;  // rows that the graph does not link, by original
   std::span<const RecallPoint> recall;
   float target = 0;
@@ -54,6 +57,7 @@ struct VectorIndex::State {
   Status LoadCodes(const GraphInfo& built);
   Status LoadGraph(const GraphInfo& built);
   Status LoadSketches(const GraphInfo& built);
+  Status LoadGroups(const GraphInfo& built);
 
   struct Limits {
     std::size_t ef;

@@ -14,6 +14,7 @@ constexpr std::size_t kLanes = 8, kBlockRegs = 8;
 #include "cpu/sketch_groups_ymm.inc"
 #include "cpu/sketch_loops.inc"
 #include "cpu/sketch_vectors.inc"
+#include "cpu/sketch_vectors_links.inc"
 
 struct Words64 {
   static std::uint64_t Signs(const float* x) {
@@ -161,7 +162,7 @@ std::size_t Below(const SketchConstants& query, const std::byte* records, const 
     for (std::size_t j = 0; j < kGroup; ++j) {
       // What a short group lacks is its first record again.
       const std::size_t from = j < left ? i + j : i;
-      each[j] = ids != nullptr ? ids[from] : static_cast<std::uint32_t>(from);
+      each[j] = ids[from];
       at[j] = records + std::size_t{each[j]} * bytes;
     }
     for (std::size_t j = 0; j < left; ++j) {
@@ -188,7 +189,89 @@ std::size_t Below(const SketchConstants& query, const std::byte* records, const 
   return n;
 }
 
-constexpr SketchTable kTable = MakeTable<Words64, Nibbles>(Below);
+struct Links {
+  static constexpr std::size_t kUnits = 2;
+  using Register = __m256i;
+
+  static Register Load(const std::uint8_t* p) { return Nibbles::Load(p); }
+  static Register LoadFirst(const std::uint8_t* p, std::size_t units) {
+    if (units == kUnits) return Load(p);
+    return _mm256_zextsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
+  static Register LookUp(Register codes, Register low, Register high) {
+    const __m256i mask = _mm256_set1_epi8(15);
+    return _mm256_add_epi8(
+        _mm256_shuffle_epi8(low, _mm256_and_si256(codes, mask)),
+        _mm256_shuffle_epi8(high, _mm256_and_si256(_mm256_srli_epi16(codes, 4), mask)));
+  }
+  static Register Add(Register a, Register b) { return _mm256_add_epi8(a, b); }
+
+  // Sums of pairs of bytes, the second of them 256 times, and sums of the second ones.
+  struct Words {
+    __m256i both = _mm256_setzero_si256(), odd = _mm256_setzero_si256();
+    void Add(Register bytes) {
+      both = _mm256_add_epi16(both, bytes);
+      odd = _mm256_add_epi16(odd, _mm256_srli_epi16(bytes, 8));
+    }
+  };
+
+  struct Totals {
+    __m256i first = _mm256_setzero_si256(), last = _mm256_setzero_si256();
+    void Add(const Words& words) {
+      const auto fold = [](__m256i x) {
+        return _mm_add_epi16(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+      };
+      const __m256i even = _mm256_sub_epi16(words.both, _mm256_slli_epi16(words.odd, 8));
+      const __m128i a = fold(even), b = fold(words.odd);
+      first = _mm256_add_epi32(first, _mm256_cvtepu16_epi32(_mm_unpacklo_epi16(a, b)));
+      last = _mm256_add_epi32(last, _mm256_cvtepu16_epi32(_mm_unpackhi_epi16(a, b)));
+    }
+    std::uint32_t NotBeyond(const LinkSketchConstants& query, const float* numbers, float distance,
+                            float threshold) const {
+      const auto half = [&](__m256i sums, const float* from) {
+        const __m256 product =
+            _mm256_add_ps(_mm256_set1_ps(query.base),
+                          _mm256_mul_ps(_mm256_set1_ps(query.step), _mm256_cvtepi32_ps(sums)));
+        const __m256 estimate = _mm256_add_ps(
+            _mm256_add_ps(_mm256_set1_ps(distance), _mm256_loadu_ps(from + kLinkGroup)),
+            _mm256_mul_ps(_mm256_loadu_ps(from), product));
+        return static_cast<std::uint32_t>(
+            _mm256_movemask_ps(_mm256_cmp_ps(estimate, _mm256_set1_ps(threshold), _CMP_NGE_UQ)));
+      };
+      return half(first, numbers) | half(last, numbers + 8) << 8;
+    }
+  };
+
+  struct Sizes {
+    __m256i sums = _mm256_setzero_si256();
+    std::int32_t Sum() const { return Words64::SumOf(sums); }
+  };
+  static void Table(const float* x, float scale, Sizes* sizes, std::uint8_t* table) {
+    const __m256 scaled = _mm256_add_ps(_mm256_mul_ps(_mm256_loadu_ps(x), _mm256_set1_ps(scale)),
+                                        _mm256_set1_ps(256.5f));
+    const __m256i v = _mm256_sub_epi32(_mm256_cvttps_epi32(scaled), _mm256_set1_epi32(256));
+    sizes->sums = _mm256_add_epi32(sizes->sums, _mm256_abs_epi32(v));
+    __m256i less =
+        _mm256_max_epi32(_mm256_sub_epi32(_mm256_setzero_si256(), v), _mm256_setzero_si256());
+    less = _mm256_add_epi32(less, _mm256_shuffle_epi32(less, 0xb1));
+    less = _mm256_add_epi32(less, _mm256_shuffle_epi32(less, 0x4e));
+    // In each 128 bits the 4 values, and the sum of what is less than zero in all bytes.
+    const __m256i words = _mm256_packs_epi32(v, less);
+    const __m256i bytes = _mm256_packs_epi16(words, words);
+    const auto all = [](__m128i lanes) { return _mm256_broadcastsi128_si256(lanes); };
+    const auto take = [&](__m128i from) { return _mm256_shuffle_epi8(bytes, all(from)); };
+    const __m256i pair = _mm256_add_epi8(
+        take(_mm_setr_epi8(-1, 0, -1, 0, -1, 0, -1, 0, -1, 0, -1, 0, -1, 0, -1, 0)),
+        take(_mm_setr_epi8(-1, -1, 1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1, 1, 1)));
+    const __m256i other = _mm256_add_epi8(
+        take(_mm_setr_epi8(-1, -1, -1, -1, 2, 2, 2, 2, -1, -1, -1, -1, 2, 2, 2, 2)),
+        take(_mm_setr_epi8(-1, -1, -1, -1, -1, -1, -1, -1, 3, 3, 3, 3, 3, 3, 3, 3)));
+    const __m256i entries = _mm256_add_epi8(_mm256_add_epi8(pair, other), take(_mm_set1_epi8(4)));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(table), entries);
+  }
+};
+
+constexpr SketchTable kTable = MakeTable<Words64, Nibbles, Links>(Below);
 
 }  // namespace
 

@@ -14,6 +14,7 @@ constexpr std::size_t kLanes = 16, kBlockRegs = 16;
 #include "cpu/sketch_groups_ymm.inc"
 #include "cpu/sketch_loops.inc"
 #include "cpu/sketch_vectors.inc"
+#include "cpu/sketch_vectors_links.inc"
 
 // The planes of 64 bytes, low and high nibbles apart, so that they mask what the table is asked.
 class Planes8 {
@@ -51,8 +52,9 @@ class Planes8 {
 };
 
 #include "cpu/sketch_avx512.inc"
+#include "cpu/sketch_avx512_links.inc"
 
-constexpr SketchTable kTable = MakeTable<Words64, Nibbles>(Below);
+constexpr SketchTable kTable = MakeTable<Words64, Nibbles, Links>(Below);
 
 }  // namespace
 

@@ -15,6 +15,7 @@ constexpr std::size_t kLanes = 16, kBlockRegs = 16;
 #include "cpu/sketch_groups_ymm.inc"
 #include "cpu/sketch_loops.inc"
 #include "cpu/sketch_vectors.inc"
+#include "cpu/sketch_vectors_links.inc"
 
 class Planes8 {
  public:
@@ -40,8 +41,9 @@ class Planes8 {
 };
 
 #include "cpu/sketch_avx512.inc"
+#include "cpu/sketch_avx512_links.inc"
 
-constexpr SketchTable kTable = MakeTable<Words64, Nibbles>(Below);
+constexpr SketchTable kTable = MakeTable<Words64, Nibbles, Links>(Below);
 
 }  // namespace
 

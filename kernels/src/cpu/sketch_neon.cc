@@ -13,6 +13,7 @@ constexpr std::size_t kLanes = 4, kBlockRegs = 16;
 
 #include "cpu/sketch_loops.inc"
 #include "cpu/sketch_vectors.inc"
+#include "cpu/sketch_vectors_links.inc"
 
 struct Words64 {
   // One bit of each byte that is all ones.
@@ -127,7 +128,76 @@ std::size_t Below(const SketchConstants& query, const std::byte* records, const 
   return BelowOneByOne(query, records, ids, count, threshold, error_scale, kept, next, product);
 }
 
-constexpr SketchTable kTable = MakeTable<Words64, Nibbles>(Below);
+struct Links {
+  static constexpr std::size_t kUnits = 1;
+  using Register = uint8x16_t;
+
+  static Register Load(const std::uint8_t* p) { return vld1q_u8(p); }
+  static Register LoadFirst(const std::uint8_t* p, std::size_t /*one*/) { return Load(p); }
+  static Register LookUp(Register codes, Register low, Register high) {
+    return vaddq_u8(vqtbl1q_u8(low, vandq_u8(codes, vdupq_n_u8(15))),
+                    vqtbl1q_u8(high, vshrq_n_u8(codes, 4)));
+  }
+  static Register Add(Register a, Register b) { return vaddq_u8(a, b); }
+
+  struct Words {
+    uint16x8_t first = vdupq_n_u16(0), last = vdupq_n_u16(0);
+    void Add(Register bytes) {
+      first = vaddw_u8(first, vget_low_u8(bytes));
+      last = vaddw_high_u8(last, bytes);
+    }
+  };
+
+  struct Totals {
+    uint32x4_t sums[4] = {vdupq_n_u32(0), vdupq_n_u32(0), vdupq_n_u32(0), vdupq_n_u32(0)};
+    void Add(const Words& words) {
+      sums[0] = vaddw_u16(sums[0], vget_low_u16(words.first));
+      sums[1] = vaddw_high_u16(sums[1], words.first);
+      sums[2] = vaddw_u16(sums[2], vget_low_u16(words.last));
+      sums[3] = vaddw_high_u16(sums[3], words.last);
+    }
+    std::uint32_t NotBeyond(const LinkSketchConstants& query, const float* numbers, float distance,
+                            float threshold) const {
+      const uint32x4_t bit = {1, 2, 4, 8};
+      std::uint32_t out = 0;
+      EQUIPOISE_UNROLL for (std::size_t i = 0; i < 4; ++i) {
+        // Not vfmaq: the multiplications are rounded as on other processors.
+        const float32x4_t scaled = vmulq_f32(vdupq_n_f32(query.step), vcvtq_f32_u32(sums[i]));
+        const float32x4_t product = vaddq_f32(vdupq_n_f32(query.base), scaled);
+        const float32x4_t estimate =
+            vaddq_f32(vaddq_f32(vdupq_n_f32(distance), vld1q_f32(numbers + kLinkGroup + 4 * i)),
+                      vmulq_f32(vld1q_f32(numbers + 4 * i), product));
+        const uint32x4_t beyond = vcgeq_f32(estimate, vdupq_n_f32(threshold));
+        out |= vaddvq_u32(vbicq_u32(bit, beyond)) << (4 * i);
+      }
+      return out;
+    }
+  };
+
+  struct Sizes {
+    int32x4_t sums = vdupq_n_s32(0);
+    std::int32_t Sum() const { return vaddvq_s32(sums); }
+  };
+  static void Table(const float* x, float scale, Sizes* sizes, std::uint8_t* table) {
+    const float32x4_t scaled =
+        vaddq_f32(vmulq_f32(vld1q_f32(x), vdupq_n_f32(scale)), vdupq_n_f32(256.5f));
+    const int32x4_t v = vsubq_s32(vcvtq_s32_f32(scaled), vdupq_n_s32(256));
+    sizes->sums = vaddq_s32(sizes->sums, vabsq_s32(v));
+    const int32_t less = vaddvq_s32(vmaxq_s32(vnegq_s32(v), vdupq_n_s32(0)));
+    const uint8x8_t narrow =
+        vreinterpret_u8_s8(vmovn_s16(vcombine_s16(vmovn_s32(v), vmovn_s32(v))));
+    const uint8x16_t bytes = vcombine_u8(narrow, narrow);
+    const uint8x16_t first = {255, 0, 255, 0, 255, 0, 255, 0, 255, 0, 255, 0, 255, 0, 255, 0};
+    const uint8x16_t second = {255, 255, 1, 1, 255, 255, 1, 1, 255, 255, 1, 1, 255, 255, 1, 1};
+    const uint8x16_t third = {255, 255, 255, 255, 2, 2, 2, 2, 255, 255, 255, 255, 2, 2, 2, 2};
+    const uint8x16_t fourth = {255, 255, 255, 255, 255, 255, 255, 255, 3, 3, 3, 3, 3, 3, 3, 3};
+    const uint8x16_t pair = vaddq_u8(vqtbl1q_u8(bytes, first), vqtbl1q_u8(bytes, second));
+    const uint8x16_t other = vaddq_u8(vqtbl1q_u8(bytes, third), vqtbl1q_u8(bytes, fourth));
+    vst1q_u8(table, vaddq_u8(vaddq_u8(pair, other), vdupq_n_u8(static_cast<std::uint8_t>(less))));
+  }
+};
+
+constexpr SketchTable kTable = MakeTable<Words64, Nibbles, Links>(Below);
 
 }  // namespace
 

@@ -1,4 +1,4 @@
-// What each instruction set implements of sketch.h and nibbles.h. As with KernelTable, the files that
+// What each instruction set implements of sketch.h, link_sketch.h and nibbles.h. As with KernelTable, the files that
 // fill a table include nothing with inline functions.
 //
 // Floats are added in one fixed order in all of them and no multiplication is fused with an addition,
@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <equipoise/kernels/link_sketch.h>
 #include <equipoise/kernels/simd_level.h>
 #include <equipoise/kernels/sketch.h>
 
@@ -17,6 +18,15 @@ namespace equipoise {
 inline constexpr std::size_t kSketchHeader = 16;
 /// Bits of a query's value, and planes.
 inline constexpr std::size_t kSketchPlanes = 4;
+
+/// Values that a query's table is made of at a time.
+inline constexpr std::size_t kLinkTableValues = 16;
+/// What the sizes of 4 values, scaled for a table, sum to at most: rounded, each may be half larger, and
+/// 63 is what four look-ups can each give and still add up to a byte.
+inline constexpr float kLinkTableReach = 61;
+/// Units whose look-ups add up to 16 bits.
+inline constexpr std::size_t kLinkChunk = 512;
+static_assert(2 * kLinkChunk * 63 <= 65535);
 
 struct SketchSums {
   double squares = 0;  // Σ x²
@@ -46,6 +56,17 @@ struct SketchTable {
   std::size_t (*below)(const SketchConstants& query, const std::byte* records,
                        const std::uint32_t* ids, std::size_t count, float threshold,
                        float error_scale, std::uint32_t* kept, const PrefetchTarget& next);
+  // max over each 4 values of (|x0| + |x1|) + (|x2| + |x3|); not finite where one of them is not. For d
+  // a multiple of kLinkTableValues.
+  float (*link_largest)(const float* x, std::size_t d);
+  // With v = trunc(x * scale + 256.5) - 256 of 4 values: entry c of their 16 bytes is the sum of v over
+  // the bits of c and of max(0, -v) over all: half of what |v| and v with the signs of c sum to. For d as
+  // above and |x * scale| as kLinkTableReach says. Returns Σ |v|.
+  std::int32_t (*link_table)(const float* x, std::size_t d, float scale, std::uint8_t* table);
+  // As LinkSketchBelow.
+  std::size_t (*link_below)(const LinkSketchConstants& query, const std::byte* groups,
+                            std::size_t count, float distance, float threshold,
+                            std::uint32_t* kept);
   // As in nibbles.h.
   std::int32_t (*dot_i4)(const std::uint8_t* nibbles, const std::int8_t* query, std::size_t d);
   std::int32_t (*l2_i4)(const std::uint8_t* nibbles, const std::uint8_t* codes, std::size_t d);

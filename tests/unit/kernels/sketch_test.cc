@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <numeric>
 #include <random>
 #include <string>
 #include <vector>
@@ -132,8 +133,9 @@ TEST_P(EveryMetric, OneStandardErrorOfSlackKeepsFiveOfSixOfThoseBelowTheThreshol
   }
   const double threshold = GetParam() == Metric::kL2 ? 2.0 : 0.0;  // about half of the rows
   std::vector<std::uint32_t> kept(n);
-  kept.resize(SketchBelow(prepared, records.data(), nullptr, n, static_cast<float>(threshold), 1,
-                          kept.data(), {}));
+  std::iota(kept.begin(), kept.end(), 0u);
+  kept.resize(SketchBelow(prepared, records.data(), kept.data(), n, static_cast<float>(threshold),
+                          1, kept.data(), {}));
   double below = 0, found = 0;
   for (const double distance : distances) below += distance < threshold ? 1 : 0;
   for (const std::uint32_t id : kept) found += distances[id] < threshold ? 1 : 0;
@@ -223,21 +225,22 @@ TEST(Sketch, WhatIsNotFiniteOrTooLargeIsKept) {
       ASSERT_TRUE(sketcher.ok());
       std::vector<std::byte> record(SketchBytes(d));
       SketchQuery prepared;
+      const std::uint32_t id = 0;
       std::uint32_t kept = 0;
       ASSERT_TRUE(sketcher->Encode(good.data(), record.data()).ok());
       ASSERT_TRUE(sketcher->Prepare(good.data(), &prepared).ok());
-      EXPECT_EQ(SketchBelow(prepared, record.data(), nullptr, 1, low, 0, &kept, {}), 0u);
+      EXPECT_EQ(SketchBelow(prepared, record.data(), &id, 1, low, 0, &kept, {}), 0u);
       const float nan = std::numeric_limits<float>::quiet_NaN();
-      EXPECT_EQ(SketchBelow(prepared, record.data(), nullptr, 1, nan, 0, &kept, {}), 1u);
+      EXPECT_EQ(SketchBelow(prepared, record.data(), &id, 1, nan, 0, &kept, {}), 1u);
       for (const float slack : {0.0f, 1.0f}) {
         ASSERT_TRUE(sketcher->Encode(values.data(), record.data()).ok());
         ASSERT_TRUE(sketcher->Prepare(good.data(), &prepared).ok());
         const float threshold = -1e30f;
-        EXPECT_EQ(SketchBelow(prepared, record.data(), nullptr, 1, threshold, slack, &kept, {}), 1u)
+        EXPECT_EQ(SketchBelow(prepared, record.data(), &id, 1, threshold, slack, &kept, {}), 1u)
             << bad;
         ASSERT_TRUE(sketcher->Encode(good.data(), record.data()).ok());
         ASSERT_TRUE(sketcher->Prepare(values.data(), &prepared).ok());
-        EXPECT_EQ(SketchBelow(prepared, record.data(), nullptr, 1, threshold, slack, &kept, {}), 1u)
+        EXPECT_EQ(SketchBelow(prepared, record.data(), &id, 1, threshold, slack, &kept, {}), 1u)
             << bad;
       }
     }

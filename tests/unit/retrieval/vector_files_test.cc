@@ -17,6 +17,8 @@
 namespace equipoise {
 namespace {
 
+constexpr std::uint32_t kVersion = 3;  // of both files
+
 using namespace equipoise::testing;  // NOLINT: helpers of this folder only
 
 VectorIndexOptions Graph(Metric metric = Metric::kCosine) {
@@ -35,7 +37,7 @@ struct Part {
 };
 
 std::vector<Part> Parts(const std::string& path, const char* kind) {
-  auto file = CheckedFile::Open(path, kind, 2);
+  auto file = CheckedFile::Open(path, kind, kVersion);
   std::vector<Part> out;
   for (const auto& section : file->Sections()) {
     const auto bytes = *file->Section(section.name);
@@ -46,7 +48,7 @@ std::vector<Part> Parts(const std::string& path, const char* kind) {
 
 // Writes them with checksums that match: bytes that only a look at their meaning can refuse.
 void WriteParts(const std::string& path, const char* kind, const std::vector<Part>& parts) {
-  auto writer = CheckedFileWriter::Create(path, kind, 2);
+  auto writer = CheckedFileWriter::Create(path, kind, kVersion);
   for (const Part& part : parts)
     ASSERT_TRUE(writer->Section<char>(part.name, std::span<const char>(part.bytes)).ok());
   ASSERT_TRUE(writer->Finish().ok());
@@ -260,7 +262,8 @@ TEST(VectorIndexFiles, NoRowsWithMatchingChecksumsCrashASearch) {
           part.bytes[random() % part.bytes.size()] = static_cast<char>(random());
       }
       WriteParts(built.vectors, "vectors", changed);
-      const std::uint64_t checksum = CheckedFile::Open(built.vectors, "vectors", 2)->checksum();
+      const std::uint64_t checksum =
+          CheckedFile::Open(built.vectors, "vectors", kVersion)->checksum();
       std::vector<Part> linked = graph;
       for (Part& part : linked) {
         if (part.name == "info") std::memcpy(part.bytes.data(), &checksum, sizeof(checksum));

@@ -22,11 +22,12 @@
 #include <equipoise/core/export.h>
 #include <equipoise/core/status.h>
 #include <equipoise/kernels/metric.h>
+#include <equipoise/kernels/rotation.h>
 
 namespace equipoise {
 
 /// Most dimensions of a sketch, as of 8-bit codes.
-inline constexpr std::size_t kMaxSketchDim = 32768;
+inline constexpr std::size_t kMaxSketchDim = kMaxRotationDim;
 
 /// Bytes of a record: 4 floats (SketchHeader), then ceil(dim / 64) words of 64 bits, value i at bit
 /// i % 64 of word i / 64, then zeros up to a multiple of 32. One cache line for 129 to 384 dimensions.
@@ -95,20 +96,16 @@ class EQUIPOISE_API Sketcher {
   /// Exact    the same planes and constants on every instruction set
   Status Prepare(const float* query, SketchQuery* out) const;
 
-  std::size_t dim() const { return dim_; }
+  std::size_t dim() const { return rotation_.dim(); }
   Metric metric() const { return metric_; }
   std::span<const float> center() const { return center_; }
 
  private:
   Sketcher() = default;
-  void Rotate(float* values) const;
 
-  std::size_t dim_ = 0;
   Metric metric_ = Metric::kCosine;
   std::vector<float> center_;
-  // [rounds, dim]: what each value is multiplied with before a Hadamard transform: a random sign, and
-  // what keeps lengths.
-  std::vector<float> flips_;
+  Rotation rotation_;
 };
 
 /// The estimated distance of a record to a query: -<query, row> for cosine and inner product,
@@ -136,9 +133,9 @@ struct PrefetchTarget {
 
 /// Keeps the rows that may be nearer than a threshold: those with
 /// SketchEstimate - slack * SketchError < threshold.
-/// Shapes   records [any, SketchBytes(dim)]; ids, kept [count]: the record of ids[i], or, where ids is
-///          null, record i. `kept` gets ids in the order given, and may be `ids` itself; what lies
-///          behind those that were kept is undefined
+/// Shapes   records [any, SketchBytes(dim)]; ids, kept [count]: the record of ids[i]. `kept` gets ids in
+///          the order given, and may be `ids` itself; what lies behind those that were kept is
+///          undefined
 /// Units    threshold: distance, as SketchEstimate; slack: standard errors
 /// Range    slack >= 0; count any; `query` prepared. Where threshold or estimate is NaN the row is kept
 /// Threads  safe from many threads
