@@ -8,7 +8,7 @@ namespace equipoise {
 
 inline constexpr char kVectorsKind[] = "vectors";
 inline constexpr char kGraphKind[] = "graph";
-inline constexpr std::uint32_t kVectorFilesVersion = 3;
+inline constexpr std::uint32_t kVectorFilesVersion = 4;
 
 // "vectors": sections
 //   info   VectorsInfo
