@@ -17,7 +17,7 @@
 namespace equipoise {
 namespace {
 
-constexpr std::uint32_t kVersion = 3;  // of both files
+constexpr std::uint32_t kVersion = 4;  // of both files
 
 using namespace equipoise::testing;  // NOLINT: helpers of this folder only
 
