@@ -7,6 +7,7 @@ import pathlib
 import platform
 import re
 import subprocess
+import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -17,6 +18,38 @@ RATIO_TOLERANCE = 0.10  # relative, for ratios against a peer
 
 class BenchError(Exception):
     """A benchmark that cannot run: what is missing and what to do."""
+
+
+def run_json(command):
+    """What a program prints as one JSON object; one thread of whatever BLAS it uses."""
+    one = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    done = subprocess.run(
+        [str(part) for part in command],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **one},
+    )
+    if done.returncode != 0:
+        raise BenchError(f"{command[0]}: exit {done.returncode}: {done.stderr.strip()}")
+    return json.loads(done.stdout)
+
+
+def peers_python(modules, packages):
+    """A Python that has a peer's modules, made where there is none; None where that cannot be done."""
+    venv = ROOT / "build/bench-venv"
+    has = f"import {', '.join(modules)}"
+    for python in (os.environ.get("EQUIPOISE_PYTHON"), str(venv / "bin/python3")):
+        if python and pathlib.Path(python).exists():
+            if subprocess.run([python, "-c", has], capture_output=True, check=False).returncode == 0:
+                return python
+    try:
+        subprocess.run([sys.executable, "-m", "venv", venv], capture_output=True, check=True)
+        install = [venv / "bin/python3", "-m", "pip", "install", "--quiet", "--retries", "1", *packages]
+        subprocess.run(install, capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return str(venv / "bin/python3")
 
 
 @dataclasses.dataclass

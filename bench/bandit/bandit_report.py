@@ -5,11 +5,8 @@ Seven judged sets are seven domains: up to 100 queries of each, every query once
 $EQUIPOISE_DATA. The peers come from PyPI into build/bench-venv, at the first run.
 """
 
-import json
 import os
 import pathlib
-import subprocess
-import sys
 import tempfile
 
 import report
@@ -20,37 +17,6 @@ MINUTES = 6
 SETS = ["cranfield", "med", "cisi", "cacm", "npl", "cacm-authors", "reverse-dictionary"]
 ORDERS = 200
 PEERS = ["mabwiser", "vowpalwabbit"]
-
-
-def peers_python():
-    """A Python that has a peer, made where there is none; None where that cannot be done."""
-    venv = report.ROOT / "build/bench-venv"
-    has = [sys.executable, "-c", "import mabwiser, vowpalwabbit"]
-    for python in (os.environ.get("EQUIPOISE_PYTHON"), str(venv / "bin/python3")):
-        if python and pathlib.Path(python).exists():
-            if subprocess.run([python, *has[1:]], capture_output=True, check=False).returncode == 0:
-                return python
-    try:
-        subprocess.run([sys.executable, "-m", "venv", venv], capture_output=True, check=True)
-        install = [venv / "bin/python3", "-m", "pip", "install", "--quiet", "--retries", "1", *PEERS]
-        subprocess.run(install, capture_output=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return str(venv / "bin/python3")
-
-
-def run_json(command):
-    one = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-    done = subprocess.run(
-        [str(part) for part in command],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, **one},
-    )
-    if done.returncode != 0:
-        raise report.BenchError(f"{command[0]}: exit {done.returncode}: {done.stderr.strip()}")
-    return json.loads(done.stdout)
 
 
 def measure(context):
@@ -64,10 +30,10 @@ def measure(context):
         raise report.BenchError("no judged set: $EQUIPOISE_DATA names the folder that holds them")
     with tempfile.TemporaryDirectory() as scratch:
         curves = pathlib.Path(scratch) / "curves.json"
-        found = run_json([program, root, scratch, ",".join(sets), ORDERS, curves])
-        python = peers_python()
+        found = report.run_json([program, root, scratch, ",".join(sets), ORDERS, curves])
+        python = report.peers_python(PEERS, PEERS)
         script = report.ROOT / "bench/bandit/bandit_peers.py"
-        others = run_json([python, script, curves, ORDERS]) if python else None
+        others = report.run_json([python, script, curves, ORDERS]) if python else None
     return sets, found, others
 
 

@@ -7,11 +7,8 @@ when the benchmark was configured (libpagmo-dev); pymoo comes from PyPI into bui
 
 import json
 import math
-import os
 import pathlib
 import statistics
-import subprocess
-import sys
 import tempfile
 
 import report
@@ -21,31 +18,6 @@ MINUTES = 8
 
 SEEDS = 31
 PYMOO_SEEDS = 5  # it takes minutes; the times are what they are for
-
-
-def peers_python():
-    """A Python that has pymoo, made where there is none; None where that cannot be done."""
-    venv = report.ROOT / "build/bench-venv"
-    for python in (os.environ.get("EQUIPOISE_PYTHON"), str(venv / "bin/python3")):
-        if python and pathlib.Path(python).exists():
-            if subprocess.run([python, "-c", "import pymoo"], capture_output=True, check=False).returncode == 0:
-                return python
-    try:
-        subprocess.run([sys.executable, "-m", "venv", venv], capture_output=True, check=True)
-        install = [venv / "bin/python3", "-m", "pip", "install", "--quiet", "--retries", "1", "pymoo"]
-        subprocess.run(install, capture_output=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return str(venv / "bin/python3")
-
-
-def run_json(command):
-    one = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False,
-                          env={**os.environ, **one})
-    if done.returncode != 0:
-        raise report.BenchError(f"{command[0]}: exit {done.returncode}: {done.stderr.strip()}")
-    return json.loads(done.stdout)
 
 
 def below(ours, theirs):
@@ -60,16 +32,16 @@ def run(context):
     program = report.ROOT / "build/release/bin/equipoise_pareto_bench"
     if not program.exists():
         raise report.BenchError(f"{program} is not there; run ./dev bench pareto")
-    python = peers_python()
+    python = report.peers_python(["pymoo"], ["pymoo"])
     with tempfile.TemporaryDirectory() as scratch:
         points = pathlib.Path(scratch) / "points.json"
-        found = run_json([program, SEEDS, points])
+        found = report.run_json([program, SEEDS, points])
         script = report.ROOT / "bench/pareto/pareto_peers.py"
-        pymoo = run_json([python, script, PYMOO_SEEDS, points]) if python else None
+        pymoo = report.run_json([python, script, PYMOO_SEEDS, points]) if python else None
         if pymoo:
             fronts = pathlib.Path(scratch) / "fronts.json"
             fronts.write_text(json.dumps(pymoo["races"]), encoding="utf-8")
-            pymoo_volumes = run_json([program, "measure", fronts])
+            pymoo_volumes = report.run_json([program, "measure", fronts])
     result = report.Report("pareto")
     rows = []
     for race in found["races"]:
