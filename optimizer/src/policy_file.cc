@@ -2,8 +2,6 @@
 
 #include <cstring>
 
-#include <unistd.h>
-
 namespace equipoise {
 namespace {
 

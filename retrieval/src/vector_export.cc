@@ -10,7 +10,6 @@
 
 #include <faiss/impl/HNSW.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <equipoise/core/atomic_file.h>
 #include <equipoise/core/check.h>
@@ -186,8 +185,7 @@ struct Aside {
   std::string vectors, graph;
 
   explicit Aside(const std::string& path)
-      : vectors(fmt::format("{}.{}.vectors", path, ::getpid())),
-        graph(fmt::format("{}.{}.graph", path, ::getpid())) {}
+      : vectors(AsideName(path + ".vectors")), graph(AsideName(path + ".graph")) {}
   Aside(const Aside&) = delete;
   Aside& operator=(const Aside&) = delete;
   ~Aside() {

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <unistd.h>
 
+#include <equipoise/core/atomic_file.h>
 #include <equipoise/core/check.h>
 #include <equipoise/core/checked_file.h>
 #include <equipoise/retrieval/vector_index.h>
@@ -64,7 +64,7 @@ Result<std::size_t> Delete(std::span<const std::uint32_t> rows, const std::strin
     count += (deleted[row / 64] & bit) == 0;
     deleted[row / 64] |= bit;
   }
-  const std::string aside = fmt::format("{}.{}.new", out_graph_path, ::getpid());
+  const std::string aside = AsideName(out_graph_path);
   EQUIPOISE_RETURN_IF_ERROR(WriteGraph(graph, deleted, aside));
   if (std::rename(aside.c_str(), out_graph_path.c_str()) != 0) {
     const int error = errno;

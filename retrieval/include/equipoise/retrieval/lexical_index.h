@@ -109,7 +109,7 @@ class EQUIPOISE_API LexicalIndex {
  public:
   /// Maps the file. Checks in full what searches rely on (dictionary, offsets); postings and
   /// lengths are only checked by Verify, so that opening does not read them.
-  /// Errors   kNotFound, kIo, kCorruption; kUnsupported: of a newer version
+  /// Errors   kNotFound, kIo, kCorruption; kUnsupported: of another version
   static Result<LexicalIndex> Open(const std::string& path);
   LexicalIndex();
   LexicalIndex(LexicalIndex&&) noexcept;
