@@ -119,15 +119,16 @@ void CodeQuery::SetBeyond(const CodeRows& rows, const float* query) {
   offset_high = shrink * (fixed + gain * 120.5 * static_cast<double>(sum));
 }
 
+const std::uint8_t* WholeCodes(const CodeRows& rows, std::uint32_t row, std::uint8_t* unpacked) {
+  if (rows.codes != nullptr) return rows.codes + std::size_t{row} * rows.dim;
+  const std::size_t at = std::size_t{row} * rows.nibble_bytes;
+  UnpackNibbles(rows.high + at, rows.low + at, rows.dim, unpacked);
+  return unpacked;
+}
+
 std::int32_t CodeDistance(const CodeRows& rows, const CodeQuery& query, std::uint32_t row,
                           std::uint8_t* unpacked) {
-  const std::uint8_t* codes = unpacked;
-  if (rows.codes != nullptr) {
-    codes = rows.codes + std::size_t{row} * rows.dim;
-  } else {
-    const std::size_t at = std::size_t{row} * rows.nibble_bytes;
-    UnpackNibbles(rows.high + at, rows.low + at, rows.dim, unpacked);
-  }
+  const std::uint8_t* codes = WholeCodes(rows, row, unpacked);
   if (rows.metric == Metric::kL2) {
     const std::int32_t squared = SquaredL2I8(codes, query.codes.data(), rows.dim);
     return query.clamped ? query.Beyond(squared, DotI8(codes, query.values.data(), rows.dim))

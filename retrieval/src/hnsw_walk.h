@@ -56,6 +56,10 @@ struct CodeQuery {
   void SetBeyond(const CodeRows& rows, const float* query);
 };
 
+// The 8-bit codes of a row, wherever they lie.
+// Shapes   unpacked [dim]: scratch where they are kept in halves
+const std::uint8_t* WholeCodes(const CodeRows& rows, std::uint32_t row, std::uint8_t* unpacked);
+
 // The integer distance of 8-bit codes; `unpacked` [dim] is scratch where they are kept in halves.
 std::int32_t CodeDistance(const CodeRows& rows, const CodeQuery& query, std::uint32_t row,
                           std::uint8_t* unpacked);

@@ -23,25 +23,12 @@
 
 namespace equipoise {
 
-class VectorIndexExport {
- public:
-  static const auto& StateOf(const VectorIndex& index) { return *index.state_; }
-};
-
 namespace {
 
 constexpr std::int32_t kEfSearch = 64;
 constexpr int kMostLinks = 4096;
 
 Status Cancelled() { return Status(Code::kCancelled, "the conversion was cancelled"); }
-
-// 8-bit codes of a row, wherever they lie.
-const std::uint8_t* CodesOf(const CodeRows& codes, std::uint32_t row, std::uint8_t* unpacked) {
-  if (codes.codes != nullptr) return codes.codes + std::size_t{row} * codes.dim;
-  UnpackNibbles(codes.high + row * codes.nibble_bytes, codes.low + row * codes.nibble_bytes,
-                codes.dim, unpacked);
-  return unpacked;
-}
 
 // Writes numbers as FAISS does.
 class Writer {
@@ -165,7 +152,7 @@ Status WriteGraph(const State& s, const ProgressCallback& progress, AtomicFile* 
   const std::size_t batch = std::max<std::size_t>(4096, n / 100);
   for (std::uint32_t i = 0; i < n; ++i) {
     if (i % batch == 0 && progress && !progress({"vectors", i, n})) return Cancelled();
-    EQUIPOISE_RETURN_IF_ERROR(out.Bytes(CodesOf(s.rows.codes, i, unpacked.data()), d));
+    EQUIPOISE_RETURN_IF_ERROR(out.Bytes(WholeCodes(s.rows.codes, i, unpacked.data()), d));
   }
   return {};
 }
@@ -174,7 +161,7 @@ Status WriteGraph(const State& s, const ProgressCallback& progress, AtomicFile* 
 template <typename State>
 void ReadRow(const State& s, std::uint32_t row, std::uint8_t* unpacked, float* to) {
   if (s.rows.scored_by_codes()) {
-    DequantizeI8(CodesOf(s.rows.codes, row, unpacked), s.rows.info.dim, s.rows.codes.scale, to);
+    DequantizeI8(WholeCodes(s.rows.codes, row, unpacked), s.rows.info.dim, s.rows.codes.scale, to);
   } else {
     s.rows.Read(row, to);
   }
@@ -239,7 +226,7 @@ Result<VectorExportReport> ExportFaiss(const VectorIndex& index, const State& s,
     const Aside aside(path);
     EQUIPOISE_ASSIGN_OR_RETURN(const VectorIndex linked, WithGraph(s, aside, progress));
     EQUIPOISE_RETURN_IF_ERROR(
-        WriteGraph(VectorIndexExport::StateOf(linked), progress, &file, &report));
+        WriteGraph(VectorIndexAccess::StateOf(linked), progress, &file, &report));
     report.built = true;
   }
   EQUIPOISE_RETURN_IF_ERROR(file.Publish());
@@ -316,7 +303,7 @@ Result<VectorExportReport> ExportNpy(const VectorIndex& index, const State& s,
 Result<VectorExportReport> WriteFaiss(const VectorIndex& index, const std::string& path,
                                       const ProgressCallback& progress) {
   try {
-    return ExportFaiss(index, VectorIndexExport::StateOf(index), path, progress);
+    return ExportFaiss(index, VectorIndexAccess::StateOf(index), path, progress);
   } catch (const std::bad_alloc&) {
     return Status(Code::kOutOfMemory, "not enough memory to convert the index");
   }
@@ -324,7 +311,7 @@ Result<VectorExportReport> WriteFaiss(const VectorIndex& index, const std::strin
 
 Result<VectorExportReport> WriteNpy(const VectorIndex& index, const std::string& path) {
   try {
-    return ExportNpy(index, VectorIndexExport::StateOf(index), path);
+    return ExportNpy(index, VectorIndexAccess::StateOf(index), path);
   } catch (const std::bad_alloc&) {
     return Status(Code::kOutOfMemory, "not enough memory to convert the index");
   }

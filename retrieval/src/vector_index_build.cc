@@ -31,6 +31,7 @@
 #include "recall_calibration.h"
 #include "stored_rows.h"
 #include "vector_files.h"
+#include "vector_rows_writer.h"
 
 namespace equipoise {
 namespace {
@@ -38,142 +39,35 @@ namespace {
 // Rows that the scale is taken from, evenly spaced.
 constexpr std::size_t kSampleRows = 4096;
 constexpr std::size_t kCenterRows = 20'000;
-constexpr std::size_t kBatchRows = 4096;
 // Fewer rows are scored one by one: codes and sketches would save nothing.
 constexpr std::size_t kCodedRows = 256;
 
-Status CheckOptions(const EmbeddingsView& rows, const VectorIndexOptions& options) {
-  EQUIPOISE_CHECK_RANGE("BuildVectorIndex", options.m, 2, 256);
-  EQUIPOISE_CHECK_RANGE("BuildVectorIndex", options.ef_construction, 8, 4096);
-  EQUIPOISE_CHECK_RANGE("BuildVectorIndex", options.threads, 1, 1024);
-  EQUIPOISE_CHECK_RANGE("BuildVectorIndex", options.target_recall, 0.5f, 0.999f);
+// `had`: rows that are there already.
+Status CheckOptions(const char* function, const EmbeddingsView& rows, std::size_t had,
+                    const VectorIndexOptions& options) {
+  EQUIPOISE_CHECK_RANGE(function, options.m, 2, 256);
+  EQUIPOISE_CHECK_RANGE(function, options.ef_construction, 8, 4096);
+  EQUIPOISE_CHECK_RANGE(function, options.threads, 1, 1024);
+  EQUIPOISE_CHECK_RANGE(function, options.target_recall, 0.5f, 0.999f);
   if (options.metric > Metric::kInnerProduct)
-    return Status(Code::kInvalidArgument, "BuildVectorIndex: no such metric; cosine, l2 or ip",
+    return Status(Code::kInvalidArgument,
+                  fmt::format("{}: no such metric; cosine, l2 or ip", function),
                   {.field = "options.metric"});
   if (options.storage > VectorStorage::kFloat32)
-    return Status(Code::kInvalidArgument,
-                  "BuildVectorIndex: no such storage; int8+float16, inline, int8, int4+int8 or "
-                  "float32",
-                  {.field = "options.storage"});
-  const std::size_t max_rows = std::numeric_limits<std::int32_t>::max();
-  if (rows.rows() > max_rows)
     return Status(
         Code::kInvalidArgument,
-        fmt::format("BuildVectorIndex: rows.rows() = {} is more than {}", rows.rows(), max_rows),
+        fmt::format("{}: no such storage; int8+float16, inline, int8, int4+int8 or float32",
+                    function),
+        {.field = "options.storage"});
+  const std::size_t max_rows = std::numeric_limits<std::int32_t>::max();
+  if (rows.rows() > max_rows - had)
+    return Status(
+        Code::kInvalidArgument,
+        fmt::format("{}: rows.rows() = {} is more than {}", function, rows.rows(), max_rows - had),
         {.field = "rows"});
   const std::size_t least_cols = rows.rows() > 0 ? 1 : 0;
-  EQUIPOISE_CHECK_RANGE("BuildVectorIndex", rows.cols(), least_cols, kMaxCodeDim);
+  EQUIPOISE_CHECK_RANGE(function, rows.cols(), least_cols, kMaxCodeDim);
   return {};
-}
-
-Status Cancelled() { return Status(Code::kCancelled, "building the vector index was cancelled"); }
-
-// The power of two that brings the largest value close below the largest float16.
-std::int32_t ExponentFor(const MatrixView<float>& rows) {
-  float largest = 0;
-  for (std::size_t i = 0; i < rows.rows; ++i) {
-    for (const float value : rows.row_span(i)) largest = std::max(largest, std::fabs(value));
-  }
-  return largest > 0 ? 14 - std::ilogb(largest) : 0;
-}
-
-bool KeepsFloat32(VectorStorage storage) { return storage == VectorStorage::kFloat32; }
-bool KeepsCodesOnly(VectorStorage storage) {
-  return storage == VectorStorage::kInt8 || storage == VectorStorage::kInt4Int8;
-}
-
-// So large or small that squares and reciprocals come near the ends of float32.
-bool IsExtreme(double size) { return size < 1e-15 || size > 1e15; }
-
-// One row as it is stored, and its norm.
-struct StoredRow {
-  std::vector<float> values;
-  std::vector<Float16> half;
-  double norm = 0;
-
-  explicit StoredRow(std::size_t d) : values(d), half(d) {}
-
-  void Set(const EmbeddingsView& rows, std::size_t i, const VectorIndexOptions& options,
-           std::int32_t exponent) {
-    const std::size_t d = values.size();
-    if (rows.is_f16()) {
-      std::copy_n(rows.f16.row(i), d, half.data());
-      HalfToFloat(half.data(), values.data(), d);
-    } else {
-      const float* row = rows.f32.row(i);
-      std::copy_n(row, d, values.data());
-      const bool f32 = KeepsFloat32(options.storage);
-      if (options.metric == Metric::kCosine) {
-        if (!f32) {
-          Normalize(values.data(), d);
-        } else if (const double size = Norm(row, d); size > 0 && IsExtreme(size)) {
-          for (float& value : values) value = std::ldexp(value, -std::ilogb(size));
-        }
-      } else if (exponent != 0) {
-        for (float& value : values) value = std::ldexp(value, exponent);
-      }
-      if (!f32) {
-        FloatToHalf(values.data(), half.data(), d);
-        HalfToFloat(half.data(), values.data(), d);
-      }
-    }
-    norm = Norm(values.data(), d);
-  }
-};
-
-Status WriteVectors(const EmbeddingsView& rows, const VectorIndexOptions& options,
-                    const std::string& path) {
-  EQUIPOISE_ASSIGN_OR_RETURN(auto writer,
-                             CheckedFileWriter::Create(path, kVectorsKind, kVectorFilesVersion));
-  const std::size_t n = rows.rows();
-  const std::size_t d = rows.cols();
-  VectorsInfo info;
-  info.rows = n;
-  info.dim = static_cast<std::uint32_t>(d);
-  info.metric = static_cast<std::uint32_t>(options.metric);
-  info.storage = static_cast<std::uint32_t>(options.storage);
-  const bool cosine = options.metric == Metric::kCosine;
-  const bool f32 = KeepsFloat32(options.storage);
-  if (!cosine && !rows.is_f16()) {
-    info.exponent = ExponentFor(rows.f32);
-    // float32 rows stay as they are, unless their products would not be floats.
-    if (f32 && !IsExtreme(std::ldexp(1.0, 14 - info.exponent))) info.exponent = 0;
-  }
-
-  std::vector<float> inverse_norms;
-  if (cosine) inverse_norms.reserve(n);
-  double max_norm = 0;
-  StoredRow stored(d);
-  EQUIPOISE_RETURN_IF_ERROR(writer.BeginSection("rows"));
-  for (std::size_t i = 0; i < n; ++i) {
-    if (i % std::max(kBatchRows, n / 100) == 0 && options.progress &&
-        !options.progress({"vectors", i, n}))
-      return Cancelled();
-    stored.Set(rows, i, options, info.exponent);
-    if (f32) {
-      EQUIPOISE_RETURN_IF_ERROR(writer.AppendArray<float>(stored.values));
-    } else {
-      EQUIPOISE_RETURN_IF_ERROR(writer.AppendArray<Float16>(stored.half));
-    }
-    const double norm = stored.norm;
-    if (cosine) inverse_norms.push_back(norm > 0 ? static_cast<float>(1 / norm) : 0.0f);
-    max_norm = std::max(max_norm, cosine ? (norm > 0 ? 1.0 : 0.0) : norm);
-  }
-  // The norm of finite rows can lie beyond float.
-  info.max_norm = static_cast<float>(
-      std::min<double>(std::ldexp(max_norm, -info.exponent), std::numeric_limits<float>::max()));
-  if (cosine) EQUIPOISE_RETURN_IF_ERROR(writer.Section<float>("norms", inverse_norms));
-  EQUIPOISE_RETURN_IF_ERROR(writer.Section<VectorsInfo>("info", std::span(&info, 1)));
-  return writer.Finish();
-}
-
-// Where codes are all that is kept, the file of rows holds their description alone.
-Status DropRows(VectorsInfo info, const std::string& path) {
-  EQUIPOISE_ASSIGN_OR_RETURN(auto writer,
-                             CheckedFileWriter::Create(path, kVectorsKind, kVectorFilesVersion));
-  info.exponent = 0;
-  EQUIPOISE_RETURN_IF_ERROR(writer.Section<VectorsInfo>("info", std::span(&info, 1)));
-  return writer.Finish();
 }
 
 CodeScale ScaleFor(const StoredRows& rows) {
@@ -263,7 +157,9 @@ struct Codes {
   }
 };
 
-Codes Encode(const StoredRows& rows, CodeScale scale, const VectorIndexOptions& options) {
+// Where `before` keeps codes alone, its rows have the codes that they had.
+Codes Encode(const StoredRows& rows, CodeScale scale, const VectorIndexOptions& options,
+             const IndexBefore* before) {
   const auto n = static_cast<std::size_t>(rows.info.rows);
   const std::size_t d = rows.info.dim;
   const std::size_t half = NibbleBytes(d);
@@ -275,7 +171,13 @@ Codes Encode(const StoredRows& rows, CodeScale scale, const VectorIndexOptions& 
   out.low.resize(halves ? n * half : 0);
   ForEachRow(rows, options.threads, [&](std::size_t i, const float* values) {
     std::uint8_t* codes = out.whole.data() + i * d;
-    QuantizeI8(values, d, scale, codes);
+    if (before != nullptr && i < before->rows.info.rows && before->rows.scored_by_codes()) {
+      const std::uint8_t* had =
+          WholeCodes(before->rows.codes, static_cast<std::uint32_t>(i), codes);
+      if (had != codes) std::copy_n(had, d, codes);
+    } else {
+      QuantizeI8(values, d, scale, codes);
+    }
     if (!halves) return;
     PackHighNibbles(codes, d, out.high.data() + i * half);
     PackLowNibbles(codes, d, out.low.data() + i * half);
@@ -307,19 +209,36 @@ HnswOrder LinkingOrder(std::size_t n, std::span<const Copy> copies) {
   return out;
 }
 
-// Builds the graph, measures its recall on the way, and writes both.
+// What is linked already, and behind it what is not: new rows, and those that were copies and are none
+// by new codes. Rows that became copies stay linked; the others are taken out of `copies`.
+HnswOrder ExtendingOrder(std::size_t n, const IndexBefore& before, std::vector<Copy>* copies) {
+  std::vector<bool> linked(n), copied(n);
+  std::fill_n(linked.begin(), before.rows.info.rows, true);
+  for (const Copy& pair : before.copies) linked[pair.copy] = false;
+  std::erase_if(*copies, [&](const Copy& pair) { return linked[pair.copy]; });
+  for (const Copy& pair : *copies) copied[pair.copy] = true;
+  HnswOrder out;
+  for (const bool now : {true, false}) {
+    for (std::uint32_t i = 0; i < n; ++i) {
+      if (linked[i] == now && !copied[i]) out.rows.push_back(i);
+    }
+  }
+  return out;
+}
+
+// Builds the graph, or extends that of `before`, measures its recall, and writes both.
 // Shapes   sketches [rows]: what is linked by
 // `graph`: all of it but the links.
 Status LinkAndWrite(const StoredRows& rows, std::span<const std::uint8_t> codes,
                     const Sketcher& sketcher, std::span<const std::byte> sketches, HnswGraph graph,
-                    const VectorIndexOptions& options, const ReadyGraph* ready, GraphInfo* info,
-                    CheckedFileWriter* writer) {
+                    const VectorIndexOptions& options, const ReadyGraph* ready,
+                    const IndexBefore* before, GraphInfo* info, CheckedFileWriter* writer) {
   const auto n = static_cast<std::size_t>(info->rows);
   const std::size_t d = info->dim;
-  info->m = options.m;
-  info->ef_construction = options.ef_construction;
-  info->seed = options.seed;
-  const std::string_view linked_by = ready != nullptr ? "imported" : "equipoise";
+  const bool extends = before != nullptr && before->links != nullptr;
+  const std::string_view linked_by = ready != nullptr ? "imported"
+                                     : extends        ? before->linked_by
+                                                      : "equipoise";
   std::copy(linked_by.begin(), linked_by.end(), info->linked_by);
   std::vector<Copy> copies;
   std::vector<RecallPoint> recall;
@@ -342,24 +261,30 @@ Status LinkAndWrite(const StoredRows& rows, std::span<const std::uint8_t> codes,
   };
   SlottedGraph built;
   if (ready == nullptr) {
+    const HnswRows linked = {.count = n,
+                             .codes = {.metric = rows.metric,
+                                       .dim = d,
+                                       .scale = {info->code_scale, info->code_center},
+                                       .codes = codes.data()},
+                             .sketcher = &sketcher,
+                             .sketches = sketches.data()};
     copies = FindCopies(codes, d);
-    HnswOrder order = LinkingOrder(n, copies);
-    order.measure = [&](const SlottedGraph& without) {
-      return measure(without, std::span(order.rows).last(order.held_out));
-    };
-    EQUIPOISE_ASSIGN_OR_RETURN(built,
-                               BuildHnsw({.count = n,
-                                          .codes = {.metric = rows.metric,
-                                                    .dim = d,
-                                                    .scale = {info->code_scale, info->code_center},
-                                                    .codes = codes.data()},
-                                          .sketcher = &sketcher,
-                                          .sketches = sketches.data()},
-                                         options, order));
+    if (extends) {
+      EQUIPOISE_ASSIGN_OR_RETURN(const SlottedGraph had, before->links->Slotted(options.m));
+      const HnswOrder order = ExtendingOrder(n, *before, &copies);
+      const std::size_t first = before->rows.info.rows - before->copies.size();
+      EQUIPOISE_ASSIGN_OR_RETURN(built, ExtendHnsw(had, first, linked, options, order));
+    } else {
+      HnswOrder order = LinkingOrder(n, copies);
+      order.measure = [&](const SlottedGraph& without) {
+        return measure(without, std::span(order.rows).last(order.held_out));
+      };
+      EQUIPOISE_ASSIGN_OR_RETURN(built, BuildHnsw(linked, options, order));
+    }
   }
   const SlottedGraph& slotted = ready != nullptr ? ready->links : built;
   EQUIPOISE_ASSIGN_OR_RETURN(const auto links, OwnedLinks::Make(slotted, n, unit));
-  if (ready != nullptr) {
+  if (ready != nullptr || extends) {
     // Few enough to leave the rest of the graph as it is.
     const auto held_out = ChooseHeldOut(slotted, std::min(RecallSample(n), n / 10));
     EQUIPOISE_RETURN_IF_ERROR(measure(WithoutRows(slotted, held_out), held_out));
@@ -376,7 +301,8 @@ Status LinkAndWrite(const StoredRows& rows, std::span<const std::uint8_t> codes,
 }
 
 Status WriteGraph(const VectorIndexOptions& options, const ReadyGraph* ready,
-                  const std::string& vectors_path, const std::string& path) {
+                  const IndexBefore* before, const std::string& vectors_path,
+                  const std::string& path) {
   // What is encoded is what was stored, so that walk and rescoring speak of the same vectors.
   EQUIPOISE_ASSIGN_OR_RETURN(auto vectors,
                              CheckedFile::Open(vectors_path, kVectorsKind, kVectorFilesVersion));
@@ -391,18 +317,30 @@ Status WriteGraph(const VectorIndexOptions& options, const ReadyGraph* ready,
   info.dim = static_cast<std::uint32_t>(d);
   info.metric = rows.info.metric;
   info.storage = rows.info.storage;
+  // For rows that are added later, too.
+  info.m = options.m;
+  info.ef_construction = options.ef_construction;
+  info.seed = options.seed;
   // Distances that leave float32 cannot be walked by.
   const bool walkable =
       rows.metric == Metric::kCosine || rows.info.max_norm == 0 || !IsExtreme(rows.info.max_norm);
-  info.has_graph = walkable && n > 0 && (ready != nullptr || n >= options.graph_from) ? 1 : 0;
+  const bool given = ready != nullptr || (before != nullptr && before->links != nullptr);
+  info.has_graph = walkable && n > 0 && (given || n >= options.graph_from) ? 1 : 0;
   info.target_recall = options.target_recall;
   Codes kept;
   const bool coded = info.has_graph != 0 || (walkable && n >= kCodedRows);
   if (n > 0 && (coded || KeepsCodesOnly(options.storage))) {
-    const CodeScale scale = ready != nullptr && ready->scale ? *ready->scale : ScaleFor(rows);
+    CodeScale scale;
+    if (ready != nullptr && ready->scale) {
+      scale = *ready->scale;
+    } else if (before != nullptr && before->rows.scored_by_codes()) {
+      scale = before->rows.codes.scale;
+    } else {
+      scale = ScaleFor(rows);
+    }
     info.code_scale = scale.scale;
     info.code_center = scale.center;
-    kept = Encode(rows, scale, options);
+    kept = Encode(rows, scale, options, before);
     EQUIPOISE_RETURN_IF_ERROR(kept.Write(&writer));
   }
   if (coded) {
@@ -429,7 +367,7 @@ Status WriteGraph(const VectorIndexOptions& options, const ReadyGraph* ready,
       graph.codes = kept.View(rows.metric, d, {info.code_scale, info.code_center});
       graph.reach = rows.metric == Metric::kL2 ? 0.0f : rows.info.max_norm;
       EQUIPOISE_RETURN_IF_ERROR(LinkAndWrite(rows, kept.whole, sketcher, sketches, graph, options,
-                                             ready, &info, &writer));
+                                             ready, before, &info, &writer));
     }
   }
   if (KeepsCodesOnly(options.storage)) {
@@ -437,9 +375,34 @@ Status WriteGraph(const VectorIndexOptions& options, const ReadyGraph* ready,
     EQUIPOISE_ASSIGN_OR_RETURN(vectors,
                                CheckedFile::Open(vectors_path, kVectorsKind, kVectorFilesVersion));
   }
+  if (before != nullptr && !before->deleted.empty()) {
+    std::vector<std::uint64_t> deleted(before->deleted.begin(), before->deleted.end());
+    deleted.resize((n + 63) / 64, 0);
+    EQUIPOISE_RETURN_IF_ERROR(writer.Section<std::uint64_t>("deleted", deleted));
+  }
   info.vectors_checksum = vectors.checksum();
   EQUIPOISE_RETURN_IF_ERROR(writer.Section<GraphInfo>("info", std::span(&info, 1)));
   return writer.Finish();
+}
+
+Status BuildFiles(const EmbeddingsView& rows, const VectorIndexOptions& options,
+                  const ReadyGraph* ready, const IndexBefore* before,
+                  const std::string& vectors_path, const std::string& graph_path) {
+  EQUIPOISE_RETURN_IF_ERROR(CheckFinite(rows, ""));
+  bool vectors_written = false;
+  Status status;
+  try {
+    status = WriteVectors(before != nullptr ? &before->rows : nullptr, rows, options, vectors_path);
+    vectors_written = status.ok();
+    if (vectors_written) status = WriteGraph(options, ready, before, vectors_path, graph_path);
+  } catch (const std::bad_alloc&) {
+    status = Status(Code::kOutOfMemory, "not enough memory to build the vector index");
+  }
+  if (vectors_written && !status.ok()) {
+    std::error_code ignored;
+    std::filesystem::remove(vectors_path, ignored);
+  }
+  return status;
 }
 
 }  // namespace
@@ -452,22 +415,16 @@ Status BuildVectorIndex(const EmbeddingsView& rows, const VectorIndexOptions& op
 Status BuildVectorIndexAround(const EmbeddingsView& rows, const VectorIndexOptions& options,
                               const ReadyGraph* ready, const std::string& vectors_path,
                               const std::string& graph_path) {
-  EQUIPOISE_RETURN_IF_ERROR(CheckOptions(rows, options));
-  EQUIPOISE_RETURN_IF_ERROR(CheckFinite(rows, ""));
-  bool vectors_written = false;
-  Status status;
-  try {
-    status = WriteVectors(rows, options, vectors_path);
-    vectors_written = status.ok();
-    if (vectors_written) status = WriteGraph(options, ready, vectors_path, graph_path);
-  } catch (const std::bad_alloc&) {
-    status = Status(Code::kOutOfMemory, "not enough memory to build the vector index");
-  }
-  if (vectors_written && !status.ok()) {
-    std::error_code ignored;
-    std::filesystem::remove(vectors_path, ignored);
-  }
-  return status;
+  EQUIPOISE_RETURN_IF_ERROR(CheckOptions("BuildVectorIndex", rows, 0, options));
+  return BuildFiles(rows, options, ready, nullptr, vectors_path, graph_path);
+}
+
+Status BuildVectorIndexBehind(const char* function, const IndexBefore& before,
+                              const EmbeddingsView& rows, const VectorIndexOptions& options,
+                              const std::string& vectors_path, const std::string& graph_path) {
+  EQUIPOISE_RETURN_IF_ERROR(
+      CheckOptions(function, rows, static_cast<std::size_t>(before.rows.info.rows), options));
+  return BuildFiles(rows, options, nullptr, &before, vectors_path, graph_path);
 }
 
 }  // namespace equipoise

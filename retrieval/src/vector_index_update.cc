@@ -16,6 +16,8 @@
 #include <equipoise/retrieval/vector_index_update.h>
 
 #include "vector_files.h"
+#include "vector_index_build.h"
+#include "vector_state.h"
 
 namespace equipoise {
 namespace {
@@ -76,7 +78,63 @@ Result<std::size_t> Delete(std::span<const std::uint32_t> rows, const std::strin
   return count;
 }
 
+Result<std::uint32_t> Add(const EmbeddingsView& rows, const AddRowsOptions& options,
+                          const std::string& vectors_path, const std::string& graph_path,
+                          const std::string& out_vectors_path, const std::string& out_graph_path) {
+  for (const std::string& path : {out_vectors_path, out_graph_path}) {
+    std::error_code ignored;
+    if (std::filesystem::equivalent(path, vectors_path, ignored) ||
+        std::filesystem::equivalent(path, graph_path, ignored) ||
+        out_vectors_path == out_graph_path)
+      return Status(Code::kInvalidArgument, "AddVectorRows: the new files need names of their own",
+                    {.file = path});
+  }
+  EQUIPOISE_ASSIGN_OR_RETURN(const VectorIndex index, VectorIndex::Open(vectors_path, graph_path));
+  EQUIPOISE_RETURN_IF_ERROR(index.Verify());
+  const auto& state = VectorIndexAccess::StateOf(index);
+  EQUIPOISE_ASSIGN_OR_RETURN(const auto infos,
+                             state.graph_file.template SectionOf<GraphInfo>("info", 1));
+  const GraphInfo& built = infos[0];
+  const std::size_t had = index.rows();
+  if (had > 0) EQUIPOISE_CHECK_EQUAL("AddVectorRows", rows.cols(), index.dim());
+  VectorIndexOptions as_built;
+  as_built.metric = index.metric();
+  as_built.storage = index.settings().storage;
+  as_built.target_recall = built.target_recall;
+  as_built.m = built.m;
+  as_built.ef_construction = built.ef_construction;
+  as_built.seed = built.seed;
+  as_built.graph_from = options.graph_from;
+  as_built.threads = options.threads;
+  as_built.progress = options.progress;
+  if (had == 0) {
+    EQUIPOISE_RETURN_IF_ERROR(BuildVectorIndex(rows, as_built, out_vectors_path, out_graph_path));
+    return 0;
+  }
+  IndexBefore before{
+      .rows = state.rows, .copies = state.copies, .linked_by = state.settings.linked_by};
+  if (state.settings.has_graph) before.links = &state.graph.links;
+  if (state.graph_file.Has(kDeleted)) {
+    EQUIPOISE_ASSIGN_OR_RETURN(before.deleted, state.graph_file.template SectionOf<std::uint64_t>(
+                                                   kDeleted, (had + 63) / 64));
+  }
+  EQUIPOISE_RETURN_IF_ERROR(BuildVectorIndexBehind("AddVectorRows", before, rows, as_built,
+                                                   out_vectors_path, out_graph_path));
+  return static_cast<std::uint32_t>(had);
+}
+
 }  // namespace
+
+Result<std::uint32_t> AddVectorRows(const EmbeddingsView& rows, const AddRowsOptions& options,
+                                    const std::string& vectors_path, const std::string& graph_path,
+                                    const std::string& out_vectors_path,
+                                    const std::string& out_graph_path) {
+  try {
+    return Add(rows, options, vectors_path, graph_path, out_vectors_path, out_graph_path);
+  } catch (const std::bad_alloc&) {
+    return Status(Code::kOutOfMemory, "not enough memory to add rows to the vector index");
+  }
+}
 
 Result<std::size_t> DeleteVectorRows(std::span<const std::uint32_t> rows,
                                      const std::string& vectors_path, const std::string& graph_path,

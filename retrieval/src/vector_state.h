@@ -113,4 +113,10 @@ struct VectorIndex::State {
   std::uint64_t BytesOf(const VectorSearchReport& report) const;
 };
 
+// For what converts and changes indexes.
+class VectorIndexAccess {
+ public:
+  static const auto& StateOf(const VectorIndex& index) { return *index.state_; }
+};
+
 }  // namespace equipoise

@@ -260,7 +260,7 @@ class EQUIPOISE_API VectorIndex {
   Status Verify() const;
 
  private:
-  friend class VectorIndexExport;
+  friend class VectorIndexAccess;
   struct State;
   explicit VectorIndex(std::unique_ptr<const State> state);
   std::unique_ptr<const State> state_;
