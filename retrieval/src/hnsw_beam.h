@@ -3,11 +3,13 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <span>
 
 #include "hnsw_walk.h"
 
@@ -24,6 +26,11 @@ inline constexpr std::size_t kCacheLine = 64;
 // Of the groups of the row that is expanded next, and of the one that would be: the processor fetches
 // what follows them. Measured with equipoise_vector_bench.
 inline constexpr std::size_t kNextLines = 24, kLikelyLines = 8;
+// Rows whose groups are looked at together: what one of them waits for comes while the other is at
+// work. With 2, recall@10 of 0.95 and 0.99 takes 3 to 7 % less time than with 1, though some more rows
+// are looked at; with 3 as much as with 1. Without groups nothing is won (115,659 x 384, Sapphire Rapids).
+// Source   Peng et al. 2023, arXiv:2201.13007 (Speed-ANN), there with several threads
+inline constexpr std::size_t kTogether = 2;
 
 // Links    rows(), Base(row, &bad), BaseStart(row), PrefetchStart(row), PrefetchBase(row), as
 //          HnswLinks has them
@@ -73,17 +80,25 @@ class BeamWalker {
     for (std::size_t line = 0; line < lines; ++line) __builtin_prefetch(first + line * kCacheLine);
   }
 
-  // Of the links of a row, with its distance, those that were not seen before and may be nearer than
-  // the bound, to kept_; their codes are on the way when it returns.
-  void Collect(Candidate row) {
-    if (grouped_) return CollectNear(row);
-    CollectFresh(row.id);
-    DropFar();
+  // Of the links of some rows, with their distances, those that were not seen before and may be nearer
+  // than the bound, to kept_; their codes are on the way when it returns.
+  void Collect(std::span<const Candidate> rows) {
+    kept_count_ = 0;
+    for (const Candidate& row : rows) {
+      if (grouped_) {
+        CollectNear(row);
+      } else {
+        CollectFresh(row.id);
+      }
+    }
+    if (!grouped_) DropFar();
   }
-  // By groups. Only what is kept counts as seen, so that few rows are looked up at random.
+  // The same of one row, by groups, behind what is in kept_. Only what is kept counts as seen, so that
+  // few rows are looked up at random.
   void CollectNear(Candidate row);
-  // The rows of `row`'s list that were not seen before, to fresh_; with sketches their lines are on
-  // the way when it returns. By itself its loop runs in registers; within a larger function it would not.
+  // The rows of `row`'s list that were not seen before, behind what is in fresh_; with sketches their
+  // lines are on the way when it returns. By itself its loop runs in registers; within a larger
+  // function it would not.
   __attribute__((noinline)) void CollectFresh(std::uint32_t row);
   // Of fresh_ those that may be nearer than the bound, to kept_; their codes are on the way.
   void DropFar();
@@ -111,8 +126,9 @@ class BeamWalker {
   PrefetchTarget next_;
   std::size_t sketch_bytes_ = 0;
   std::size_t group_bytes_ = 0;
-  bool gated_ = false;    // by sketches of rows
-  bool grouped_ = false;  // by those of links
+  std::size_t width_ = 1;  // rows that are expanded at a time
+  bool gated_ = false;     // by sketches of rows
+  bool grouped_ = false;   // by those of links
   bool bad_ = false;
   float unit_ = 1, offset_ = 0, reach_ = 0, slack_ = 1;
   std::int32_t bound_ = kNoBound;
@@ -138,16 +154,17 @@ BeamWalker<Links>::BeamWalker(const HnswGraph& graph, const Links& links,
   sketch_bytes_ = gated_ ? SketchBytes(graph_.codes.dim) : 0;
   grouped_ = graph_.groups != nullptr && !s_.query.clamped;
   group_bytes_ = grouped_ ? LinkGroupBytes(graph_.codes.dim) : 0;
+  width_ = grouped_ ? kTogether : 1;
 }
 
 template <typename Links>
 void BeamWalker<Links>::CollectFresh(std::uint32_t row) {
   const auto list = links_.Base(row, &bad_);
   const std::size_t rows = links_.rows();
-  s_.fresh_.resize(std::max(s_.fresh_.size(), list.size()));
+  s_.fresh_.resize(std::max(s_.fresh_.size(), kept_count_ + list.size()));
   s_.log_.resize(s_.log_.size() + list.size());
   std::uint32_t* log = s_.log_.data() + s_.log_.size() - list.size();
-  std::uint32_t* fresh = s_.fresh_.data();
+  std::uint32_t* fresh = s_.fresh_.data() + kept_count_;
   std::uint64_t* visited = s_.visited_.data();
   std::size_t count = 0;
   for (const std::uint32_t link : list) {
@@ -169,7 +186,7 @@ void BeamWalker<Links>::CollectFresh(std::uint32_t row) {
     word |= bit;
   }
   s_.log_.resize(s_.log_.size() - list.size() + count);
-  kept_count_ = count;
+  kept_count_ += count;
   s_.stats.seen += count;
 }
 
@@ -191,26 +208,27 @@ template <typename Links>
 void BeamWalker<Links>::CollectNear(Candidate row) {
   const auto list = links_.Base(row.id, &bad_);
   const std::uint64_t start = links_.BaseStart(row.id);
-  kept_count_ = 0;
   bad_ |= start % kLinkGroup != 0 || list.size() % kLinkGroup != 0;
   if (bad_) return;
-  s_.kept_.resize(std::max(s_.kept_.size(), list.size()));
-  std::uint32_t* kept = s_.kept_.data();
+  s_.kept_.resize(std::max(s_.kept_.size(), kept_count_ + list.size()));
+  std::uint32_t* kept = s_.kept_.data() + kept_count_;
   const float threshold = bound_ == kNoBound ? std::numeric_limits<float>::infinity() : Threshold();
   const std::size_t near = LinkSketchBelow(
       s_.link_sketch, graph_.groups + start / kLinkGroup * group_bytes_, list.size() / kLinkGroup,
       (static_cast<float>(row.distance) + offset_) / unit_, threshold, kept);
   const std::size_t rows = links_.rows();
+  std::size_t count = 0;
   for (std::size_t i = 0; i < near; ++i) {
     const std::uint32_t link = list[kept[i]];
     if (link >= rows) {
       bad_ = true;
     } else if (Visit(link)) {
-      kept[kept_count_++] = link;  // over places that have been read
+      kept[count++] = link;  // over places that have been read
       PrefetchCodes(link);
       links_.PrefetchStart(link);
     }
   }
+  kept_count_ += count;
   s_.stats.seen += list.size();
 }
 
@@ -228,13 +246,18 @@ void BeamWalker<Links>::Beam(const Distance& distance, std::uint32_t start) {
   if (k == 1) bound_ = BoundFrom(beam[0].distance);
   if (ef == 1) bound_ = std::min(bound_, beam[0].distance);
   for (std::size_t at = 0; at < size && !bad_;) {
-    const Candidate row = beam[at];
-    beam[at].id |= kExpanded;
-    ++s_.stats.expanded;
-    Collect(row);
+    std::array<Candidate, kTogether> together;
+    std::size_t count = 0;
+    std::size_t next = at;
+    for (; next < size && count < width_; ++next) {
+      if ((beam[next].id & kExpanded) != 0) continue;
+      together[count++] = beam[next];
+      beam[next].id |= kExpanded;
+    }
+    s_.stats.expanded += count;
+    Collect(std::span(together).first(count));
     if (grouped_) {
       // What would come next if nothing nearer is found now.
-      std::size_t next = at + 1;
       while (next < size && (beam[next].id & kExpanded) != 0) ++next;
       if (next < size) PrefetchGroups(beam[next].id, kLikelyLines);
     }
@@ -268,11 +291,14 @@ void BeamWalker<Links>::Beam(const Distance& distance, std::uint32_t start) {
     while (size > k && beam[size - 1].distance >= bound_ && std::isfinite(request_.margin)) --size;
     for (at = first_changed; at < size && (beam[at].id & kExpanded) != 0;) ++at;
     if (at < size) {
-      if (grouped_) PrefetchGroups(beam[at].id, kNextLines);
-      // The next but one is likely to be next.
-      std::size_t then = at + 1;
-      while (then < size && (beam[then].id & kExpanded) != 0) ++then;
-      if (then < size) links_.PrefetchBase(beam[then].id);
+      // Those that come next, and the one behind them, which is likely to come with them.
+      std::size_t row = at;
+      for (std::size_t i = 0; i <= width_ && row < size; ++i, ++row) {
+        while (row < size && (beam[row].id & kExpanded) != 0) ++row;
+        if (row == size) break;
+        if (i > 0) links_.PrefetchBase(beam[row].id);
+        if (grouped_ && i < width_) PrefetchGroups(beam[row].id, kNextLines);
+      }
     }
   }
   s_.found.resize(size);

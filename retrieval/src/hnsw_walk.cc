@@ -251,10 +251,11 @@ void Walker::Filtered(const Distance& distance, std::uint32_t start) {
     if (next.distance > bound_) break;
     ++s_.stats.expanded;
     if (request_.two_hop) {
+      kept_count_ = 0;
       CollectAllowed(next.id);
       DropFar();
     } else {
-      Collect(next);
+      Collect({&next, 1});
     }
     s_.stats.distances += kept_count_;
     for (std::size_t i = 0; i < kept_count_; ++i) {
