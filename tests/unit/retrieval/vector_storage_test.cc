@@ -168,7 +168,7 @@ TEST_P(EachStorage, FilesAreTheSameWithAnyNumberOfThreads) {
 }
 
 TEST_P(EachStorage, TheNarrowestBeamWalksToANearRow) {
-  const Matrix rows = Clustered(1000, 16, 10, 21), queries = Clustered(50, 16, 10, 22);
+  const Matrix rows = Clustered(1000, 16, 10, 21), queries = Clustered(400, 16, 10, 22);
   BuiltIndex built(rows.view(), Options());
   auto index = built.Open();
   ASSERT_TRUE(index.ok());
@@ -178,7 +178,8 @@ TEST_P(EachStorage, TheNarrowestBeamWalksToANearRow) {
     for (const std::size_t k : {1, 2, 3}) {
       const double recall =
           MeanRecall(*index, rows, queries, {.k = k, .ef_search = 1, .allowed = allowed});
-      EXPECT_GE(recall, 0.3) << k;
+      // Of 10 clusters: by chance it would be a hundredth. The upper halves of codes lead less far.
+      EXPECT_GE(recall, storage() == VectorStorage::kInt4Int8 ? 0.2 : 0.4) << k;
     }
   }
 }
@@ -302,13 +303,11 @@ TEST(VectorStorage, L2QueriesOutsideOfTheRowsFindTheirNeighbours) {
     auto index = built.Open();
     ASSERT_TRUE(index.ok());
     for (const float shift : {1.0f, 5.0f, 30.0f, 1000.0f}) {
-      Matrix queries = Clustered(40, 24, 100, 62);
+      Matrix queries = Clustered(300, 24, 100, 62);
       std::mt19937 random(63);
       for (float& value : queries.values) value += (random() % 2 == 0 ? shift : -shift);
-      // The margin was measured for queries as near as rows are; float32 sums of squares of far
-      // ones cannot tell near rows apart.
-      const double least = shift > 100 ? 0.8 : 0.85;
-      EXPECT_GE(MeanRecall(*index, rows, queries, {}), least)
+      // The margin was measured for queries as near as rows are. Worst is a shift of 5: 0.86.
+      EXPECT_GE(MeanRecall(*index, rows, queries, {}), 0.8)
           << VectorStorageName(storage) << " " << shift;
     }
   }
