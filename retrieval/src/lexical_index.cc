@@ -243,6 +243,27 @@ void LexicalIndex::Score(std::span<const std::string> query_tokens,
   for (std::size_t i = 0; i < there; ++i) scores[order[i] & 0xFFFFFFFFu] = found[i];
 }
 
+std::vector<std::uint32_t> LexicalIndex::Matching(std::span<const std::string> tokens) const {
+  if (state_ == nullptr || tokens.empty()) return {};
+  std::vector<PostingList> lists(tokens.size());
+  for (std::size_t i = 0; i < tokens.size(); ++i)
+    if (!state_->Find(tokens[i], &lists[i])) return {};
+  std::sort(lists.begin(), lists.end(),
+            [](const PostingList& a, const PostingList& b) { return a.df() < b.df(); });
+  std::vector<std::uint32_t> out;
+  out.reserve(lists[0].df());
+  std::uint32_t docs[lexical::kBlockRoom];
+  for (std::size_t b = 0; b < lists[0].blocks(); ++b) {
+    const PostingList::Block block = lists[0].Unpack(b, docs);
+    out.insert(out.end(), docs, docs + block.n);
+  }
+  for (std::size_t i = 1; i < lists.size() && !out.empty(); ++i) {
+    lexical::PostingCursor place(lists[i]);
+    std::erase_if(out, [&](std::uint32_t doc) { return place.Find(doc) == 0; });
+  }
+  return out;
+}
+
 std::vector<TermScore> LexicalIndex::Explain(std::span<const std::string> query_tokens,
                                              std::uint32_t doc) const {
   std::vector<TermScore> out;

@@ -135,6 +135,10 @@ class EQUIPOISE_API LexicalIndex {
   void Score(std::span<const std::string> query_tokens, std::span<const std::uint32_t> docs,
              std::span<float> scores) const;
 
+  /// The documents that have every one of the terms, ascending; none for no terms.
+  /// Note     O(postings of the rarest term * log(postings of the others)) at most
+  std::vector<std::uint32_t> Matching(std::span<const std::string> tokens) const;
+
   /// Every distinct term of the query with its part in the score of `doc`, in the order of first
   /// occurrence; those that do not occur have contribution 0. The float32 sum of the contributions
   /// in this order is the score.
