@@ -1,4 +1,6 @@
 // equipoise search: one query against an index.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include <equipoise/engine/engine.h>
@@ -7,6 +9,7 @@
 #include "commands.h"
 #include "options.h"
 #include "output.h"
+#include "snippets.h"
 #include "terminal.h"
 
 namespace equipoise::cli {
@@ -15,6 +18,7 @@ namespace {
 struct SearchArguments {
   std::string folder;
   std::string text;
+  std::string syntax = "plain";
   std::string embedding;
   double alpha = 0.5;
   double mmr = 1;
@@ -32,6 +36,7 @@ struct SearchArguments {
   bool query_given = false;
   bool exact = false;
   bool explain = false;
+  bool snippets = false;
   bool json = false;
 };
 
@@ -45,16 +50,27 @@ Json OrNull(bool asked, T value) {
 
 Json Rank(std::uint32_t rank) { return rank > 0 ? Json(rank) : Json(nullptr); }
 
+QuerySyntax SyntaxOf(const SearchArguments& a) { return *ParseQuerySyntax(a.syntax); }
+
 Json TermsOf(const Collection& collection, const SearchArguments& a, std::uint32_t doc) {
   Json terms = Json::array();
-  for (const TermScore& term : collection.ExplainLexical(a.text, doc))
+  for (const TermScore& term : collection.ExplainLexical(a.text, doc, SyntaxOf(a))) {
     terms.push_back({{"term", term.term},
                      {"query_count", term.query_count},
                      {"df", term.df},
                      {"idf", term.idf},
                      {"tf", term.tf},
                      {"score", term.contribution}});
+    if (collection.fields()) terms.back()["title_tf"] = term.title_tf;
+  }
   return terms;
+}
+
+/// Of a term's score, what each factor is: the idf, the times in the query, and the share that
+/// occurrences and length leave of them.
+double ShareOf(const TermScore& term) {
+  const double whole = double{term.idf} * term.query_count;
+  return whole > 0 ? term.contribution / whole : 0;
 }
 
 Json HitObject(const Collection& collection, const SearchResult& found, const SearchArguments& a,
@@ -66,6 +82,8 @@ Json HitObject(const Collection& collection, const SearchResult& found, const Se
     object["title"] = document.title;
     object["text"] = document.text;
   }
+  if (a.snippets)
+    object["snippet"] = SnippetObject(document, collection.SnippetOf(hit.doc, a.text, SyntaxOf(a)));
   if (!a.fields.empty()) {
     object["fields"] = Json::object();
     for (const std::string& name : SplitList(a.fields)) {
@@ -118,6 +136,7 @@ std::string DomainText(const QueryDomain& domain) {
 int PrintObject(const Collection& collection, const SearchResult& found, const SearchArguments& a) {
   const bool learned = found.alpha_source == AlphaSource::kPolicy;
   Json object = {{"text", a.text},
+                 {"syntax", a.syntax},
                  {"k", a.k},
                  {"alpha", found.weights.alpha},
                  {"alpha_source", AlphaSourceName(found.alpha_source)},
@@ -157,6 +176,51 @@ std::string_view Decider(AlphaSource source) {
       return "one path only";
   }
   return "set by the index";
+}
+
+/// A query of ten thousand terms is not for people to read in full.
+constexpr std::size_t kTermsShown = 100;
+
+std::string TermTable(const Collection& collection, const SearchArguments& a, std::uint32_t doc) {
+  const bool fields = collection.fields().has_value();
+  std::vector<std::string> header = {"term", "df", "idf", "times", "tf"};
+  if (fields) header.emplace_back("in title");
+  header.insert(header.end(), {"share", "score"});
+  Table table(std::move(header));
+  table.Words(1);
+  const auto terms = collection.ExplainLexical(a.text, doc, SyntaxOf(a));
+  for (std::size_t i = 0; i < std::min(terms.size(), kTermsShown); ++i) {
+    const TermScore& term = terms[i];
+    std::vector<std::string> row = {term.term, fmt::to_string(term.df),
+                                    fmt::format("{:.3f}", term.idf),
+                                    fmt::to_string(term.query_count), fmt::to_string(term.tf)};
+    if (fields) row.push_back(fmt::to_string(term.title_tf));
+    row.push_back(fmt::format("{:.4f}", ShareOf(term)));
+    row.push_back(fmt::format("{:.4f}", term.contribution));
+    table.Add(std::move(row));
+  }
+  std::string out = table.Render();
+  if (terms.size() > kTermsShown)
+    out +=
+        fmt::format("and {}; --json has all\n", Counted(terms.size() - kTermsShown, "more term"));
+  return out + "score = idf * times * share\n";
+}
+
+/// Below each row of the table, the snippet of its hit.
+std::string WithSnippets(const Collection& collection, const SearchResult& found,
+                         const SearchArguments& a, std::string_view table) {
+  std::string out;
+  const auto take_line = [&] {
+    const std::size_t end = std::min(table.find('\n'), table.size() - 1) + 1;
+    out += table.substr(0, end);
+    table.remove_prefix(end);
+  };
+  take_line();
+  for (const Hit& hit : found.hits) {
+    take_line();
+    out += SnippetText(collection.Get(hit.doc), collection.SnippetOf(hit.doc, a.text, SyntaxOf(a)));
+  }
+  return out;
 }
 
 int PrintTable(const Collection& collection, const SearchResult& found, const SearchArguments& a) {
@@ -199,20 +263,18 @@ int PrintTable(const Collection& collection, const SearchResult& found, const Se
     }
     const StoredDocument document = collection.Get(hit.doc);
     std::string shown(document.title);
-    if (!document.title.empty() && !document.text.empty()) shown += ": ";
-    row.push_back(Shorten(shown + std::string(document.text), 120));
+    if (!a.snippets) {
+      if (!document.title.empty() && !document.text.empty()) shown += ": ";
+      shown += document.text;
+    }
+    row.push_back(Shorten(shown, 120));
     table.Add(std::move(row));
   }
-  text += table.Render();
+  text += a.snippets ? WithSnippets(collection, found, a, table.Render()) : table.Render();
   if (a.explain && found.lexical_searched && !found.hits.empty()) {
     text +=
         fmt::format("\nBM25 of the first hit, {}, term by term:\n", Shorten(found.hits[0].id, 120));
-    Table terms({"term", "idf", "tf", "df", "score"});
-    terms.Words(1);
-    for (const TermScore& term : collection.ExplainLexical(a.text, found.hits[0].doc))
-      terms.Add({term.term, fmt::format("{:.3f}", term.idf), fmt::to_string(term.tf),
-                 fmt::to_string(term.df), fmt::format("{:.4f}", term.contribution)});
-    text += terms.Render();
+    text += TermTable(collection, a, found.hits[0].doc);
   }
   return PrintText(text);
 }
@@ -222,7 +284,14 @@ int RunSearch(const SearchArguments& a) {
     return FailUsage(
         Status(Code::kInvalidArgument, "there is no query; give --text, --embedding or both"),
         a.json);
+  if (SyntaxOf(a) == QuerySyntax::kOperators) {
+    std::size_t at = 0;
+    if (const auto clauses = ParseQuery(a.text, &at); !clauses)
+      return FailAt(clauses.error().At({.field = "--text"}), a.text, at, a.json);
+  }
   SearchRequest request{.text = a.text,
+                        .embedding = {},
+                        .syntax = SyntaxOf(a),
                         .k = a.k,
                         .depth = a.depth,
                         .ef_search = a.ef_search,
@@ -286,6 +355,12 @@ Action AddSearchCommand(CLI::App* app) {
   auto* embedding = app->add_option("--embedding", a->embedding,
                                     "The query's vector: FILE, or FILE:ROW (rows count from 0)")
                         ->check(Named());
+  app->add_option(
+         "--syntax", a->syntax,
+         "plain: the text is words; operators: \"a phrase\", +required, -excluded; quote the "
+         "whole for the shell")
+      ->check(OneOf({"plain", "operators"}))
+      ->capture_default_str();
   auto* alpha = app->add_option("--alpha", a->alpha,
                                 "Weight of BM25, in [0, 1]; 0.5 unless the index says otherwise")
                     ->check(InRange(0.0, 1.0));
@@ -318,6 +393,10 @@ Action AddSearchCommand(CLI::App* app) {
   app->add_flag("--exact", a->exact, "Compare with every vector instead of walking the graph");
   app->add_flag("--explain", a->explain,
                 "Show both paths' scores and ranks, and BM25 term by term");
+  app->add_flag(
+      "--snippets", a->snippets,
+      "Show the best passage of each hit; with --json its text, its first byte in the hit's "
+      "text, and the bytes in it that are words of the query (ranges), and such in the title");
   app->add_flag("--json", a->json, "One JSON object on stdout");
   return [=] {
     a->alpha_given = alpha->count() > 0;

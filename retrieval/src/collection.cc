@@ -17,6 +17,7 @@
 #include <equipoise/retrieval/document_store.h>
 
 #include "collection_files.h"
+#include "query_operators.h"
 
 namespace equipoise {
 namespace {
@@ -123,7 +124,9 @@ struct Collection::State {
   float LowestVectorScore(std::span<const float> query) const;
   Status Diversify(const SearchRequest& request, std::vector<Candidate>* candidates,
                    std::vector<float>* similarities) const;
-  Status Run(const SearchRequest& request, SearchResult* result) const;
+  std::vector<std::string> Tokens(std::string_view text, QuerySyntax syntax) const;
+  Status Run(const SearchRequest& request, Stopwatch* watch, SearchResult* result) const;
+  Status RunOperators(const SearchRequest& request, Stopwatch* watch, SearchResult* result) const;
 };
 
 Collection::Collection(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -349,18 +352,38 @@ Status Collection::State::Diversify(const SearchRequest& request,
   return {};
 }
 
-Status Collection::State::Run(const SearchRequest& request, SearchResult* result) const {
+/// Without the operators of the text: its words, and the documents that it allows.
+Status Collection::State::RunOperators(const SearchRequest& request, Stopwatch* watch,
+                                       SearchResult* result) const {
+  EQUIPOISE_RETURN_IF_ERROR(Check(request));
+  EQUIPOISE_ASSIGN_OR_RETURN(const auto clauses, ParseQuery(request.text));
+  EQUIPOISE_ASSIGN_OR_RETURN(std::optional<RowSet> allowed,
+                             AllowedDocuments(request.text, clauses, analyzer, lexical, documents));
+  const std::string words = ScoredText(request.text, clauses);
+  SearchRequest asked = request;
+  asked.syntax = QuerySyntax::kPlain;
+  asked.text = words;
+  if (allowed) {
+    if (request.allowed != nullptr) allowed->Intersect(*request.allowed);
+    asked.allowed = &*allowed;
+  }
+  result->times.analysis_ns = watch->Lap();
+  return Run(asked, watch, result);
+}
+
+Status Collection::State::Run(const SearchRequest& request, Stopwatch* clock,
+                              SearchResult* result) const {
   EQUIPOISE_RETURN_IF_ERROR(Check(request));
   Decide(request, result);
   const std::size_t depth = std::max(request.depth, request.k);
   LayerTimes& times = result->times;
-  Stopwatch watch;
+  Stopwatch& watch = *clock;
 
   std::vector<std::string> tokens;
   std::vector<Scored> lexical_list;
   if (result->lexical_searched) {
     analyzer.Analyze(request.text, &tokens);
-    times.analysis_ns = watch.Lap();
+    times.analysis_ns += watch.Lap();
     lexical_list = request.allowed == nullptr
                        ? lexical.Search(tokens, depth)
                        : lexical.Search(tokens, depth, request.allowed->words());
@@ -420,7 +443,10 @@ Status Collection::State::Run(const SearchRequest& request, SearchResult* result
 Result<SearchResult> Collection::Search(const SearchRequest& request) const {
   try {
     SearchResult result;
-    EQUIPOISE_RETURN_IF_ERROR(state_->Run(request, &result));
+    Stopwatch watch;
+    EQUIPOISE_RETURN_IF_ERROR(request.syntax == QuerySyntax::kOperators
+                                  ? state_->RunOperators(request, &watch, &result)
+                                  : state_->Run(request, &watch, &result));
     return result;
   } catch (const std::bad_alloc&) {
     return Status(Code::kOutOfMemory, "no memory for this search; ask for a smaller k or depth");
@@ -457,8 +483,25 @@ const VectorIndex* Collection::vectors() const {
   return state_->vectors ? &*state_->vectors : nullptr;
 }
 
-std::vector<TermScore> Collection::ExplainLexical(std::string_view text, std::uint32_t doc) const {
-  return state_->lexical.Explain(state_->analyzer.Analyze(text), doc);
+std::vector<std::string> Collection::State::Tokens(std::string_view text,
+                                                   QuerySyntax syntax) const {
+  if (syntax == QuerySyntax::kOperators)
+    if (const auto clauses = ParseQuery(text); clauses.ok())
+      return analyzer.Analyze(ScoredText(text, *clauses));
+  return analyzer.Analyze(text);
+}
+
+std::vector<TermScore> Collection::ExplainLexical(std::string_view text, std::uint32_t doc,
+                                                  QuerySyntax syntax) const {
+  return state_->lexical.Explain(state_->Tokens(text, syntax), doc);
+}
+
+DocumentSnippet Collection::SnippetOf(std::uint32_t doc, std::string_view query, QuerySyntax syntax,
+                                      const SnippetOptions& options) const {
+  const auto terms = ExplainLexical(query, doc, syntax);
+  const StoredDocument document = Get(doc);
+  return {.title_matches = FindMatches(document.title, terms, state_->analyzer, options),
+          .text = MakeSnippet(document.text, terms, state_->analyzer, options)};
 }
 
 std::uint32_t Collection::documents() const { return state_->documents.size(); }
@@ -466,6 +509,7 @@ std::size_t Collection::dimensions() const { return state_->vectors ? state_->ve
 bool Collection::has_text() const { return state_->lexical.terms() > 0; }
 bool Collection::stores_text() const { return state_->documents.has_text(); }
 FusionWeights Collection::weights() const { return state_->weights; }
+std::optional<Bm25Fields> Collection::fields() const { return state_->lexical.fields(); }
 
 std::uint64_t Collection::fingerprint() const {
   std::uint64_t out = 0;

@@ -70,7 +70,8 @@ Result<LexicalIndex> LexicalIndex::Open(const std::string& path) {
 }
 
 Status LexicalState::Load(const std::string& path) {
-  EQUIPOISE_ASSIGN_OR_RETURN(file, CheckedFile::Open(path, lexical::kKind, lexical::kVersion));
+  EQUIPOISE_ASSIGN_OR_RETURN(file,
+                             CheckedFile::Open(path, lexical::kKind, lexical::kFieldsVersion));
   if (file.version() < lexical::kVersion)
     return Status(Code::kUnsupported,
                   fmt::format("the lexical index is of version {}, which only an older equipoise "
@@ -98,6 +99,7 @@ Status LexicalState::Load(const std::string& path) {
   if (postings.size() < kPackedSlack) return Corrupt(file, "the postings are cut");
   postings = postings.first(postings.size() - kPackedSlack);
   EQUIPOISE_RETURN_IF_ERROR(LoadLengths());
+  EQUIPOISE_RETURN_IF_ERROR(fields.Load(file, meta.documents, meta.k1));
   return CheckDictionary();
 }
 
@@ -147,6 +149,7 @@ Status LexicalState::CheckPostings() const {
     if (RawCodeOf(doc) >= length_values.size())
       return Corrupt(file, "the lengths of documents are impossible");
   std::vector<std::uint64_t> sums(documents_now, 0);
+  std::vector<std::uint64_t> titles(fields.there() ? documents_now : 0, 0);
   std::size_t term = 0;
   const bool fine = dictionary.ForEach([&](std::string_view, const TermEntry& entry) {
     const PostingList list = ListOf(entry);
@@ -158,8 +161,14 @@ Status LexicalState::CheckPostings() const {
       block.Tfs(tfs);
       std::uint8_t bound = 0;
       for (std::uint32_t i = 0; i < block.n; ++i) {
-        sums[docs[i]] += std::uint64_t{tfs[i]} + 1;
-        bound = std::max(bound, lexical::BoundOf(lexical::Share(tfs[i] + 1, NormOf(docs[i]))));
+        const std::uint32_t number = tfs[i] + 1;
+        if (fields.there()) {
+          titles[docs[i]] += fields.Title(number);
+          sums[docs[i]] += std::uint64_t{fields.Title(number)} + fields.Text(number);
+        } else {
+          sums[docs[i]] += number;
+        }
+        bound = std::max(bound, lexical::BoundOf(ShareOf(number, docs[i])));
       }
       if (bound != list.Bound(b)) return false;
     }
@@ -173,8 +182,12 @@ Status LexicalState::CheckPostings() const {
     if (sums[doc] != length_values[RawCodeOf(doc)])
       return Corrupt(file, "the postings do not add up to the lengths of the documents");
   }
-  if (tokens != meta.tokens)
-    return Corrupt(file, "the postings do not add up to the lengths of the documents");
+  bool adds_up = tokens == meta.tokens;
+  if (adds_up && fields.there()) {
+    for (std::uint32_t doc = 0; doc < documents_now; ++doc) sums[doc] -= titles[doc];
+    adds_up = fields.AddUpTo(titles, sums);
+  }
+  if (!adds_up) return Corrupt(file, "the postings do not add up to the lengths of the documents");
   return {};
 }
 
@@ -322,9 +335,14 @@ std::vector<TermScore> LexicalIndex::Explain(std::span<const std::string> query_
     term.df = list.df();
     term.idf = s.Idf(term.df);
     if (doc >= s.meta.documents) continue;
-    term.tf = lexical::PostingCursor(list).Find(doc);
-    if (term.tf > 0)
-      term.contribution = s.Contribution(State::Weight(term.query_count, term.idf), term.tf, doc);
+    const std::uint32_t number = lexical::PostingCursor(list).Find(doc);
+    if (number == 0) continue;
+    term.tf = number;
+    if (s.fields.there()) {
+      term.title_tf = s.fields.Title(number);
+      term.tf = term.title_tf + s.fields.Text(number);
+    }
+    term.contribution = s.Contribution(State::Weight(term.query_count, term.idf), number, doc);
   }
   return out;
 }
@@ -341,6 +359,10 @@ double LexicalIndex::average_length() const {
 }
 Bm25Params LexicalIndex::params() const {
   return state_ == nullptr ? Bm25Params() : Bm25Params{state_->meta.k1, state_->meta.b};
+}
+std::optional<Bm25Fields> LexicalIndex::fields() const {
+  if (state_ == nullptr || !state_->fields.there()) return {};
+  return state_->fields.settings();
 }
 std::uint32_t LexicalIndex::DocumentFrequency(const std::string& term) const {
   if (state_ == nullptr) return 0;

@@ -17,6 +17,7 @@
 #include <equipoise/retrieval/lexical_index.h>
 
 #include "lexical_dictionary.h"
+#include "lexical_fields.h"
 #include "lexical_index_format.h"
 #include "lexical_lengths.h"
 #include "lexical_postings.h"
@@ -47,6 +48,7 @@ struct LexicalState {
   std::span<const std::uint8_t> length_codes;  // in units of code_bytes
   std::size_t code_bytes = 1;
   double average_length = 0;
+  lexical::Fields fields;
 
   // By the code of a length, with an entry for every code of one or two bytes that there can be.
   std::vector<float> norms;
@@ -82,9 +84,13 @@ struct LexicalState {
     const std::uint32_t code = RawCodeOf(doc);
     return norms[code_bytes <= 2 ? code : std::min<std::size_t>(code, norms.size() - 1)];
   }
+  /// In [0, 1] and never NaN.
+  float ShareOf(std::uint32_t tf, std::uint32_t doc) const {
+    return fields.there() ? fields.Share(tf, doc) : lexical::Share(tf, NormOf(doc));
+  }
   /// In [0, weight] and never NaN.
   float Contribution(float weight, std::uint32_t tf, std::uint32_t doc) const {
-    return weight * lexical::Share(tf, NormOf(doc));
+    return weight * ShareOf(tf, doc);
   }
 
   /// Documents whose sums are in the cache at a time.

@@ -58,6 +58,13 @@ float BarOf(const TopKCollector& best) { return best.full() ? best.worst().score
 template <typename Emit>
 void ForParts(const LexicalState& s, float weight, const PostingList::Block& block,
               const std::uint32_t* docs, std::size_t from, std::size_t to, const Emit& emit) {
+  if (s.fields.there()) {
+    std::uint32_t numbers[kBlockRoom];
+    block.Tfs(numbers);
+    for (std::size_t i = from; i < to; ++i)
+      emit(docs[i], weight * s.fields.Share(numbers[i] + 1, docs[i]));
+    return;
+  }
   const bool table = s.code_bytes == 1 && block.tf_bits <= std::bit_width(s.kTableTfs - 1);
   const std::uint8_t* const codes = s.length_codes.data();
   const float* const shares = s.shares.data();

@@ -39,7 +39,7 @@ class RunFinder {
 
 Status NoWord(std::string_view text, const QueryClause& clause) {
   return Status(Code::kInvalidArgument,
-                fmt::format("character {}: no word of {} is indexed, as stop words and single "
+                fmt::format("query, character {}: no word of {} is indexed, as stop words and single "
                             "characters are not; leave it out",
                             CharacterNumber(text, clause.begin),
                             text.substr(clause.begin, clause.end - clause.begin)),
@@ -48,7 +48,7 @@ Status NoWord(std::string_view text, const QueryClause& clause) {
 
 Status NoTexts(std::string_view text, const QueryClause& clause) {
   return Status(Code::kUnsupported,
-                fmt::format("character {}: phrases need the texts, which this collection does not "
+                fmt::format("query, character {}: phrases need the texts, which this collection does not "
                             "keep; ask for the words without quotes, or index with the texts "
                             "stored",
                             CharacterNumber(text, clause.begin)),
@@ -58,22 +58,21 @@ Status NoTexts(std::string_view text, const QueryClause& clause) {
 class Restriction {
  public:
   explicit Restriction(std::size_t documents)
-      : allowed_((documents + 63) / 64, ~std::uint64_t{0}), matching_(allowed_.size()) {
-    if (documents % 64 > 0) allowed_.back() = (std::uint64_t{1} << documents % 64) - 1;
-  }
+      : documents_(documents), allowed_((documents + 63) / 64, ~std::uint64_t{0}) {}
   bool Has(std::uint32_t doc) const { return (allowed_[doc / 64] >> doc % 64 & 1) != 0; }
   void Apply(Occur occur, std::span<const std::uint32_t> docs) {
     if (occur == Occur::kMustNot) {
       for (const std::uint32_t doc : docs) allowed_[doc / 64] &= ~(std::uint64_t{1} << doc % 64);
       return;
     }
-    std::fill(matching_.begin(), matching_.end(), 0);
+    matching_.assign(allowed_.size(), 0);
     for (const std::uint32_t doc : docs) matching_[doc / 64] |= std::uint64_t{1} << doc % 64;
     for (std::size_t i = 0; i < allowed_.size(); ++i) allowed_[i] &= matching_[i];
   }
-  std::vector<std::uint64_t> Take() { return std::move(allowed_); }
+  RowSet Take() { return {documents_, std::move(allowed_)}; }
 
  private:
+  std::size_t documents_;
   std::vector<std::uint64_t> allowed_, matching_;
 };
 
@@ -87,11 +86,11 @@ std::string ScoredText(std::string_view text, const std::vector<QueryClause>& cl
   return out;
 }
 
-Result<std::vector<std::uint64_t>> AllowedDocuments(std::string_view text,
-                                                    const std::vector<QueryClause>& clauses,
-                                                    const Analyzer& analyzer,
-                                                    const LexicalIndex& lexical,
-                                                    const DocumentStore& documents) {
+Result<std::optional<RowSet>> AllowedDocuments(std::string_view text,
+                                               const std::vector<QueryClause>& clauses,
+                                               const Analyzer& analyzer,
+                                               const LexicalIndex& lexical,
+                                               const DocumentStore& documents) {
   struct Phrase {
     const QueryClause* clause;
     Tokens tokens;
@@ -125,7 +124,8 @@ Result<std::vector<std::uint64_t>> AllowedDocuments(std::string_view text,
     });
     allowed->Apply(phrase.clause->occur, docs);
   }
-  return allowed ? allowed->Take() : std::vector<std::uint64_t>();
+  if (!allowed) return std::optional<RowSet>();
+  return std::optional<RowSet>(allowed->Take());
 }
 
 }  // namespace equipoise

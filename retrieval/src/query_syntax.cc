@@ -124,7 +124,7 @@ Result<std::vector<QueryClause>> ParseQuery(std::string_view text, std::size_t* 
   if (failure.message == nullptr) return clauses;
   if (error_at != nullptr) *error_at = failure.at;
   return Status(Code::kInvalidArgument,
-                fmt::format("character {}: {}", CharacterNumber(text, failure.at), failure.message),
+                fmt::format("query, character {}: {}", CharacterNumber(text, failure.at), failure.message),
                 {.field = "text"});
 } catch (const std::bad_alloc&) {
   return Status(Code::kOutOfMemory, "ParseQuery: no memory for the clauses");

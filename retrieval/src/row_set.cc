@@ -1,4 +1,5 @@
 #include <bit>
+#include <utility>
 
 #include <equipoise/retrieval/row_set.h>
 
@@ -9,6 +10,12 @@ RowSet::RowSet(std::size_t rows, const std::function<bool(std::uint32_t row)>& a
   for (std::uint32_t i = 0; i < rows; ++i) {
     if (allowed(i)) Add(i);
   }
+}
+
+RowSet::RowSet(std::size_t rows, std::vector<std::uint64_t> words)
+    : rows_(rows), words_(std::move(words)) {
+  words_.resize((rows + 63) / 64, 0);
+  if (rows % 64 > 0) words_.back() &= (std::uint64_t{1} << rows % 64) - 1;
 }
 
 void RowSet::Intersect(const RowSet& other) {

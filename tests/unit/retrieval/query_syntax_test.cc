@@ -45,7 +45,7 @@ Refusal Refused(std::string_view text) {
   EXPECT_EQ(clauses.error().code(), Code::kInvalidArgument);
   EXPECT_EQ(clauses.error().where().field, "text");
   const std::string message = clauses.error().message();
-  const std::string start = "character " + std::to_string(CharacterNumber(text, at)) + ": ";
+  const std::string start = "query, character " + std::to_string(CharacterNumber(text, at)) + ": ";
   EXPECT_TRUE(message.starts_with(start)) << message;
   return {CharacterNumber(text, at), at, message};
 }

@@ -24,7 +24,9 @@
 #include <equipoise/retrieval/fusion.h>
 #include <equipoise/retrieval/lexical_index.h>
 #include <equipoise/retrieval/query_domain.h>
+#include <equipoise/retrieval/query_syntax.h>
 #include <equipoise/retrieval/row_set.h>
+#include <equipoise/retrieval/snippet.h>
 #include <equipoise/retrieval/vector_index.h>
 
 namespace equipoise {
@@ -46,6 +48,8 @@ struct CollectionOptions {
   // What is found.
   AnalyzerOptions analyzer{};
   Bm25Params bm25{};
+  /// Title and text as two fields of BM25F with weights; absent: one text, title first.
+  std::optional<Bm25Fields> fields{};
   Metric metric = Metric::kCosine;
   float target_recall = 0.995f;  ///< as VectorIndexOptions::target_recall
   FusionWeights weights{};       ///< used by searches that name no α; stored with the index
@@ -78,7 +82,8 @@ class EQUIPOISE_API CollectionBuilder {
   CollectionBuilder& operator=(CollectionBuilder&&) noexcept;
   ~CollectionBuilder();
 
-  /// Adds the next document; its title and text are indexed as one field, joined by a blank.
+  /// Adds the next document; its title and text are indexed as one field, joined by a blank, unless the
+  /// options tell them apart.
   /// Errors   kInvalidArgument: an empty or repeated id, text that is not UTF-8, a field of another
   ///          type than before; after any error the builder can only be destroyed
   Status Add(const Document& document);
@@ -108,8 +113,11 @@ class EQUIPOISE_API CollectionBuilder {
 struct SearchRequest {
   std::string_view text{};             ///< may be empty: the vector path alone
   std::span<const float> embedding{};  ///< [d]; may be empty: the lexical path alone
-  std::size_t k = 10;                  ///< >= 1; more than match gives all that match
-  std::optional<double> alpha{};       ///< [0, 1]; the index's own α where absent
+  /// Whether quotes and signs in the text are operators (query_syntax.h), which restrict both paths. Not
+  /// unless it is asked for: people's texts have quotes and hyphens.
+  QuerySyntax syntax = QuerySyntax::kPlain;
+  std::size_t k = 10;             ///< >= 1; more than match gives all that match
+  std::optional<double> alpha{};  ///< [0, 1]; the index's own α where absent
   std::optional<FusionMethod> fusion{};
   std::size_t depth = 100;  ///< >= 1: length of each path's list, at least k; scores are
                             ///< normalized over the first `depth` whatever k is
@@ -243,6 +251,10 @@ class EQUIPOISE_API Collection {
   /// Errors   kInvalidArgument: k or depth 0, α outside [0, 1], an embedding of another dimension,
   ///          with NaN, or for a collection without embeddings; α = 0 without an embedding; allowed
   ///          of another number of documents; mmr outside [0, 1] or for a collection without embeddings
+  ///          With operators also as ParseQuery; a required or excluded word or phrase of which nothing
+  ///          is indexed; kUnsupported: a phrase where texts are not stored
+  /// Note     a phrase costs the analysis of each document that has all its words and that nothing else
+  ///          excludes, some 10 µs a document of 100 words
   Result<SearchResult> Search(const SearchRequest& request) const;
 
   /// Many searches over `threads` threads; results in the order of the requests, the same as from
@@ -258,14 +270,22 @@ class EQUIPOISE_API Collection {
   const Columns& columns() const;
   /// The vector index over the documents, row i for document i; null without embeddings.
   const VectorIndex* vectors() const;
-  /// BM25 of a document term by term.
-  std::vector<TermScore> ExplainLexical(std::string_view text, std::uint32_t doc) const;
+  /// BM25 of a document term by term. With operators, what the query excludes is not among the terms; a
+  /// text that is no query is taken for words.
+  std::vector<TermScore> ExplainLexical(std::string_view text, std::uint32_t doc,
+                                        QuerySyntax syntax = QuerySyntax::kPlain) const;
+  /// The best passage of a document's text for a query (snippet.h) and the query's words in its title;
+  /// empty where texts are not stored. The query as in ExplainLexical.
+  DocumentSnippet SnippetOf(std::uint32_t doc, std::string_view query,
+                            QuerySyntax syntax = QuerySyntax::kPlain,
+                            const SnippetOptions& options = {}) const;
 
   std::uint32_t documents() const;
   std::size_t dimensions() const;  ///< 0: no embeddings
   bool has_text() const;           ///< some document has a term
   bool stores_text() const;        ///< titles and texts come back with hits
   FusionWeights weights() const;
+  std::optional<Bm25Fields> fields() const;  ///< absent: title and text are one
   /// Another one for every build with other content.
   std::uint64_t fingerprint() const;
   CollectionInfo Info() const;

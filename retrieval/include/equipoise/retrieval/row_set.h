@@ -19,6 +19,9 @@ class EQUIPOISE_API RowSet {
   explicit RowSet(std::size_t rows) : rows_(rows), words_((rows + 63) / 64, 0) {}
   /// Those for which `allowed` is true; it is asked once for each row, in order.
   RowSet(std::size_t rows, const std::function<bool(std::uint32_t row)>& allowed);
+  /// Those of the words, as words() gives them; bits behind the last row are cleared, words that are
+  /// missing are 0.
+  RowSet(std::size_t rows, std::vector<std::uint64_t> words);
 
   /// Range    row < rows()
   void Add(std::uint32_t row) { words_[row / 64] |= std::uint64_t{1} << (row % 64); }

@@ -48,6 +48,12 @@ struct Snippet {
   std::string_view In(std::string_view text) const { return text.substr(begin, end - begin); }
 };
 
+/// What a document shows of a query.
+struct DocumentSnippet {
+  std::vector<ByteRange> title_matches;  ///< in bytes of the title
+  Snippet text;                          ///< of the text
+};
+
 /// The best passage of a text; without a word of the query its beginning.
 /// Shapes   terms: the distinct terms of the query with their idf, as LexicalIndex::Explain gives them
 /// Range    text: valid UTF-8
