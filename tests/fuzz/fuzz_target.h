@@ -69,6 +69,7 @@ std::vector<Target> TextTargets();
 std::vector<Target> MatrixTargets();
 std::vector<Target> CheckedFileTargets();
 std::vector<Target> AnalyzerTargets();
+std::vector<Target> QueryTargets();
 std::vector<Target> IndexPartTargets();
 std::vector<Target> CollectionTargets();
 std::vector<Target> DomainTargets();
