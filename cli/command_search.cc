@@ -1,4 +1,6 @@
 // equipoise search: one query against an index.
+#include <optional>
+
 #include <fmt/format.h>
 
 #include <equipoise/engine/engine.h>
@@ -20,6 +22,7 @@ struct SearchArguments {
   double mmr = 1;
   std::string fusion;
   std::string fields;
+  std::string filter;
   std::string domains;
   std::string domain;
   std::string policy;
@@ -29,6 +32,7 @@ struct SearchArguments {
   float target_recall = 0;
   bool alpha_given = false;
   bool mmr_given = false;
+  bool filter_given = false;
   bool query_given = false;
   bool exact = false;
   bool explain = false;
@@ -115,7 +119,13 @@ std::string DomainText(const QueryDomain& domain) {
                      domain.general ? ": not sure, general" : "");
 }
 
-int PrintObject(const Collection& collection, const SearchResult& found, const SearchArguments& a) {
+Json FilterObject(const std::optional<MetadataFilter>& filter) {
+  if (!filter) return nullptr;
+  return {{"text", filter->text()}, {"documents", filter->Count()}};
+}
+
+int PrintObject(const Collection& collection, const SearchResult& found, const SearchArguments& a,
+                const std::optional<MetadataFilter>& filter) {
   const bool learned = found.alpha_source == AlphaSource::kPolicy;
   Json object = {{"text", a.text},
                  {"k", a.k},
@@ -125,6 +135,7 @@ int PrintObject(const Collection& collection, const SearchResult& found, const S
                  {"policy_version", OrNull(learned, found.policy_version)},
                  {"fusion", FusionName(found.weights.method)},
                  {"mmr", OrNull(a.mmr_given, a.mmr)},
+                 {"filter", FilterObject(filter)},
                  {"note", found.note.empty() ? Json(nullptr) : Json(found.note)},
                  {"domain", DomainObject(found.domain)},
                  {"time_us",
@@ -159,13 +170,17 @@ std::string_view Decider(AlphaSource source) {
   return "set by the index";
 }
 
-int PrintTable(const Collection& collection, const SearchResult& found, const SearchArguments& a) {
+int PrintTable(const Collection& collection, const SearchResult& found, const SearchArguments& a,
+               const std::optional<MetadataFilter>& filter) {
   std::string text = fmt::format("{} in {:.0f} µs; ", Counted(found.hits.size(), "hit"),
                                  Microseconds(found.times.total_ns));
   text += found.note.empty()
               ? fmt::format("α = {:g} ({}), {}", found.weights.alpha, Decider(found.alpha_source),
                             FusionName(found.weights.method))
               : found.note;
+  if (filter)
+    text += fmt::format("; {} of {} pass the filter", filter->Count(),
+                        Counted(collection.documents(), "document"));
   text += '\n' + DomainText(found.domain);
   if (found.hits.empty()) return PrintText(text);
   text += '\n';
@@ -264,13 +279,21 @@ int RunSearch(const SearchArguments& a) {
                                           name, a.folder),
                               {.field = "--fields"}),
                        a.json);
+  std::optional<MetadataFilter> filter;
+  if (a.filter_given) {
+    auto compiled = MetadataFilter::Compile(a.filter, collection);
+    if (!compiled) return FailUsage(compiled.error(), a.json);
+    filter = *std::move(compiled);
+    request.filter = &*filter;
+  }
   auto found = engine->Search(request);
   if (!found) {
     const Status& error = found.error();
     const bool in_row = error.where().field == "embedding" && !a.embedding.empty();
     return Fail(in_row ? error.At(embedding.where) : error, a.json);
   }
-  return a.json ? PrintObject(collection, *found, a) : PrintTable(collection, *found, a);
+  return a.json ? PrintObject(collection, *found, a, filter)
+                : PrintTable(collection, *found, a, filter);
 }
 
 }  // namespace
@@ -295,6 +318,11 @@ Action AddSearchCommand(CLI::App* app) {
                       "Diversity among the hits: below 1 prefers those unlike the ones above "
                       "(maximal marginal relevance, by the embeddings), in [0, 1]")
           ->check(InRange(0.0, 1.0));
+  auto* filter =
+      app->add_option("--filter", a->filter,
+                      "Only documents whose metadata match, as in 'year >= 1960 and domain in "
+                      "(\"npl\", \"cacm\")': "
+                      "=, !=, <, <=, >, >=, in, not in, exists FIELD, and, or, not, ( )");
   app->add_option("-k", a->k, "Results")->check(WholeNumber(1, 1'000'000))->capture_default_str();
   app->add_option("--fields", a->fields, "Metadata to show, as in year,domain");
   app->add_option("--domains", a->domains, "Model of domains fit: tells the query's domain")
@@ -322,6 +350,7 @@ Action AddSearchCommand(CLI::App* app) {
   return [=] {
     a->alpha_given = alpha->count() > 0;
     a->mmr_given = mmr->count() > 0;
+    a->filter_given = filter->count() > 0;
     a->query_given = text->count() + embedding->count() > 0;
     return RunSearch(*a);
   };

@@ -93,6 +93,14 @@ class Refused(SearchTest):
         self.assertEqual(error["field"], "mmr")
         self.assertIn("embeddings", error["message"])
 
+    def test_a_filter_that_cannot_be_read_says_where(self):
+        for text, part in (("", "character 1"), ("year >", "character 7: expected a value (int64)"),
+                           ("yaer = 1", "there are domain (string), open (bool)"),
+                           ("year = 'x'", "year is of type int64, but 'x' of type string")):
+            error = self.refuse(2, "--text", "wing", "--filter", text)
+            self.assertIn(part, error["message"])
+            self.assertEqual(error["field"], "filter")
+
     def test_without_a_query_it_asks_for_one(self):
         self.assertIn("--text", self.refuse(2)["message"])
 
@@ -262,6 +270,21 @@ class Fused(SearchTest):
         self.assertIsNone(plain["hits"][0]["explain"]["similarity"])
         self.assertIn("similar", self.run_ok("search", "idx", *query, "--mmr", "0.2",
                                              "--explain").stdout)
+
+    def test_filters_leave_documents_whose_metadata_match(self):
+        both = ("--text", "wing", "--embedding", "q.npy")
+        for text, ids in (("year >= 1960 and year < 1990", {"d1"}), ("exists tags", {"d1"}),
+                          ('domain in ("bio", "food")', {"d2", "d3"}), ("year > 2000", set()),
+                          ("not open = true", {"d2", "d3"}), ("rating != 2.0", {"d1"})):
+            for alpha in ("0", "0.5"):
+                with self.subTest(text=text, alpha=alpha):
+                    found = self.search(*both, "--alpha", alpha, "--filter", text)
+                    self.assertEqual({hit["id"] for hit in found["hits"]}, ids)
+                    self.assertEqual(found["filter"], {"text": text, "documents": len(ids)})
+        self.assertEqual(self.ids("--text", "wing", "--filter", "not exists year"), ["d3"])
+        self.assertIsNone(self.search(*both)["filter"])
+        table = self.run_ok("search", "idx", *both, "--filter", "exists year").stdout
+        self.assertIn("2 of 3 documents pass the filter", table)
 
     def test_exact_and_walking_agree_on_a_small_collection(self):
         options = ("--embedding", "q.npy:1")

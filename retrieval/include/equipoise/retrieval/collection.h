@@ -23,6 +23,7 @@
 #include <equipoise/retrieval/document.h>
 #include <equipoise/retrieval/fusion.h>
 #include <equipoise/retrieval/lexical_index.h>
+#include <equipoise/retrieval/metadata_filter.h>
 #include <equipoise/retrieval/query_domain.h>
 #include <equipoise/retrieval/row_set.h>
 #include <equipoise/retrieval/vector_index.h>
@@ -120,6 +121,9 @@ struct SearchRequest {
   /// Only these documents may be found; null: all. rows() must be the collection's documents. There are
   /// min(k, those that match) hits, whatever is allowed.
   const RowSet* allowed = nullptr;
+  /// Only documents that this filter matches may be found, of those that are allowed; null: all. It must
+  /// have been compiled for this collection.
+  const MetadataFilter* filter = nullptr;
   /// λ of maximal marginal relevance (diversity.h), in [0, 1]: 1 changes nothing, less prefers hits unlike
   /// those above them. The relevance is the score over the best one's, the similarity the cosine of the
   /// embeddings. Absent: hits by score.
@@ -242,7 +246,7 @@ class EQUIPOISE_API Collection {
   /// With α = 1 or 0 the other path is not asked at all, unless the request wants both.
   /// Errors   kInvalidArgument: k or depth 0, α outside [0, 1], an embedding of another dimension,
   ///          with NaN, or for a collection without embeddings; α = 0 without an embedding; allowed
-  ///          of another number of documents; mmr outside [0, 1] or for a collection without embeddings
+  ///          of another number of documents; a filter compiled for another collection; mmr outside [0, 1] or for a collection without embeddings
   Result<SearchResult> Search(const SearchRequest& request) const;
 
   /// Many searches over `threads` threads; results in the order of the requests, the same as from
