@@ -30,6 +30,7 @@ struct SearchArguments {
   std::size_t depth = 100;
   std::size_t ef_search = 0;
   float target_recall = 0;
+  float min_score = 0;
   bool alpha_given = false;
   bool mmr_given = false;
   bool filter_given = false;
@@ -242,7 +243,8 @@ int RunSearch(const SearchArguments& a) {
                         .depth = a.depth,
                         .ef_search = a.ef_search,
                         .target_recall = a.target_recall,
-                        .exact = a.exact};
+                        .exact = a.exact,
+                        .min_score = a.min_score};
   if (a.alpha_given) request.alpha = a.alpha;
   if (a.mmr_given) request.mmr = a.mmr;
   if (!a.fusion.empty()) {
@@ -323,6 +325,12 @@ Action AddSearchCommand(CLI::App* app) {
                       "Only documents whose metadata match, as in 'year >= 1960 and domain in "
                       "(\"npl\", \"cacm\")': "
                       "=, !=, <, <=, >, >=, in, not in, exists FIELD, and, or, not, ( )");
+  app->add_option(
+         "--min-score", a->min_score,
+         "Leave out hits with a lower score, which lies in [0, 1] and depends on the query "
+         "and the fusion")
+      ->check(InRange(0.0, 1.0))
+      ->capture_default_str();
   app->add_option("-k", a->k, "Results")->check(WholeNumber(1, 1'000'000))->capture_default_str();
   app->add_option("--fields", a->fields, "Metadata to show, as in year,domain");
   app->add_option("--domains", a->domains, "Model of domains fit: tells the query's domain")

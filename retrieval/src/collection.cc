@@ -241,6 +241,9 @@ Status Collection::State::Check(const SearchRequest& request) const {
                   "Search: the filter was compiled for another collection, or before it was built "
                   "again; compile it for this one",
                   {.field = "filter"});
+  if (!std::isfinite(request.min_score))
+    return Status(Code::kInvalidArgument, "Search: min_score is not a finite number",
+                  {.field = "min_score"});
   if (request.mmr) {
     const double mmr = *request.mmr;
     EQUIPOISE_CHECK_RANGE(kWhere, mmr, 0.0, 1.0);
@@ -413,6 +416,7 @@ Status Collection::State::Run(const SearchRequest& request, SearchResult* result
         VectorFrame(method, vector_list, request.depth, LowestVectorScore(request.embedding));
   if (request.keep_candidates) KeepScores(scale, &candidates, result);
   Fuse(scale, request.mmr ? std::max(request.k, request.mmr_candidates) : request.k, &candidates);
+  std::erase_if(candidates, [&](const Candidate& c) { return c.score < request.min_score; });
   std::vector<float> similarities;
   if (request.mmr) EQUIPOISE_RETURN_IF_ERROR(Diversify(request, &candidates, &similarities));
 

@@ -79,7 +79,7 @@ class Refused(SearchTest):
     def test_options_out_of_range_are_usage_errors(self):
         for option, *values in (("-k", "0", "-1", "1.5", "many", "nan"),
                                 ("--alpha", "1.01", "-0.01", "nan", "inf", "half"),
-                                ("--depth", "0", "-5"), ("--ef-search", "-1", "x"),
+                                ("--depth", "0", "-5"), ("--min-score", "-0.1", "1.1", "nan"), ("--ef-search", "-1", "x"),
                                 ("--fusion", "sum", "MINMAX", "minmax,rrf")):
             for value in values:
                 with self.subTest(option=option, value=value):
@@ -270,6 +270,14 @@ class Fused(SearchTest):
         self.assertIsNone(plain["hits"][0]["explain"]["similarity"])
         self.assertIn("similar", self.run_ok("search", "idx", *query, "--mmr", "0.2",
                                              "--explain").stdout)
+
+    def test_min_score_leaves_what_reaches_it(self):
+        both = ("--text", "wing", "--embedding", "q.npy")
+        hits = self.search(*both)["hits"]
+        self.assertEqual(len(hits), 3)
+        for least in (0, hits[1]["score"] - 1e-6, 1):
+            self.assertEqual(self.ids(*both, "--min-score", least),
+                             [hit["id"] for hit in hits if hit["score"] >= least])
 
     def test_filters_leave_documents_whose_metadata_match(self):
         both = ("--text", "wing", "--embedding", "q.npy")

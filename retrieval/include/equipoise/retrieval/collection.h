@@ -124,6 +124,9 @@ struct SearchRequest {
   /// Only documents that this filter matches may be found, of those that are allowed; null: all. It must
   /// have been compiled for this collection.
   const MetadataFilter* filter = nullptr;
+  /// Hits whose fused score (Hit::score) is below it are left out, before mmr chooses. 0: none; finite.
+  /// Scores are relative to the query's candidates, and with rrf at most 1 / 61.
+  float min_score = 0;
   /// λ of maximal marginal relevance (diversity.h), in [0, 1]: 1 changes nothing, less prefers hits unlike
   /// those above them. The relevance is the score over the best one's, the similarity the cosine of the
   /// embeddings. Absent: hits by score.
@@ -246,7 +249,8 @@ class EQUIPOISE_API Collection {
   /// With α = 1 or 0 the other path is not asked at all, unless the request wants both.
   /// Errors   kInvalidArgument: k or depth 0, α outside [0, 1], an embedding of another dimension,
   ///          with NaN, or for a collection without embeddings; α = 0 without an embedding; allowed
-  ///          of another number of documents; a filter compiled for another collection; mmr outside [0, 1] or for a collection without embeddings
+  ///          of another number of documents; a filter compiled for another collection; a
+  ///          min_score that is not finite; mmr outside [0, 1] or for a collection without embeddings
   Result<SearchResult> Search(const SearchRequest& request) const;
 
   /// Many searches over `threads` threads; results in the order of the requests, the same as from
