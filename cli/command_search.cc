@@ -1,5 +1,6 @@
 // equipoise search: one query against an index.
 #include <algorithm>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -24,6 +25,7 @@ struct SearchArguments {
   double mmr = 1;
   std::string fusion;
   std::string fields;
+  std::string filter;
   std::string domains;
   std::string domain;
   std::string policy;
@@ -31,8 +33,10 @@ struct SearchArguments {
   std::size_t depth = 100;
   std::size_t ef_search = 0;
   float target_recall = 0;
+  float min_score = 0;
   bool alpha_given = false;
   bool mmr_given = false;
+  bool filter_given = false;
   bool query_given = false;
   bool exact = false;
   bool explain = false;
@@ -133,7 +137,13 @@ std::string DomainText(const QueryDomain& domain) {
                      domain.general ? ": not sure, general" : "");
 }
 
-int PrintObject(const Collection& collection, const SearchResult& found, const SearchArguments& a) {
+Json FilterObject(const std::optional<MetadataFilter>& filter) {
+  if (!filter) return nullptr;
+  return {{"text", filter->text()}, {"documents", filter->Count()}};
+}
+
+int PrintObject(const Collection& collection, const SearchResult& found, const SearchArguments& a,
+                const std::optional<MetadataFilter>& filter) {
   const bool learned = found.alpha_source == AlphaSource::kPolicy;
   Json object = {{"text", a.text},
                  {"syntax", a.syntax},
@@ -144,6 +154,7 @@ int PrintObject(const Collection& collection, const SearchResult& found, const S
                  {"policy_version", OrNull(learned, found.policy_version)},
                  {"fusion", FusionName(found.weights.method)},
                  {"mmr", OrNull(a.mmr_given, a.mmr)},
+                 {"filter", FilterObject(filter)},
                  {"note", found.note.empty() ? Json(nullptr) : Json(found.note)},
                  {"domain", DomainObject(found.domain)},
                  {"time_us",
@@ -223,13 +234,17 @@ std::string WithSnippets(const Collection& collection, const SearchResult& found
   return out;
 }
 
-int PrintTable(const Collection& collection, const SearchResult& found, const SearchArguments& a) {
+int PrintTable(const Collection& collection, const SearchResult& found, const SearchArguments& a,
+               const std::optional<MetadataFilter>& filter) {
   std::string text = fmt::format("{} in {:.0f} µs; ", Counted(found.hits.size(), "hit"),
                                  Microseconds(found.times.total_ns));
   text += found.note.empty()
               ? fmt::format("α = {:g} ({}), {}", found.weights.alpha, Decider(found.alpha_source),
                             FusionName(found.weights.method))
               : found.note;
+  if (filter)
+    text += fmt::format("; {} of {} pass the filter", filter->Count(),
+                        Counted(collection.documents(), "document"));
   text += '\n' + DomainText(found.domain);
   if (found.hits.empty()) return PrintText(text);
   text += '\n';
@@ -296,7 +311,8 @@ int RunSearch(const SearchArguments& a) {
                         .depth = a.depth,
                         .ef_search = a.ef_search,
                         .target_recall = a.target_recall,
-                        .exact = a.exact};
+                        .exact = a.exact,
+                        .min_score = a.min_score};
   if (a.alpha_given) request.alpha = a.alpha;
   if (a.mmr_given) request.mmr = a.mmr;
   if (!a.fusion.empty()) {
@@ -333,13 +349,21 @@ int RunSearch(const SearchArguments& a) {
                                           name, a.folder),
                               {.field = "--fields"}),
                        a.json);
+  std::optional<MetadataFilter> filter;
+  if (a.filter_given) {
+    auto compiled = MetadataFilter::Compile(a.filter, collection);
+    if (!compiled) return FailUsage(compiled.error(), a.json);
+    filter = *std::move(compiled);
+    request.filter = &*filter;
+  }
   auto found = engine->Search(request);
   if (!found) {
     const Status& error = found.error();
     const bool in_row = error.where().field == "embedding" && !a.embedding.empty();
     return Fail(in_row ? error.At(embedding.where) : error, a.json);
   }
-  return a.json ? PrintObject(collection, *found, a) : PrintTable(collection, *found, a);
+  return a.json ? PrintObject(collection, *found, a, filter)
+                : PrintTable(collection, *found, a, filter);
 }
 
 }  // namespace
@@ -370,6 +394,17 @@ Action AddSearchCommand(CLI::App* app) {
                       "Diversity among the hits: below 1 prefers those unlike the ones above "
                       "(maximal marginal relevance, by the embeddings), in [0, 1]")
           ->check(InRange(0.0, 1.0));
+  auto* filter =
+      app->add_option("--filter", a->filter,
+                      "Only documents whose metadata match, as in 'year >= 1960 and domain in "
+                      "(\"npl\", \"cacm\")': "
+                      "=, !=, <, <=, >, >=, in, not in, exists FIELD, and, or, not, ( )");
+  app->add_option(
+         "--min-score", a->min_score,
+         "Leave out hits with a lower score, which lies in [0, 1] and depends on the query "
+         "and the fusion")
+      ->check(InRange(0.0, 1.0))
+      ->capture_default_str();
   app->add_option("-k", a->k, "Results")->check(WholeNumber(1, 1'000'000))->capture_default_str();
   app->add_option("--fields", a->fields, "Metadata to show, as in year,domain");
   app->add_option("--domains", a->domains, "Model of domains fit: tells the query's domain")
@@ -401,6 +436,7 @@ Action AddSearchCommand(CLI::App* app) {
   return [=] {
     a->alpha_given = alpha->count() > 0;
     a->mmr_given = mmr->count() > 0;
+    a->filter_given = filter->count() > 0;
     a->query_given = text->count() + embedding->count() > 0;
     return RunSearch(*a);
   };

@@ -22,6 +22,16 @@
 namespace equipoise {
 namespace {
 
+/// The documents that may be found, null for all; `made` holds what had to be put together.
+const RowSet* Allowed(const SearchRequest& request, std::optional<RowSet>* made) {
+  if (request.filter == nullptr) return request.allowed;
+  if (request.allowed == nullptr && request.filter->rows() != nullptr)
+    return request.filter->rows();
+  *made = request.filter->Rows();
+  if (request.allowed != nullptr) (*made)->Intersect(*request.allowed);
+  return &**made;
+}
+
 /// Splits the time of a search into its layers.
 class Stopwatch {
  public:
@@ -102,6 +112,7 @@ std::string_view AlphaSourceName(AlphaSource source) {
 struct Collection::State {
   std::string folder;
   Manifest manifest;
+  std::uint64_t fingerprint = 0;  // of the files
   FusionWeights weights;
   Analyzer analyzer;
   DocumentStore documents;
@@ -158,6 +169,9 @@ Status Collection::State::ReadSettings() {
 
 Status Collection::State::Load() {
   EQUIPOISE_ASSIGN_OR_RETURN(manifest, ReadManifest(folder));
+  fingerprint = 0;
+  for (const Manifest::File& file : manifest.files)
+    fingerprint = fingerprint * 0x9e3779b97f4a7c15u + file.checksum;
   EQUIPOISE_RETURN_IF_ERROR(CheckFiles(folder, manifest));
   EQUIPOISE_RETURN_IF_ERROR(ReadSettings());
   auto path = [&](const char* name) { return manifest.PathOf(folder, name); };
@@ -225,6 +239,14 @@ Status Collection::State::Check(const SearchRequest& request) const {
                   fmt::format("Search: a set of {} documents, but the collection has {}",
                               request.allowed->rows(), documents.size()),
                   {.field = "allowed"});
+  if (request.filter != nullptr && request.filter->fingerprint() != fingerprint)
+    return Status(Code::kInvalidArgument,
+                  "Search: the filter was compiled for another collection, or before it was built "
+                  "again; compile it for this one",
+                  {.field = "filter"});
+  if (!std::isfinite(request.min_score))
+    return Status(Code::kInvalidArgument, "Search: min_score is not a finite number",
+                  {.field = "min_score"});
   if (request.mmr) {
     const double mmr = *request.mmr;
     EQUIPOISE_CHECK_RANGE(kWhere, mmr, 0.0, 1.0);
@@ -357,15 +379,17 @@ Status Collection::State::RunOperators(const SearchRequest& request, Stopwatch* 
                                        SearchResult* result) const {
   EQUIPOISE_RETURN_IF_ERROR(Check(request));
   EQUIPOISE_ASSIGN_OR_RETURN(const auto clauses, ParseQuery(request.text));
+  std::optional<RowSet> made;
   EQUIPOISE_ASSIGN_OR_RETURN(std::optional<RowSet> allowed,
-                             AllowedDocuments(request.text, clauses, analyzer, lexical, documents));
+                             AllowedDocuments(request.text, clauses, Allowed(request, &made),
+                                              analyzer, lexical, documents));
   const std::string words = ScoredText(request.text, clauses);
   SearchRequest asked = request;
   asked.syntax = QuerySyntax::kPlain;
   asked.text = words;
   if (allowed) {
-    if (request.allowed != nullptr) allowed->Intersect(*request.allowed);
     asked.allowed = &*allowed;
+    asked.filter = nullptr;  // what it matches is in there
   }
   result->times.analysis_ns = watch->Lap();
   return Run(asked, watch, result);
@@ -378,15 +402,16 @@ Status Collection::State::Run(const SearchRequest& request, Stopwatch* clock,
   const std::size_t depth = std::max(request.depth, request.k);
   LayerTimes& times = result->times;
   Stopwatch& watch = *clock;
+  std::optional<RowSet> made;
+  const RowSet* const allowed = Allowed(request, &made);
 
   std::vector<std::string> tokens;
   std::vector<Scored> lexical_list;
   if (result->lexical_searched) {
     analyzer.Analyze(request.text, &tokens);
     times.analysis_ns += watch.Lap();
-    lexical_list = request.allowed == nullptr
-                       ? lexical.Search(tokens, depth)
-                       : lexical.Search(tokens, depth, request.allowed->words());
+    lexical_list = allowed == nullptr ? lexical.Search(tokens, depth)
+                                      : lexical.Search(tokens, depth, allowed->words());
     times.lexical_ns = watch.Lap();
     analysis_time->Record(times.analysis_ns);
     lexical_time->Record(times.lexical_ns);
@@ -398,7 +423,7 @@ Status Collection::State::Run(const SearchRequest& request, Stopwatch* clock,
                                                          .ef_search = request.ef_search,
                                                          .target_recall = request.target_recall,
                                                          .exact = request.exact,
-                                                         .allowed = request.allowed}));
+                                                         .allowed = allowed}));
     times.vector_ns = watch.Lap();
     vector_time->Record(times.vector_ns);
   }
@@ -409,14 +434,14 @@ Status Collection::State::Run(const SearchRequest& request, Stopwatch* clock,
   const FusionMethod method = result->weights.method;
   FusionScale scale{.method = method, .alpha = result->weights.alpha, .depth = request.depth};
   if (result->lexical_searched)
-    scale.lexical =
-        LexicalFrame(method, lexical_list, request.depth,
-                     request.allowed == nullptr ? documents.size() : request.allowed->Count());
+    scale.lexical = LexicalFrame(method, lexical_list, request.depth,
+                                 allowed == nullptr ? documents.size() : allowed->Count());
   if (result->vector_searched)
     scale.vector =
         VectorFrame(method, vector_list, request.depth, LowestVectorScore(request.embedding));
   if (request.keep_candidates) KeepScores(scale, &candidates, result);
   Fuse(scale, request.mmr ? std::max(request.k, request.mmr_candidates) : request.k, &candidates);
+  std::erase_if(candidates, [&](const Candidate& c) { return c.score < request.min_score; });
   std::vector<float> similarities;
   if (request.mmr) EQUIPOISE_RETURN_IF_ERROR(Diversify(request, &candidates, &similarities));
 
@@ -511,12 +536,7 @@ bool Collection::stores_text() const { return state_->documents.has_text(); }
 FusionWeights Collection::weights() const { return state_->weights; }
 std::optional<Bm25Fields> Collection::fields() const { return state_->lexical.fields(); }
 
-std::uint64_t Collection::fingerprint() const {
-  std::uint64_t out = 0;
-  for (const Manifest::File& file : state_->manifest.files)
-    out = out * 0x9e3779b97f4a7c15u + file.checksum;
-  return out;
-}
+std::uint64_t Collection::fingerprint() const { return state_->fingerprint; }
 
 const Telemetry& Collection::telemetry() const { return state_->telemetry; }
 

@@ -38,27 +38,31 @@ class RunFinder {
 };
 
 Status NoWord(std::string_view text, const QueryClause& clause) {
-  return Status(Code::kInvalidArgument,
-                fmt::format("query, character {}: no word of {} is indexed, as stop words and single "
-                            "characters are not; leave it out",
-                            CharacterNumber(text, clause.begin),
-                            text.substr(clause.begin, clause.end - clause.begin)),
-                {.field = "text"});
+  return Status(
+      Code::kInvalidArgument,
+      fmt::format("query, character {}: no word of {} is indexed, as stop words and single "
+                  "characters are not; leave it out",
+                  CharacterNumber(text, clause.begin),
+                  text.substr(clause.begin, clause.end - clause.begin)),
+      {.field = "text"});
 }
 
 Status NoTexts(std::string_view text, const QueryClause& clause) {
-  return Status(Code::kUnsupported,
-                fmt::format("query, character {}: phrases need the texts, which this collection does not "
-                            "keep; ask for the words without quotes, or index with the texts "
-                            "stored",
-                            CharacterNumber(text, clause.begin)),
-                {.field = "text"});
+  return Status(
+      Code::kUnsupported,
+      fmt::format("query, character {}: phrases need the texts, which this collection does not "
+                  "keep; ask for the words without quotes, or index with the texts "
+                  "stored",
+                  CharacterNumber(text, clause.begin)),
+      {.field = "text"});
 }
 
 class Restriction {
  public:
-  explicit Restriction(std::size_t documents)
-      : documents_(documents), allowed_((documents + 63) / 64, ~std::uint64_t{0}) {}
+  Restriction(std::size_t documents, const RowSet* among)
+      : documents_(documents), allowed_((documents + 63) / 64, ~std::uint64_t{0}) {
+    if (among != nullptr) allowed_.assign(among->words().begin(), among->words().end());
+  }
   bool Has(std::uint32_t doc) const { return (allowed_[doc / 64] >> doc % 64 & 1) != 0; }
   void Apply(Occur occur, std::span<const std::uint32_t> docs) {
     if (occur == Occur::kMustNot) {
@@ -88,7 +92,7 @@ std::string ScoredText(std::string_view text, const std::vector<QueryClause>& cl
 
 Result<std::optional<RowSet>> AllowedDocuments(std::string_view text,
                                                const std::vector<QueryClause>& clauses,
-                                               const Analyzer& analyzer,
+                                               const RowSet* among, const Analyzer& analyzer,
                                                const LexicalIndex& lexical,
                                                const DocumentStore& documents) {
   struct Phrase {
@@ -100,7 +104,7 @@ Result<std::optional<RowSet>> AllowedDocuments(std::string_view text,
   Tokens tokens;
   for (const QueryClause& clause : clauses) {
     if (clause.occur == Occur::kMay) continue;
-    if (!allowed) allowed.emplace(lexical.documents());
+    if (!allowed) allowed.emplace(lexical.documents(), among);
     analyzer.Analyze(clause.text, &tokens);
     if (tokens.empty()) return NoWord(text, clause);
     if (clause.phrase && tokens.size() > 1) {

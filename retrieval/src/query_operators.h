@@ -18,14 +18,15 @@ namespace equipoise {
 /// The words of the query that count, where they stand in it, and blanks for all else.
 std::string ScoredText(std::string_view text, const std::vector<QueryClause>& clauses);
 
-/// The documents that every clause allows; nothing where no clause restricts them.
+/// Of the documents in `among` (null: all) those that every clause allows; nothing where no clause
+/// restricts them.
 /// Errors   kInvalidArgument: a clause that restricts without an indexed word; kUnsupported: a phrase
 ///          where texts are not kept
 /// Threads  safe from many threads; std::bad_alloc is not caught here
 /// Note     documents with all words of a phrase are analyzed again to see whether they stand together
 Result<std::optional<RowSet>> AllowedDocuments(std::string_view text,
                                                const std::vector<QueryClause>& clauses,
-                                               const Analyzer& analyzer,
+                                               const RowSet* among, const Analyzer& analyzer,
                                                const LexicalIndex& lexical,
                                                const DocumentStore& documents);
 

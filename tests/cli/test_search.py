@@ -79,7 +79,7 @@ class Refused(SearchTest):
     def test_options_out_of_range_are_usage_errors(self):
         for option, *values in (("-k", "0", "-1", "1.5", "many", "nan"),
                                 ("--alpha", "1.01", "-0.01", "nan", "inf", "half"),
-                                ("--depth", "0", "-5"), ("--ef-search", "-1", "x"),
+                                ("--depth", "0", "-5"), ("--min-score", "-0.1", "1.1", "nan"), ("--ef-search", "-1", "x"),
                                 ("--fusion", "sum", "MINMAX", "minmax,rrf")):
             for value in values:
                 with self.subTest(option=option, value=value):
@@ -92,6 +92,14 @@ class Refused(SearchTest):
         error = self.refuse(1, "--text", "wing", "--mmr", "0.5", index=self.lexical_index())
         self.assertEqual(error["field"], "mmr")
         self.assertIn("embeddings", error["message"])
+
+    def test_a_filter_that_cannot_be_read_says_where(self):
+        for text, part in (("", "character 1"), ("year >", "character 7: expected a value (int64)"),
+                           ("yaer = 1", "there are domain (string), open (bool)"),
+                           ("year = 'x'", "year is of type int64, but 'x' of type string")):
+            error = self.refuse(2, "--text", "wing", "--filter", text)
+            self.assertIn(part, error["message"])
+            self.assertEqual(error["field"], "filter")
 
     def test_without_a_query_it_asks_for_one(self):
         self.assertIn("--text", self.refuse(2)["message"])
@@ -263,6 +271,29 @@ class Fused(SearchTest):
         self.assertIn("similar", self.run_ok("search", "idx", *query, "--mmr", "0.2",
                                              "--explain").stdout)
 
+    def test_min_score_leaves_what_reaches_it(self):
+        both = ("--text", "wing", "--embedding", "q.npy")
+        hits = self.search(*both)["hits"]
+        self.assertEqual(len(hits), 3)
+        for least in (0, hits[1]["score"] - 1e-6, 1):
+            self.assertEqual(self.ids(*both, "--min-score", least),
+                             [hit["id"] for hit in hits if hit["score"] >= least])
+
+    def test_filters_leave_documents_whose_metadata_match(self):
+        both = ("--text", "wing", "--embedding", "q.npy")
+        for text, ids in (("year >= 1960 and year < 1990", {"d1"}), ("exists tags", {"d1"}),
+                          ('domain in ("bio", "food")', {"d2", "d3"}), ("year > 2000", set()),
+                          ("not open = true", {"d2", "d3"}), ("rating != 2.0", {"d1"})):
+            for alpha in ("0", "0.5"):
+                with self.subTest(text=text, alpha=alpha):
+                    found = self.search(*both, "--alpha", alpha, "--filter", text)
+                    self.assertEqual({hit["id"] for hit in found["hits"]}, ids)
+                    self.assertEqual(found["filter"], {"text": text, "documents": len(ids)})
+        self.assertEqual(self.ids("--text", "wing", "--filter", "not exists year"), ["d3"])
+        self.assertIsNone(self.search(*both)["filter"])
+        table = self.run_ok("search", "idx", *both, "--filter", "exists year").stdout
+        self.assertIn("2 of 3 documents pass the filter", table)
+
     def test_exact_and_walking_agree_on_a_small_collection(self):
         options = ("--embedding", "q.npy:1")
         self.assertEqual(self.ids(*options), self.ids(*options, "--exact", "--ef-search", "5"))
@@ -329,6 +360,13 @@ class Operators(SearchTest):
         error = self.refuse(1, "--text", '"wing flow"', "--syntax", "operators", index="bare")
         self.assertEqual(error["code"], "unsupported")
         self.assertEqual(self.ids("wing -bird", index="bare"), ["d1"])
+
+    def test_they_hold_beside_a_filter(self):
+        options = ("--filter", "year >= 1960")
+        self.assertEqual(self.ids("wing bread", *options), ["d2", "d1"])
+        self.assertEqual(self.ids("wing bread -bread", *options), ["d1"])
+        self.assertEqual(self.ids('"wing bird" bread', *options), [])
+        self.assertEqual(self.ids('"baking bread"', *options, "--embedding", "q.npy"), ["d2"])
 
     def test_an_unknown_syntax_is_a_usage_error(self):
         self.refuse(2, "--text", "wing", "--syntax", "lucene")

@@ -74,6 +74,7 @@ std::vector<Target> IndexPartTargets();
 std::vector<Target> CollectionTargets();
 std::vector<Target> DomainTargets();
 std::vector<Target> FeedbackTargets();
+std::vector<Target> FilterTargets();
 std::vector<Target> PolicyTargets();
 std::vector<Target> LearningTargets();
 

@@ -114,6 +114,41 @@ TEST(CollectionFilter, DocumentsThatDoNotMatchATermCountAmongTheAllowedOnly) {
   }
 }
 
+TEST(CollectionFilter, MinScoreLeavesTheHitsThatReachIt) {
+  TempFolder temp;
+  const Sample sample = MakeSample(300, 12);
+  ASSERT_TRUE(BuildSample(temp.path("index"), sample).ok());
+  const Collection collection = OpenSample(temp.path("index"));
+  for (const FusionMethod fusion : {FusionMethod::kMinMaxUnion, FusionMethod::kRrf})
+    for (const double alpha : {0.0, 0.5, 1.0}) {
+      SearchRequest request{.text = "wing jet",
+                            .embedding = sample.view().row_span(2),
+                            .k = 120,
+                            .alpha = alpha,
+                            .fusion = fusion};
+      const auto all = collection.Search(request)->hits;
+      ASSERT_GT(all.size(), 40u);
+      // A score that a hit has is reached by it.
+      for (const float least : {0.0f, all[30].score, all[30].score * 1.0001f, all[0].score, 2.0f}) {
+        request.min_score = least;
+        std::vector<std::uint32_t> truth;
+        for (const Hit& hit : all)
+          if (hit.score >= least) truth.push_back(hit.doc);
+        EXPECT_EQ(Docs(*collection.Search(request)), truth) << least;
+        // Diversity chooses among the same.
+        request.mmr = 0.4;
+        const auto diverse = collection.Search(request);
+        for (const Hit& hit : diverse->hits) EXPECT_GE(hit.score, least);
+        request.mmr.reset();
+      }
+    }
+  for (const float bad : {NAN, INFINITY, -INFINITY}) {
+    const Status refused = collection.Search({.text = "wing", .min_score = bad}).error();
+    EXPECT_EQ(refused.code(), Code::kInvalidArgument);
+    EXPECT_EQ(refused.where().field, "min_score");
+  }
+}
+
 TEST(CollectionFilter, SetOfAnotherNumberOfDocumentsIsRefused) {
   TempFolder temp;
   ASSERT_TRUE(BuildSample(temp.path("index"), MakeSample(20), false).ok());

@@ -23,6 +23,7 @@
 #include <equipoise/retrieval/document.h>
 #include <equipoise/retrieval/fusion.h>
 #include <equipoise/retrieval/lexical_index.h>
+#include <equipoise/retrieval/metadata_filter.h>
 #include <equipoise/retrieval/query_domain.h>
 #include <equipoise/retrieval/query_syntax.h>
 #include <equipoise/retrieval/row_set.h>
@@ -128,6 +129,12 @@ struct SearchRequest {
   /// Only these documents may be found; null: all. rows() must be the collection's documents. There are
   /// min(k, those that match) hits, whatever is allowed.
   const RowSet* allowed = nullptr;
+  /// Only documents that this filter matches may be found, of those that are allowed; null: all. It must
+  /// have been compiled for this collection.
+  const MetadataFilter* filter = nullptr;
+  /// Hits whose fused score (Hit::score) is below it are left out, before mmr chooses. 0: none; finite.
+  /// Scores are relative to the query's candidates, and with rrf at most 1 / 61.
+  float min_score = 0;
   /// λ of maximal marginal relevance (diversity.h), in [0, 1]: 1 changes nothing, less prefers hits unlike
   /// those above them. The relevance is the score over the best one's, the similarity the cosine of the
   /// embeddings. Absent: hits by score.
@@ -250,7 +257,8 @@ class EQUIPOISE_API Collection {
   /// With α = 1 or 0 the other path is not asked at all, unless the request wants both.
   /// Errors   kInvalidArgument: k or depth 0, α outside [0, 1], an embedding of another dimension,
   ///          with NaN, or for a collection without embeddings; α = 0 without an embedding; allowed
-  ///          of another number of documents; mmr outside [0, 1] or for a collection without embeddings
+  ///          of another number of documents; a filter compiled for another collection; a
+  ///          min_score that is not finite; mmr outside [0, 1] or for a collection without embeddings
   ///          With operators also as ParseQuery; a required or excluded word or phrase of which nothing
   ///          is indexed; kUnsupported: a phrase where texts are not stored
   /// Note     a phrase costs the analysis of each document that has all its words and that nothing else

@@ -1,6 +1,7 @@
 /// A set of documents, or rows of a vector index: what a search may find.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -30,10 +31,21 @@ class EQUIPOISE_API RowSet {
   /// Range    other.rows() == rows(); of a smaller set, rows behind its last one leave too
   void Intersect(const RowSet& other);
 
+  /// Calls visit(row) for each row of the set, ascending.
+  template <typename Visit>
+  void ForEach(const Visit& visit) const {
+    for (std::size_t i = 0; i < words_.size(); ++i)
+      for (std::uint64_t rest = words_[i]; rest != 0; rest &= rest - 1)
+        visit(
+            static_cast<std::uint32_t>(i * 64 + static_cast<std::size_t>(std::countr_zero(rest))));
+  }
+
   std::size_t rows() const { return rows_; }
   std::size_t Count() const;
   /// Bit r % 64 of word r / 64 is row r; bits from rows() on are 0.
   std::span<const std::uint64_t> words() const { return words_; }
+  /// The same to be written; bits from rows() on stay 0.
+  std::span<std::uint64_t> mutable_words() { return words_; }
 
  private:
   std::size_t rows_;
