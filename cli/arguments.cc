@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <optional>
 #include <string_view>
 
@@ -64,6 +65,37 @@ Result<std::vector<double>> ParseAlphas(const std::string& text) {
     const auto alpha = ParseNumber<double>(part);
     if (!alpha || !(*alpha >= 0 && *alpha <= 1)) return BadAlpha(part);
     out.push_back(*alpha);
+  }
+  return out;
+}
+
+Result<Bm25Fields> ParseFields(const std::string& text, float b) {
+  Bm25Fields out{.title_b = b, .text_b = b};
+  const auto bad = [](std::string_view part) {
+    return Status(Code::kInvalidArgument,
+                  fmt::format("\"{}\" is no field with a weight; use title=2,text=1, or "
+                              "title=2:0.5 with its own b behind a colon (weights above 0 and to "
+                              "1000000, b in [0, 1])",
+                              part),
+                  {.field = "--field-weights"});
+  };
+  bool title_named = false, text_named = false;
+  for (const std::string_view part : Split(text, ',')) {
+    const std::size_t equals = part.find('=');
+    if (equals == std::string_view::npos) return bad(part);
+    const std::string_view name = part.substr(0, equals);
+    const bool title = name == "title";
+    bool& named = title ? title_named : text_named;
+    const auto values = Split(part.substr(equals + 1), ':');
+    const auto weight = ParseNumber<float>(values[0]);
+    const auto own = values.size() > 1 ? ParseNumber<float>(values[1]) : std::optional<float>(b);
+    if ((!title && name != "text") || named || values.size() > 2 || !weight || !own ||
+        !(*weight >= std::numeric_limits<float>::min() && *weight <= 1e6f) ||
+        !(*own >= 0 && *own <= 1))
+      return bad(part);
+    named = true;
+    (title ? out.title_weight : out.text_weight) = *weight;
+    (title ? out.title_b : out.text_b) = *own;
   }
   return out;
 }

@@ -8,11 +8,16 @@
 
 #include <equipoise/core/status.h>
 #include <equipoise/retrieval/fusion.h>
+#include <equipoise/retrieval/lexical_index.h>
 
 namespace equipoise::cli {
 
 /// "0.5", "0,0.5,1" or "0:1:0.1" (first, last, step): every value in [0, 1].
 Result<std::vector<double>> ParseAlphas(const std::string& text);
+
+/// "title=2,text=1" or "title=2:0.5,text=1:0.75": of each field its weight, in (0, 1e6], and its b, in
+/// [0, 1], or `b` where it names none; weight 1 for a field that is not named.
+Result<Bm25Fields> ParseFields(const std::string& text, float b);
 
 /// "minmax,rrf".
 Result<std::vector<FusionMethod>> ParseFusions(const std::string& text);

@@ -23,6 +23,7 @@ struct IndexArguments {
   std::string storage = "int8+float16";
   std::string store = "text";
   std::string fusion;
+  std::string fields;  // empty: title and text are one
   bool json = false;
 };
 
@@ -58,6 +59,11 @@ int RunIndex(IndexArguments* a) {
     auto fusion = ParseFusion(a->fusion);
     if (!fusion) return FailUsage(fusion.error(), a->json);
     a->options.weights.method = *fusion;
+  }
+  if (!a->fields.empty()) {
+    auto fields = ParseFields(a->fields, a->options.bm25.b);
+    if (!fields) return FailUsage(fields.error(), a->json);
+    a->options.fields = *fields;
   }
   a->options.progress = MakeProgress();
 
@@ -131,6 +137,12 @@ Action AddIndexCommand(CLI::App* app) {
   app->add_option("--b", a->options.bm25.b, "BM25: how much length counts, in [0, 1]")
       ->check(InRange(0.0, 1.0))
       ->capture_default_str()
+      ->group("Text");
+  app->add_option(
+         "--field-weights", a->fields,
+         "Title and text as two fields of BM25F, as title=2,text=1, or title=2:0.5 with a b of "
+         "its own; one text unless given")
+      ->check(Named())
       ->group("Text");
   app->add_option("--memory", a->options.memory,
                   "For building: terms and postings beyond this go to a temporary file, as 512MiB; "

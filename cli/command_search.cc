@@ -1,4 +1,7 @@
 // equipoise search: one query against an index.
+#include <algorithm>
+#include <optional>
+
 #include <fmt/format.h>
 
 #include <equipoise/engine/engine.h>
@@ -7,6 +10,7 @@
 #include "commands.h"
 #include "options.h"
 #include "output.h"
+#include "snippets.h"
 #include "terminal.h"
 
 namespace equipoise::cli {
@@ -15,10 +19,13 @@ namespace {
 struct SearchArguments {
   std::string folder;
   std::string text;
+  std::string syntax = "plain";
   std::string embedding;
   double alpha = 0.5;
+  double mmr = 1;
   std::string fusion;
   std::string fields;
+  std::string filter;
   std::string domains;
   std::string domain;
   std::string policy;
@@ -26,10 +33,14 @@ struct SearchArguments {
   std::size_t depth = 100;
   std::size_t ef_search = 0;
   float target_recall = 0;
+  float min_score = 0;
   bool alpha_given = false;
+  bool mmr_given = false;
+  bool filter_given = false;
   bool query_given = false;
   bool exact = false;
   bool explain = false;
+  bool snippets = false;
   bool json = false;
 };
 
@@ -43,16 +54,27 @@ Json OrNull(bool asked, T value) {
 
 Json Rank(std::uint32_t rank) { return rank > 0 ? Json(rank) : Json(nullptr); }
 
+QuerySyntax SyntaxOf(const SearchArguments& a) { return *ParseQuerySyntax(a.syntax); }
+
 Json TermsOf(const Collection& collection, const SearchArguments& a, std::uint32_t doc) {
   Json terms = Json::array();
-  for (const TermScore& term : collection.ExplainLexical(a.text, doc))
+  for (const TermScore& term : collection.ExplainLexical(a.text, doc, SyntaxOf(a))) {
     terms.push_back({{"term", term.term},
                      {"query_count", term.query_count},
                      {"df", term.df},
                      {"idf", term.idf},
                      {"tf", term.tf},
                      {"score", term.contribution}});
+    if (collection.fields()) terms.back()["title_tf"] = term.title_tf;
+  }
   return terms;
+}
+
+/// Of a term's score, what each factor is: the idf, the times in the query, and the share that
+/// occurrences and length leave of them.
+double ShareOf(const TermScore& term) {
+  const double whole = double{term.idf} * term.query_count;
+  return whole > 0 ? term.contribution / whole : 0;
 }
 
 Json HitObject(const Collection& collection, const SearchResult& found, const SearchArguments& a,
@@ -64,6 +86,8 @@ Json HitObject(const Collection& collection, const SearchResult& found, const Se
     object["title"] = document.title;
     object["text"] = document.text;
   }
+  if (a.snippets)
+    object["snippet"] = SnippetObject(document, collection.SnippetOf(hit.doc, a.text, SyntaxOf(a)));
   if (!a.fields.empty()) {
     object["fields"] = Json::object();
     for (const std::string& name : SplitList(a.fields)) {
@@ -82,7 +106,8 @@ Json HitObject(const Collection& collection, const SearchResult& found, const Se
                          {"vector",
                           {{"score", OrNull(vector, hit.vector)},
                            {"normalized", OrNull(vector, hit.vector_normalized)},
-                           {"rank", Rank(hit.vector_rank)}}}};
+                           {"rank", Rank(hit.vector_rank)}}},
+                         {"similarity", OrNull(a.mmr_given, hit.similarity)}};
   }
   return object;
 }
@@ -112,15 +137,24 @@ std::string DomainText(const QueryDomain& domain) {
                      domain.general ? ": not sure, general" : "");
 }
 
-int PrintObject(const Collection& collection, const SearchResult& found, const SearchArguments& a) {
+Json FilterObject(const std::optional<MetadataFilter>& filter) {
+  if (!filter) return nullptr;
+  return {{"text", filter->text()}, {"documents", filter->Count()}};
+}
+
+int PrintObject(const Collection& collection, const SearchResult& found, const SearchArguments& a,
+                const std::optional<MetadataFilter>& filter) {
   const bool learned = found.alpha_source == AlphaSource::kPolicy;
   Json object = {{"text", a.text},
+                 {"syntax", a.syntax},
                  {"k", a.k},
                  {"alpha", found.weights.alpha},
                  {"alpha_source", AlphaSourceName(found.alpha_source)},
                  {"propensity", OrNull(learned, found.propensity)},
                  {"policy_version", OrNull(learned, found.policy_version)},
                  {"fusion", FusionName(found.weights.method)},
+                 {"mmr", OrNull(a.mmr_given, a.mmr)},
+                 {"filter", FilterObject(filter)},
                  {"note", found.note.empty() ? Json(nullptr) : Json(found.note)},
                  {"domain", DomainObject(found.domain)},
                  {"time_us",
@@ -155,19 +189,69 @@ std::string_view Decider(AlphaSource source) {
   return "set by the index";
 }
 
-int PrintTable(const Collection& collection, const SearchResult& found, const SearchArguments& a) {
+/// A query of ten thousand terms is not for people to read in full.
+constexpr std::size_t kTermsShown = 100;
+
+std::string TermTable(const Collection& collection, const SearchArguments& a, std::uint32_t doc) {
+  const bool fields = collection.fields().has_value();
+  std::vector<std::string> header = {"term", "df", "idf", "times", "tf"};
+  if (fields) header.emplace_back("in title");
+  header.insert(header.end(), {"share", "score"});
+  Table table(std::move(header));
+  table.Words(1);
+  const auto terms = collection.ExplainLexical(a.text, doc, SyntaxOf(a));
+  for (std::size_t i = 0; i < std::min(terms.size(), kTermsShown); ++i) {
+    const TermScore& term = terms[i];
+    std::vector<std::string> row = {term.term, fmt::to_string(term.df),
+                                    fmt::format("{:.3f}", term.idf),
+                                    fmt::to_string(term.query_count), fmt::to_string(term.tf)};
+    if (fields) row.push_back(fmt::to_string(term.title_tf));
+    row.push_back(fmt::format("{:.4f}", ShareOf(term)));
+    row.push_back(fmt::format("{:.4f}", term.contribution));
+    table.Add(std::move(row));
+  }
+  std::string out = table.Render();
+  if (terms.size() > kTermsShown)
+    out +=
+        fmt::format("and {}; --json has all\n", Counted(terms.size() - kTermsShown, "more term"));
+  return out + "score = idf * times * share\n";
+}
+
+/// Below each row of the table, the snippet of its hit.
+std::string WithSnippets(const Collection& collection, const SearchResult& found,
+                         const SearchArguments& a, std::string_view table) {
+  std::string out;
+  const auto take_line = [&] {
+    const std::size_t end = std::min(table.find('\n'), table.size() - 1) + 1;
+    out += table.substr(0, end);
+    table.remove_prefix(end);
+  };
+  take_line();
+  for (const Hit& hit : found.hits) {
+    take_line();
+    out += SnippetText(collection.Get(hit.doc), collection.SnippetOf(hit.doc, a.text, SyntaxOf(a)));
+  }
+  return out;
+}
+
+int PrintTable(const Collection& collection, const SearchResult& found, const SearchArguments& a,
+               const std::optional<MetadataFilter>& filter) {
   std::string text = fmt::format("{} in {:.0f} µs; ", Counted(found.hits.size(), "hit"),
                                  Microseconds(found.times.total_ns));
   text += found.note.empty()
               ? fmt::format("α = {:g} ({}), {}", found.weights.alpha, Decider(found.alpha_source),
                             FusionName(found.weights.method))
               : found.note;
+  if (filter)
+    text += fmt::format("; {} of {} pass the filter", filter->Count(),
+                        Counted(collection.documents(), "document"));
   text += '\n' + DomainText(found.domain);
   if (found.hits.empty()) return PrintText(text);
   text += '\n';
   const auto fields = SplitList(a.fields);
   std::vector<std::string> header = {"#", "score"};
   if (a.explain) header.insert(header.end(), {"bm25", "norm", "rank", "vector", "norm", "rank"});
+  if (a.explain && a.mmr_given) header.push_back("similar");
   header.push_back("id");
   const std::size_t left = header.size() - 1;
   header.insert(header.end(), fields.begin(), fields.end());
@@ -186,6 +270,7 @@ int PrintTable(const Collection& collection, const SearchResult& found, const Se
       path(found.lexical_searched, hit.lexical, hit.lexical_normalized, hit.lexical_rank);
       path(found.vector_searched, hit.vector, hit.vector_normalized, hit.vector_rank);
     }
+    if (a.explain && a.mmr_given) row.push_back(fmt::format("{:.3f}", hit.similarity));
     row.push_back(hit.id);
     for (const std::string& name : fields) {
       const auto value = collection.Value(hit.doc, name);
@@ -193,20 +278,18 @@ int PrintTable(const Collection& collection, const SearchResult& found, const Se
     }
     const StoredDocument document = collection.Get(hit.doc);
     std::string shown(document.title);
-    if (!document.title.empty() && !document.text.empty()) shown += ": ";
-    row.push_back(Shorten(shown + std::string(document.text), 120));
+    if (!a.snippets) {
+      if (!document.title.empty() && !document.text.empty()) shown += ": ";
+      shown += document.text;
+    }
+    row.push_back(Shorten(shown, 120));
     table.Add(std::move(row));
   }
-  text += table.Render();
+  text += a.snippets ? WithSnippets(collection, found, a, table.Render()) : table.Render();
   if (a.explain && found.lexical_searched && !found.hits.empty()) {
     text +=
         fmt::format("\nBM25 of the first hit, {}, term by term:\n", Shorten(found.hits[0].id, 120));
-    Table terms({"term", "idf", "tf", "df", "score"});
-    terms.Words(1);
-    for (const TermScore& term : collection.ExplainLexical(a.text, found.hits[0].doc))
-      terms.Add({term.term, fmt::format("{:.3f}", term.idf), fmt::to_string(term.tf),
-                 fmt::to_string(term.df), fmt::format("{:.4f}", term.contribution)});
-    text += terms.Render();
+    text += TermTable(collection, a, found.hits[0].doc);
   }
   return PrintText(text);
 }
@@ -216,13 +299,22 @@ int RunSearch(const SearchArguments& a) {
     return FailUsage(
         Status(Code::kInvalidArgument, "there is no query; give --text, --embedding or both"),
         a.json);
+  if (SyntaxOf(a) == QuerySyntax::kOperators) {
+    std::size_t at = 0;
+    if (const auto clauses = ParseQuery(a.text, &at); !clauses)
+      return FailAt(clauses.error().At({.field = "--text"}), a.text, at, a.json);
+  }
   SearchRequest request{.text = a.text,
+                        .embedding = {},
+                        .syntax = SyntaxOf(a),
                         .k = a.k,
                         .depth = a.depth,
                         .ef_search = a.ef_search,
                         .target_recall = a.target_recall,
-                        .exact = a.exact};
+                        .exact = a.exact,
+                        .min_score = a.min_score};
   if (a.alpha_given) request.alpha = a.alpha;
+  if (a.mmr_given) request.mmr = a.mmr;
   if (!a.fusion.empty()) {
     auto fusion = ParseFusion(a.fusion);
     if (!fusion) return FailUsage(fusion.error(), a.json);
@@ -257,13 +349,21 @@ int RunSearch(const SearchArguments& a) {
                                           name, a.folder),
                               {.field = "--fields"}),
                        a.json);
+  std::optional<MetadataFilter> filter;
+  if (a.filter_given) {
+    auto compiled = MetadataFilter::Compile(a.filter, collection);
+    if (!compiled) return FailUsage(compiled.error(), a.json);
+    filter = *std::move(compiled);
+    request.filter = &*filter;
+  }
   auto found = engine->Search(request);
   if (!found) {
     const Status& error = found.error();
     const bool in_row = error.where().field == "embedding" && !a.embedding.empty();
     return Fail(in_row ? error.At(embedding.where) : error, a.json);
   }
-  return a.json ? PrintObject(collection, *found, a) : PrintTable(collection, *found, a);
+  return a.json ? PrintObject(collection, *found, a, filter)
+                : PrintTable(collection, *found, a, filter);
 }
 
 }  // namespace
@@ -279,10 +379,32 @@ Action AddSearchCommand(CLI::App* app) {
   auto* embedding = app->add_option("--embedding", a->embedding,
                                     "The query's vector: FILE, or FILE:ROW (rows count from 0)")
                         ->check(Named());
+  app->add_option(
+         "--syntax", a->syntax,
+         "plain: the text is words; operators: \"a phrase\", +required, -excluded; quote the "
+         "whole for the shell")
+      ->check(OneOf({"plain", "operators"}))
+      ->capture_default_str();
   auto* alpha = app->add_option("--alpha", a->alpha,
                                 "Weight of BM25, in [0, 1]; 0.5 unless the index says otherwise")
                     ->check(InRange(0.0, 1.0));
   app->add_option("--fusion", a->fusion, "minmax, minmax_union, theoretical or rrf");
+  auto* mmr =
+      app->add_option("--mmr", a->mmr,
+                      "Diversity among the hits: below 1 prefers those unlike the ones above "
+                      "(maximal marginal relevance, by the embeddings), in [0, 1]")
+          ->check(InRange(0.0, 1.0));
+  auto* filter =
+      app->add_option("--filter", a->filter,
+                      "Only documents whose metadata match, as in 'year >= 1960 and domain in "
+                      "(\"npl\", \"cacm\")': "
+                      "=, !=, <, <=, >, >=, in, not in, exists FIELD, and, or, not, ( )");
+  app->add_option(
+         "--min-score", a->min_score,
+         "Leave out hits with a lower score, which lies in [0, 1] and depends on the query "
+         "and the fusion")
+      ->check(InRange(0.0, 1.0))
+      ->capture_default_str();
   app->add_option("-k", a->k, "Results")->check(WholeNumber(1, 1'000'000))->capture_default_str();
   app->add_option("--fields", a->fields, "Metadata to show, as in year,domain");
   app->add_option("--domains", a->domains, "Model of domains fit: tells the query's domain")
@@ -306,9 +428,15 @@ Action AddSearchCommand(CLI::App* app) {
   app->add_flag("--exact", a->exact, "Compare with every vector instead of walking the graph");
   app->add_flag("--explain", a->explain,
                 "Show both paths' scores and ranks, and BM25 term by term");
+  app->add_flag(
+      "--snippets", a->snippets,
+      "Show the best passage of each hit; with --json its text, its first byte in the hit's "
+      "text, and the bytes in it that are words of the query (ranges), and such in the title");
   app->add_flag("--json", a->json, "One JSON object on stdout");
   return [=] {
     a->alpha_given = alpha->count() > 0;
+    a->mmr_given = mmr->count() > 0;
+    a->filter_given = filter->count() > 0;
     a->query_given = text->count() + embedding->count() > 0;
     return RunSearch(*a);
   };

@@ -1,5 +1,6 @@
 #include "output.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include <fmt/format.h>
@@ -67,6 +68,24 @@ int Fail(const Status& status, bool json) {
 int FailUsage(const Status& status, bool json) {
   Report(status, json);
   return kUsage;
+}
+
+int FailAt(const Status& status, std::string_view text, std::size_t at, bool json) {
+  constexpr std::size_t kBefore = 50, kBehind = 25;
+  // From byte `at` so many characters on, or back.
+  const auto is_start = [&](std::size_t i) {
+    return i >= text.size() || (static_cast<unsigned char>(text[i]) & 0xC0) != 0x80;
+  };
+  at = std::min(at, text.size());
+  std::size_t begin = at, end = at;
+  for (std::size_t n = 0; n < kBefore && begin > 0; n += is_start(begin) ? 1 : 0) --begin;
+  for (std::size_t n = 0; n < kBehind && end < text.size(); n += is_start(end) ? 1 : 0) ++end;
+  const std::string before = (begin > 0 ? "…" : "") + Shorten(text.substr(begin, at - begin), 200);
+  const std::string behind = Shorten(text.substr(at, end - at), 200);
+  const int code = FailUsage(status, json);
+  Say(fmt::format("  {}{}{}", before, behind, end < text.size() ? "…" : ""));
+  Say(std::string(2 + Width(before), ' ') + '^');
+  return code;
 }
 
 void Say(std::string_view line) {

@@ -27,6 +27,9 @@ int Fail(const Status& status, bool json);
 /// The same with exit code 2: the value of an option is wrong.
 int FailUsage(const Status& status, bool json);
 
+/// FailUsage, and on stderr the text with a mark under its byte `at`, of a long one what is around it.
+int FailAt(const Status& status, std::string_view text, std::size_t at, bool json);
+
 /// Writes a line for a person to stderr. Where stderr cannot be written there is nobody to tell.
 void Say(std::string_view line);
 

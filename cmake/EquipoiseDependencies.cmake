@@ -24,6 +24,10 @@ find_path(EQUIPOISE_STEMMER_INCLUDE libstemmer.h REQUIRED)
 find_library(EQUIPOISE_STEMMER_LIBRARY stemmer REQUIRED)
 equipoise_dependency(${EQUIPOISE_STEMMER_LIBRARY} LIBS "-lstemmer")
 
+find_path(EQUIPOISE_ROARING_INCLUDE roaring/roaring.h REQUIRED)
+find_library(EQUIPOISE_ROARING_LIBRARY roaring REQUIRED)
+equipoise_dependency(${EQUIPOISE_ROARING_LIBRARY} LIBS "-lroaring")
+
 find_package(faiss CONFIG REQUIRED)
 equipoise_dependency(faiss FIND "faiss CONFIG" LIBS "-lfaiss -llapack")
 find_package(BLAS REQUIRED)
@@ -39,4 +43,5 @@ equipoise_dependency(Threads::Threads FIND "Threads" LIBS "-pthread")
 find_package(nlohmann_json CONFIG REQUIRED)
 find_package(Eigen3 CONFIG REQUIRED)
 find_path(EQUIPOISE_XXHASH_INCLUDE xxhash.h REQUIRED)
-mark_as_advanced(EQUIPOISE_STEMMER_INCLUDE EQUIPOISE_STEMMER_LIBRARY EQUIPOISE_XXHASH_INCLUDE)
+mark_as_advanced(EQUIPOISE_STEMMER_INCLUDE EQUIPOISE_STEMMER_LIBRARY EQUIPOISE_ROARING_INCLUDE
+                 EQUIPOISE_ROARING_LIBRARY EQUIPOISE_XXHASH_INCLUDE)

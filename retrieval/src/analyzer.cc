@@ -6,12 +6,15 @@
 #include <functional>
 #include <new>
 #include <unordered_set>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <libstemmer.h>
 #include <nlohmann/json.hpp>
 #include <unicode/brkiter.h>
+#include <unicode/bytestream.h>
+#include <unicode/edits.h>
 #include <unicode/normalizer2.h>
 #include <unicode/uchar.h>
 #include <unicode/uniset.h>
@@ -217,14 +220,25 @@ struct Analyzer::State {
   template <typename Visit, typename VisitAscii>
   void ForEachWord(std::string_view text, Worker* worker, const Visit& visit,
                    const VisitAscii& visit_ascii) const;
+  template <typename Visit>
+  void ForEachAsciiWord(std::string_view piece, Worker* worker, const Visit& visit) const;
+  // Words of what is in worker->folded.
+  template <typename Visit>
+  static void ForEachFoldedWord(Worker* worker, const Visit& visit);
   template <typename Char, typename Visit>
   static void CutAtApostrophes(const Char* word, std::int32_t length, const Visit& visit);
 
-  // Step 4.
-  void Add(const char16_t* word, std::int32_t length, Worker* worker,
-           std::vector<std::string>* tokens) const;
-  void AddAscii(std::string_view word, Worker* worker, std::vector<std::string>* tokens) const;
-  void AddStem(std::string_view word, Worker* worker, std::vector<std::string>* tokens) const;
+  // Step 4: calls add(token), a std::string or a view, unless the word goes.
+  template <typename Add>
+  void Finish(const char16_t* word, std::int32_t length, Worker* worker, const Add& add) const;
+  template <typename Add>
+  void FinishAscii(std::string_view word, Worker* worker, const Add& add) const;
+  template <typename Add>
+  void FinishStem(std::string_view word, Worker* worker, const Add& add) const;
+
+  void VisitTokens(std::string_view text, Worker* worker, const TokenVisitor& visit) const;
+  void VisitFoldedTokens(std::string_view piece, std::size_t begin, Worker* worker,
+                         const TokenVisitor& visit) const;
 };
 
 template <typename Char, typename Visit>
@@ -238,18 +252,36 @@ void Analyzer::State::CutAtApostrophes(const Char* word, std::int32_t length, co
   }
 }
 
+template <typename Visit>
+void Analyzer::State::ForEachAsciiWord(std::string_view piece, Worker* worker,
+                                       const Visit& visit) const {
+  ascii.ForEach(piece, &worker->lower, [&](std::string_view word) {
+    CutAtApostrophes(word.data(), static_cast<std::int32_t>(word.size()),
+                     [&](const char* part, std::int32_t length) {
+                       visit(std::string_view(part, static_cast<std::size_t>(length)));
+                     });
+  });
+}
+
+template <typename Visit>
+void Analyzer::State::ForEachFoldedWord(Worker* worker, const Visit& visit) {
+  worker->words->setText(worker->folded);
+  const char16_t* buffer = worker->folded.getBuffer();
+  std::int32_t from = worker->words->first();
+  for (std::int32_t to = worker->words->next(); to != icu::BreakIterator::DONE;
+       from = to, to = worker->words->next()) {
+    if (worker->words->getRuleStatus() < UBRK_WORD_NUMBER) continue;
+    CutAtApostrophes(buffer + from, to - from, visit);
+  }
+}
+
 template <typename Visit, typename VisitAscii>
 void Analyzer::State::ForEachWord(std::string_view text, Worker* worker, const Visit& visit,
                                   const VisitAscii& visit_ascii) const {
   for (std::size_t begin = 0, end = 0; begin < text.size(); begin = end) {
     end = PieceEnd(text, begin);
     if (const auto piece = text.substr(begin, end - begin); AsciiWords::IsAscii(piece)) {
-      ascii.ForEach(piece, &worker->lower, [&](std::string_view word) {
-        CutAtApostrophes(word.data(), static_cast<std::int32_t>(word.size()),
-                         [&](const char* part, std::int32_t length) {
-                           visit_ascii(std::string_view(part, static_cast<std::size_t>(length)));
-                         });
-      });
+      ForEachAsciiWord(piece, worker, visit_ascii);
       continue;
     }
     const auto raw = icu::UnicodeString::fromUTF8(
@@ -257,19 +289,100 @@ void Analyzer::State::ForEachWord(std::string_view text, Worker* worker, const V
     UErrorCode error = U_ZERO_ERROR;
     fold->normalize(raw, worker->folded, error);
     if (U_FAILURE(error) || raw.isBogus() || worker->folded.isBogus()) throw std::bad_alloc();
-    worker->words->setText(worker->folded);
-    const char16_t* buffer = worker->folded.getBuffer();
-    std::int32_t from = worker->words->first();
-    for (std::int32_t to = worker->words->next(); to != icu::BreakIterator::DONE;
-         from = to, to = worker->words->next()) {
-      if (worker->words->getRuleStatus() < UBRK_WORD_NUMBER) continue;
-      CutAtApostrophes(buffer + from, to - from, visit);
-    }
+    ForEachFoldedWord(worker, visit);
   }
 }
 
-void Analyzer::State::Add(const char16_t* word, std::int32_t length, Worker* worker,
-                          std::vector<std::string>* tokens) const {
+namespace {
+
+// Where a word of the folded text came from: what was changed as a whole belongs to it as a whole.
+class Origins {
+ public:
+  Origins(const icu::Edits& edits, const icu::UnicodeString& folded)
+      : spans_(edits.getFineIterator()), text_(folded.getBuffer()), length_(folded.length()) {}
+
+  // Of the word at UTF-16 offsets [from, to) of the folded text, behind the words before: bytes of the
+  // source.
+  std::pair<std::size_t, std::size_t> Of(std::int32_t from, std::int32_t to) {
+    const std::int32_t first = Utf8Offset(from);
+    const std::int32_t last = Utf8Offset(to) - 1;
+    UErrorCode error = U_ZERO_ERROR;
+    std::int32_t begin = 0, end = 0;
+    if (spans_.findDestinationIndex(first, error))
+      begin = spans_.sourceIndex() + (spans_.hasChange() ? 0 : first - spans_.destinationIndex());
+    if (spans_.findDestinationIndex(last, error))
+      end = spans_.sourceIndex() +
+            (spans_.hasChange() ? spans_.oldLength() : last + 1 - spans_.destinationIndex());
+    if (U_FAILURE(error)) throw std::bad_alloc();
+    return {static_cast<std::size_t>(begin), static_cast<std::size_t>(std::max(begin, end))};
+  }
+
+ private:
+  std::int32_t Utf8Offset(std::int32_t utf16) {
+    while (at16_ < utf16) {
+      UChar32 c = 0;
+      U16_NEXT(text_, at16_, length_, c);
+      at8_ += U8_LENGTH(c);
+    }
+    return at8_;
+  }
+
+  icu::Edits::Iterator spans_;
+  const char16_t* text_;
+  std::int32_t length_;
+  std::int32_t at16_ = 0, at8_ = 0;
+};
+
+}  // namespace
+
+void Analyzer::State::VisitTokens(std::string_view text, Worker* worker,
+                                  const TokenVisitor& visit) const {
+  for (std::size_t begin = 0, end = 0; begin < text.size(); begin = end) {
+    end = PieceEnd(text, begin);
+    const auto piece = text.substr(begin, end - begin);
+    if (!AsciiWords::IsAscii(piece)) {
+      VisitFoldedTokens(piece, begin, worker, visit);
+      continue;
+    }
+    ForEachAsciiWord(piece, worker, [&](std::string_view word) {
+      const std::size_t at = begin + static_cast<std::size_t>(word.data() - worker->lower.data());
+      FinishAscii(word, worker,
+                  [&](std::string_view token) { visit(token, at, at + word.size()); });
+    });
+  }
+}
+
+void Analyzer::State::VisitFoldedTokens(std::string_view piece, std::size_t begin, Worker* worker,
+                                        const TokenVisitor& visit) const {
+  // Bytes that are not UTF-8 become a control character each, which is no part of a word either.
+  std::string valid;
+  for (std::size_t at = 0; (at += ValidUtf8Prefix(piece.substr(at))) < piece.size(); ++at) {
+    if (valid.empty()) valid = piece;
+    valid[at] = '\x1A';
+  }
+  if (!valid.empty()) piece = valid;
+  std::string folded;
+  icu::StringByteSink<std::string> sink(&folded, static_cast<std::int32_t>(piece.size()));
+  icu::Edits edits;
+  UErrorCode error = U_ZERO_ERROR;
+  fold->normalizeUTF8(0, icu::StringPiece(piece.data(), static_cast<std::int32_t>(piece.size())),
+                      sink, &edits, error);
+  worker->folded = icu::UnicodeString::fromUTF8(folded);
+  if (U_FAILURE(error) || worker->folded.isBogus()) throw std::bad_alloc();
+  Origins origins(edits, worker->folded);
+  const char16_t* const buffer = worker->folded.getBuffer();
+  ForEachFoldedWord(worker, [&](const char16_t* word, std::int32_t length) {
+    const auto from = static_cast<std::int32_t>(word - buffer);
+    Finish(word, length, worker, [&](std::string_view token) {
+      const auto [first, last] = origins.Of(from, from + length);
+      visit(token, begin + first, begin + last);
+    });
+  });
+}
+
+template <typename Add>
+void Analyzer::State::Finish(const char16_t* word, std::int32_t length, Worker* worker,
+                             const Add& add) const {
   // Code points are at most as many as code units: most words need no counting.
   const std::int32_t points = length < options.min_token_length || length > options.max_token_length
                                   ? u_countChar32(word, length)
@@ -284,22 +397,22 @@ void Analyzer::State::Add(const char16_t* word, std::int32_t length, Worker* wor
     length = cut;
   }
   if (!HasLetterOrDigit(word, length)) return;
-  AddStem(Utf8(word, length), worker, tokens);
+  FinishStem(Utf8(word, length), worker, add);
 }
 
-void Analyzer::State::AddAscii(std::string_view word, Worker* worker,
-                               std::vector<std::string>* tokens) const {
+template <typename Add>
+void Analyzer::State::FinishAscii(std::string_view word, Worker* worker, const Add& add) const {
   if (word.size() < static_cast<std::size_t>(options.min_token_length)) return;
   word = word.substr(0, static_cast<std::size_t>(options.max_token_length));
   if (word.find_first_not_of('_') == std::string_view::npos) return;
-  AddStem(word, worker, tokens);
+  FinishStem(word, worker, add);
 }
 
-void Analyzer::State::AddStem(std::string_view word, Worker* worker,
-                              std::vector<std::string>* tokens) const {
+template <typename Add>
+void Analyzer::State::FinishStem(std::string_view word, Worker* worker, const Add& add) const {
   StemCache::Slot& slot = worker->stems.SlotOf(word);
   if (slot.Word() == word) {
-    if (slot.stem_size > 0) tokens->emplace_back(slot.Stem());
+    if (slot.stem_size > 0) add(slot.Stem());
     return;
   }
   std::string token;
@@ -309,7 +422,7 @@ void Analyzer::State::AddStem(std::string_view word, Worker* worker,
   }
   if (word.size() <= StemCache::Slot::kRoom && token.size() <= StemCache::Slot::kRoom)
     slot.Set(word, token);
-  if (!token.empty()) tokens->push_back(std::move(token));
+  if (!token.empty()) add(std::move(token));
 }
 
 Result<Analyzer> Analyzer::Create(const AnalyzerOptions& options) {
@@ -378,12 +491,21 @@ void Analyzer::Analyze(std::string_view utf8, std::vector<std::string>* tokens) 
   tokens->clear();
   if (state_ == nullptr || utf8.empty()) return;
   const auto worker = state_->workers.Take([this] { return state_->MakeWorker(); });
+  const auto add = [&](auto&& token) {
+    tokens->emplace_back(std::forward<decltype(token)>(token));
+  };
   state_->ForEachWord(
       utf8, &*worker,
       [&](const char16_t* word, std::int32_t length) {
-        state_->Add(word, length, &*worker, tokens);
+        state_->Finish(word, length, &*worker, add);
       },
-      [&](std::string_view word) { state_->AddAscii(word, &*worker, tokens); });
+      [&](std::string_view word) { state_->FinishAscii(word, &*worker, add); });
+}
+
+void Analyzer::VisitTokens(std::string_view utf8, const TokenVisitor& visit) const {
+  if (state_ == nullptr || utf8.empty()) return;
+  const auto worker = state_->workers.Take([this] { return state_->MakeWorker(); });
+  state_->VisitTokens(utf8, &*worker, visit);
 }
 
 const AnalyzerOptions& Analyzer::options() const {

@@ -11,13 +11,26 @@
 #include <equipoise/core/check.h>
 #include <equipoise/core/index_folder.h>
 #include <equipoise/core/parallel.h>
+#include <equipoise/kernels/rows.h>
 #include <equipoise/retrieval/collection.h>
+#include <equipoise/retrieval/diversity.h>
 #include <equipoise/retrieval/document_store.h>
 
 #include "collection_files.h"
+#include "query_operators.h"
 
 namespace equipoise {
 namespace {
+
+/// The documents that may be found, null for all; `made` holds what had to be put together.
+const RowSet* Allowed(const SearchRequest& request, std::optional<RowSet>* made) {
+  if (request.filter == nullptr) return request.allowed;
+  if (request.allowed == nullptr && request.filter->rows() != nullptr)
+    return request.filter->rows();
+  *made = request.filter->Rows();
+  if (request.allowed != nullptr) (*made)->Intersect(*request.allowed);
+  return &**made;
+}
 
 /// Splits the time of a search into its layers.
 class Stopwatch {
@@ -99,6 +112,7 @@ std::string_view AlphaSourceName(AlphaSource source) {
 struct Collection::State {
   std::string folder;
   Manifest manifest;
+  std::uint64_t fingerprint = 0;  // of the files
   FusionWeights weights;
   Analyzer analyzer;
   DocumentStore documents;
@@ -119,7 +133,11 @@ struct Collection::State {
   Status FillMissing(const SearchRequest& request, std::span<const std::string> tokens,
                      std::vector<Candidate>* candidates) const;
   float LowestVectorScore(std::span<const float> query) const;
-  Status Run(const SearchRequest& request, SearchResult* result) const;
+  Status Diversify(const SearchRequest& request, std::vector<Candidate>* candidates,
+                   std::vector<float>* similarities) const;
+  std::vector<std::string> Tokens(std::string_view text, QuerySyntax syntax) const;
+  Status Run(const SearchRequest& request, Stopwatch* watch, SearchResult* result) const;
+  Status RunOperators(const SearchRequest& request, Stopwatch* watch, SearchResult* result) const;
 };
 
 Collection::Collection(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -151,6 +169,9 @@ Status Collection::State::ReadSettings() {
 
 Status Collection::State::Load() {
   EQUIPOISE_ASSIGN_OR_RETURN(manifest, ReadManifest(folder));
+  fingerprint = 0;
+  for (const Manifest::File& file : manifest.files)
+    fingerprint = fingerprint * 0x9e3779b97f4a7c15u + file.checksum;
   EQUIPOISE_RETURN_IF_ERROR(CheckFiles(folder, manifest));
   EQUIPOISE_RETURN_IF_ERROR(ReadSettings());
   auto path = [&](const char* name) { return manifest.PathOf(folder, name); };
@@ -212,6 +233,29 @@ Status Collection::State::Check(const SearchRequest& request) const {
       return Status(Code::kInvalidArgument,
                     "alpha = 0 asks the vectors alone, but the query has no embedding",
                     {.field = "embedding"});
+  }
+  if (request.allowed != nullptr && request.allowed->rows() != documents.size())
+    return Status(Code::kInvalidArgument,
+                  fmt::format("Search: a set of {} documents, but the collection has {}",
+                              request.allowed->rows(), documents.size()),
+                  {.field = "allowed"});
+  if (request.filter != nullptr && request.filter->fingerprint() != fingerprint)
+    return Status(Code::kInvalidArgument,
+                  "Search: the filter was compiled for another collection, or before it was built "
+                  "again; compile it for this one",
+                  {.field = "filter"});
+  if (!std::isfinite(request.min_score))
+    return Status(Code::kInvalidArgument, "Search: min_score is not a finite number",
+                  {.field = "min_score"});
+  if (request.mmr) {
+    const double mmr = *request.mmr;
+    EQUIPOISE_CHECK_RANGE(kWhere, mmr, 0.0, 1.0);
+    if (!vectors)
+      return Status(
+          Code::kInvalidArgument,
+          "mmr compares the embeddings of documents, but the collection has none; leave it "
+          "out, or index with embeddings",
+          {.field = "mmr"});
   }
   if (request.embedding.empty()) return {};
   if (!vectors)
@@ -304,19 +348,70 @@ float Collection::State::LowestVectorScore(std::span<const float> query) const {
   return static_cast<float>(std::max(lowest, kLowest));
 }
 
-Status Collection::State::Run(const SearchRequest& request, SearchResult* result) const {
+/// Of the fused candidates, best first, those that MMR chooses in its order. similarities [k].
+Status Collection::State::Diversify(const SearchRequest& request,
+                                    std::vector<Candidate>* candidates,
+                                    std::vector<float>* similarities) const {
+  const std::size_t m = candidates->size();
+  const std::size_t d = vectors->dim();
+  std::vector<std::uint32_t> docs(m);
+  std::vector<float> relevance(m);
+  for (std::size_t i = 0; i < m; ++i) {
+    docs[i] = (*candidates)[i].doc;
+    const float best = (*candidates)[0].score;
+    relevance[i] = best > 0 ? (*candidates)[i].score / best : 0.0f;
+  }
+  std::vector<float> rows(m * d);
+  EQUIPOISE_RETURN_IF_ERROR(vectors->Read(docs, rows));
+  for (std::size_t i = 0; i < m; ++i) Normalize(rows.data() + i * d, d);
+  std::vector<Candidate> chosen;
+  for (const DiversePick& pick :
+       PickDiverse(relevance, MatrixView<float>(rows.data(), m, d), *request.mmr, request.k)) {
+    chosen.push_back((*candidates)[pick.position]);
+    similarities->push_back(pick.similarity);
+  }
+  *candidates = std::move(chosen);
+  return {};
+}
+
+/// Without the operators of the text: its words, and the documents that it allows.
+Status Collection::State::RunOperators(const SearchRequest& request, Stopwatch* watch,
+                                       SearchResult* result) const {
+  EQUIPOISE_RETURN_IF_ERROR(Check(request));
+  EQUIPOISE_ASSIGN_OR_RETURN(const auto clauses, ParseQuery(request.text));
+  std::optional<RowSet> made;
+  EQUIPOISE_ASSIGN_OR_RETURN(std::optional<RowSet> allowed,
+                             AllowedDocuments(request.text, clauses, Allowed(request, &made),
+                                              analyzer, lexical, documents));
+  const std::string words = ScoredText(request.text, clauses);
+  SearchRequest asked = request;
+  asked.syntax = QuerySyntax::kPlain;
+  asked.text = words;
+  if (allowed) {
+    asked.allowed = &*allowed;
+    asked.filter = nullptr;  // what it matches is in there
+  }
+  result->times.analysis_ns = watch->Lap();
+  return Run(asked, watch, result);
+}
+
+Status Collection::State::Run(const SearchRequest& request, Stopwatch* clock,
+                              SearchResult* result) const {
   EQUIPOISE_RETURN_IF_ERROR(Check(request));
   Decide(request, result);
   const std::size_t depth = std::max(request.depth, request.k);
   LayerTimes& times = result->times;
-  Stopwatch watch;
+  Stopwatch& watch = *clock;
+  std::optional<RowSet> made;
+  const RowSet* const allowed = Allowed(request, &made);
 
   std::vector<std::string> tokens;
   std::vector<Scored> lexical_list;
   if (result->lexical_searched) {
     analyzer.Analyze(request.text, &tokens);
-    times.analysis_ns = watch.Lap();
-    lexical_list = lexical.Search(tokens, depth);
+    times.analysis_ns += watch.Lap();
+    lexical_list = allowed == nullptr ? lexical.Search(tokens, depth)
+                                      : lexical.Search(tokens, depth, allowed->words());
     times.lexical_ns = watch.Lap();
     analysis_time->Record(times.analysis_ns);
     lexical_time->Record(times.lexical_ns);
@@ -327,7 +422,8 @@ Status Collection::State::Run(const SearchRequest& request, SearchResult* result
         vector_list, vectors->Search(request.embedding, {.k = depth,
                                                          .ef_search = request.ef_search,
                                                          .target_recall = request.target_recall,
-                                                         .exact = request.exact}));
+                                                         .exact = request.exact,
+                                                         .allowed = allowed}));
     times.vector_ns = watch.Lap();
     vector_time->Record(times.vector_ns);
   }
@@ -338,12 +434,16 @@ Status Collection::State::Run(const SearchRequest& request, SearchResult* result
   const FusionMethod method = result->weights.method;
   FusionScale scale{.method = method, .alpha = result->weights.alpha, .depth = request.depth};
   if (result->lexical_searched)
-    scale.lexical = LexicalFrame(method, lexical_list, request.depth, documents.size());
+    scale.lexical = LexicalFrame(method, lexical_list, request.depth,
+                                 allowed == nullptr ? documents.size() : allowed->Count());
   if (result->vector_searched)
     scale.vector =
         VectorFrame(method, vector_list, request.depth, LowestVectorScore(request.embedding));
   if (request.keep_candidates) KeepScores(scale, &candidates, result);
-  Fuse(scale, request.k, &candidates);
+  Fuse(scale, request.mmr ? std::max(request.k, request.mmr_candidates) : request.k, &candidates);
+  std::erase_if(candidates, [&](const Candidate& c) { return c.score < request.min_score; });
+  std::vector<float> similarities;
+  if (request.mmr) EQUIPOISE_RETURN_IF_ERROR(Diversify(request, &candidates, &similarities));
 
   result->hits.reserve(candidates.size());
   for (const Candidate& c : candidates)
@@ -356,6 +456,8 @@ Status Collection::State::Run(const SearchRequest& request, SearchResult* result
                             .vector_normalized = c.vector_normalized,
                             .lexical_rank = c.lexical_rank,
                             .vector_rank = c.vector_rank});
+  for (std::size_t i = 0; i < similarities.size(); ++i)
+    result->hits[i].similarity = similarities[i];
   times.fusion_ns = watch.Lap();
   times.total_ns = watch.Total();
   fusion_time->Record(times.fusion_ns);
@@ -366,7 +468,10 @@ Status Collection::State::Run(const SearchRequest& request, SearchResult* result
 Result<SearchResult> Collection::Search(const SearchRequest& request) const {
   try {
     SearchResult result;
-    EQUIPOISE_RETURN_IF_ERROR(state_->Run(request, &result));
+    Stopwatch watch;
+    EQUIPOISE_RETURN_IF_ERROR(request.syntax == QuerySyntax::kOperators
+                                  ? state_->RunOperators(request, &watch, &result)
+                                  : state_->Run(request, &watch, &result));
     return result;
   } catch (const std::bad_alloc&) {
     return Status(Code::kOutOfMemory, "no memory for this search; ask for a smaller k or depth");
@@ -403,8 +508,25 @@ const VectorIndex* Collection::vectors() const {
   return state_->vectors ? &*state_->vectors : nullptr;
 }
 
-std::vector<TermScore> Collection::ExplainLexical(std::string_view text, std::uint32_t doc) const {
-  return state_->lexical.Explain(state_->analyzer.Analyze(text), doc);
+std::vector<std::string> Collection::State::Tokens(std::string_view text,
+                                                   QuerySyntax syntax) const {
+  if (syntax == QuerySyntax::kOperators)
+    if (const auto clauses = ParseQuery(text); clauses.ok())
+      return analyzer.Analyze(ScoredText(text, *clauses));
+  return analyzer.Analyze(text);
+}
+
+std::vector<TermScore> Collection::ExplainLexical(std::string_view text, std::uint32_t doc,
+                                                  QuerySyntax syntax) const {
+  return state_->lexical.Explain(state_->Tokens(text, syntax), doc);
+}
+
+DocumentSnippet Collection::SnippetOf(std::uint32_t doc, std::string_view query, QuerySyntax syntax,
+                                      const SnippetOptions& options) const {
+  const auto terms = ExplainLexical(query, doc, syntax);
+  const StoredDocument document = Get(doc);
+  return {.title_matches = FindMatches(document.title, terms, state_->analyzer, options),
+          .text = MakeSnippet(document.text, terms, state_->analyzer, options)};
 }
 
 std::uint32_t Collection::documents() const { return state_->documents.size(); }
@@ -412,13 +534,9 @@ std::size_t Collection::dimensions() const { return state_->vectors ? state_->ve
 bool Collection::has_text() const { return state_->lexical.terms() > 0; }
 bool Collection::stores_text() const { return state_->documents.has_text(); }
 FusionWeights Collection::weights() const { return state_->weights; }
+std::optional<Bm25Fields> Collection::fields() const { return state_->lexical.fields(); }
 
-std::uint64_t Collection::fingerprint() const {
-  std::uint64_t out = 0;
-  for (const Manifest::File& file : state_->manifest.files)
-    out = out * 0x9e3779b97f4a7c15u + file.checksum;
-  return out;
-}
+std::uint64_t Collection::fingerprint() const { return state_->fingerprint; }
 
 const Telemetry& Collection::telemetry() const { return state_->telemetry; }
 

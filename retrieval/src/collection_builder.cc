@@ -1,4 +1,5 @@
 #include <charconv>
+#include <iterator>
 #include <new>
 
 #include <nlohmann/json.hpp>
@@ -55,7 +56,11 @@ struct CollectionBuilder::State {
   DocumentStoreWriter documents;
   LexicalIndexBuilder lexical;
   ColumnsWriter columns;
-  std::vector<std::string> pending;  // texts that are not analysed yet
+  struct Pending {
+    std::string text;       // title and text, joined by a blank
+    std::size_t title = 0;  // bytes of the title
+  };
+  std::vector<Pending> pending;  // what is not analysed yet
   std::size_t pending_bytes = 0;
   // What ended the building: parts that took a document and parts that did not would make an index
   // that cannot be opened.
@@ -63,6 +68,7 @@ struct CollectionBuilder::State {
 
   Status Add(const Document& document);
   Status Analyze();
+  DocumentTokens Tokens(const Pending& document, std::vector<std::string>* room) const;
   // Publishes the vectors that `write` makes, where there is one.
   Status Finish(const VectorFilesWriter& write);
   Status FinishSafely(const VectorFilesWriter& write);
@@ -79,12 +85,13 @@ Result<CollectionBuilder> CollectionBuilder::Begin(const std::string& folder,
   EQUIPOISE_RETURN_IF_ERROR(CheckOptions(options));
   EQUIPOISE_ASSIGN_OR_RETURN(Analyzer analyzer, Analyzer::Create(options.analyzer));
   // Refused before the folder is touched.
-  EQUIPOISE_RETURN_IF_ERROR(LexicalIndexBuilder::Create(options.bm25).error());
+  EQUIPOISE_RETURN_IF_ERROR(LexicalIndexBuilder::Create(options.bm25, {}, options.fields).error());
   EQUIPOISE_ASSIGN_OR_RETURN(IndexFolderWriter writer, IndexFolderWriter::Begin(folder));
   EQUIPOISE_ASSIGN_OR_RETURN(
       LexicalIndexBuilder lexical,
       LexicalIndexBuilder::Create(options.bm25,
-                                  {.memory = options.memory, .spill_folder = writer.PathOf(".")}));
+                                  {.memory = options.memory, .spill_folder = writer.PathOf(".")},
+                                  options.fields));
   EQUIPOISE_ASSIGN_OR_RETURN(
       DocumentStoreWriter documents,
       DocumentStoreWriter::Create(writer.PathOf(files::kDocuments), options.store_text));
@@ -115,20 +122,34 @@ Status CollectionBuilder::State::Add(const Document& document) {
   }
   EQUIPOISE_RETURN_IF_ERROR(columns.Add(document.fields));
   EQUIPOISE_RETURN_IF_ERROR(documents.Add(document));
-  std::string& joined = pending.emplace_back();
+  std::string& joined = pending.emplace_back().text;
+  pending.back().title = document.title.size();
   joined.reserve(document.title.size() + 1 + document.text.size());
   joined.append(document.title).append(1, ' ').append(document.text);
   pending_bytes += joined.size();
   return pending.size() < kBatchDocuments && pending_bytes < kBatchBytes ? Status() : Analyze();
 }
 
+DocumentTokens CollectionBuilder::State::Tokens(const Pending& document,
+                                                std::vector<std::string>* room) const {
+  if (!options.fields) {
+    analyzer.Analyze(document.text, room);
+    return std::span<const std::string>(*room);
+  }
+  const std::string_view text = document.text;
+  analyzer.Analyze(text.substr(0, document.title), room);
+  const std::size_t title = room->size();
+  std::vector<std::string> of_text = analyzer.Analyze(text.substr(document.title + 1));
+  room->insert(room->end(), std::make_move_iterator(of_text.begin()),
+               std::make_move_iterator(of_text.end()));
+  return {*room, title};
+}
+
 // Many documents at a time, so that threads have something to share.
 Status CollectionBuilder::State::Analyze() {
-  const Status added = lexical.AddMany(pending.size(), options.threads,
-                                       [&](std::size_t i, std::vector<std::string>* room) {
-                                         analyzer.Analyze(pending[i], room);
-                                         return std::span<const std::string>(*room);
-                                       });
+  const Status added = lexical.AddMany(
+      pending.size(), options.threads,
+      [&](std::size_t i, std::vector<std::string>* room) { return Tokens(pending[i], room); });
   pending.clear();
   pending_bytes = 0;
   return added;
@@ -227,6 +248,14 @@ Status CollectionBuilder::State::Finish(const VectorFilesWriter& write) {
   settings["analyzer"] = nlohmann::json::parse(analyzer.ToJson());
   settings["bm25"] = {{"k1", ShortestDecimal(options.bm25.k1)},
                       {"b", ShortestDecimal(options.bm25.b)}};
+  if (options.fields) {
+    const auto field = [](float weight, float b) {
+      return nlohmann::json{{"weight", ShortestDecimal(weight)}, {"b", ShortestDecimal(b)}};
+    };
+    settings["bm25"]["fields"] = {
+        {"title", field(options.fields->title_weight, options.fields->title_b)},
+        {"text", field(options.fields->text_weight, options.fields->text_b)}};
+  }
   settings["store"] = options.store_text ? "text" : "none";
   settings["weights"] = {{"alpha", options.weights.alpha},
                          {"fusion", FusionName(options.weights.method)}};

@@ -24,9 +24,12 @@ struct LexicalIndexBuilder::State {
   Bm25Params params;
   LexicalBuildOptions options;
   Status error;
-  std::vector<PostingShard> shards = std::vector<PostingShard>(1);
+  std::optional<Bm25Fields> fields;
+  std::vector<PostingShard> shards;
   std::optional<lexical::RunFile> runs;
-  std::vector<std::uint32_t> lengths;  // tokens of each document
+  std::vector<std::uint32_t> lengths;        // tokens of each document
+  std::vector<std::uint32_t> title_lengths;  // with fields
+  std::uint32_t most_in_title = 0;           // of shards that are in the file
 
   Status AddMany(std::size_t count, int threads, const TokensOf& tokens_of);
   Status SpillIfLarge();
@@ -39,10 +42,18 @@ LexicalIndexBuilder& LexicalIndexBuilder::operator=(LexicalIndexBuilder&&) noexc
 LexicalIndexBuilder::~LexicalIndexBuilder() = default;
 
 Result<LexicalIndexBuilder> LexicalIndexBuilder::Create(Bm25Params params,
-                                                        LexicalBuildOptions options) {
+                                                        LexicalBuildOptions options,
+                                                        std::optional<Bm25Fields> fields) {
   EQUIPOISE_CHECK_RANGE("LexicalIndexBuilder::Create", params.k1, 0.0f,
                         std::numeric_limits<float>::max());
   EQUIPOISE_CHECK_RANGE("LexicalIndexBuilder::Create", params.b, 0.0f, 1.0f);
+  if (fields) {
+    constexpr float kLeast = std::numeric_limits<float>::min();
+    EQUIPOISE_CHECK_RANGE("LexicalIndexBuilder::Create", fields->title_weight, kLeast, 1e6f);
+    EQUIPOISE_CHECK_RANGE("LexicalIndexBuilder::Create", fields->text_weight, kLeast, 1e6f);
+    EQUIPOISE_CHECK_RANGE("LexicalIndexBuilder::Create", fields->title_b, 0.0f, 1.0f);
+    EQUIPOISE_CHECK_RANGE("LexicalIndexBuilder::Create", fields->text_b, 0.0f, 1.0f);
+  }
   if (options.memory > 0 && options.spill_folder.empty())
     return Status(Code::kInvalidArgument,
                   "LexicalIndexBuilder::Create: a limit of memory needs a spill_folder",
@@ -50,6 +61,8 @@ Result<LexicalIndexBuilder> LexicalIndexBuilder::Create(Bm25Params params,
   auto state = std::make_unique<State>();
   state->params = params;
   state->options = std::move(options);
+  state->fields = fields;
+  state->shards.emplace_back(fields.has_value());
   return LexicalIndexBuilder(std::move(state));
 }
 
@@ -62,8 +75,9 @@ Status LexicalIndexBuilder::State::AddMany(std::size_t count, int threads,
                               "index holds; build several indexes",
                               count, before));
   lengths.resize(before + count);
-  if (shards.size() < static_cast<std::size_t>(std::max(threads, 1)))
-    shards.resize(static_cast<std::size_t>(threads));
+  if (fields) title_lengths.resize(before + count);
+  while (shards.size() < static_cast<std::size_t>(std::max(threads, 1)))
+    shards.emplace_back(fields.has_value());
   std::atomic<bool> no_memory = false;
   std::atomic<std::uint64_t> too_long = std::numeric_limits<std::uint64_t>::max();
   ParallelFor(count, threads, [&](std::size_t begin, std::size_t end, int worker) {
@@ -71,15 +85,17 @@ Status LexicalIndexBuilder::State::AddMany(std::size_t count, int threads,
     try {
       std::vector<std::string> tokens;
       for (std::size_t i = begin; i < end; ++i) {
-        const std::span<const std::string> found = tokens_of(i, &tokens);
+        const DocumentTokens found = tokens_of(i, &tokens);
+        const std::size_t length = found.tokens.size();
         // Ids of terms are 32 bits wide, and each takes at least one token.
-        if (found.size() > lexical::kMaxTokens ||
-            shard.terms() + found.size() > lexical::kMaxTerms) {
+        if (length > lexical::kMaxTokens || shard.terms() + length > lexical::kMaxTerms ||
+            found.title > length) {
           too_long = before + i;
           return;
         }
-        shard.Add(static_cast<std::uint32_t>(before + i), found);
-        lengths[before + i] = static_cast<std::uint32_t>(found.size());
+        shard.Add(static_cast<std::uint32_t>(before + i), found.tokens, found.title);
+        lengths[before + i] = static_cast<std::uint32_t>(length);
+        if (fields) title_lengths[before + i] = static_cast<std::uint32_t>(found.title);
       }
     } catch (const std::bad_alloc&) {
       no_memory = true;
@@ -90,7 +106,7 @@ Status LexicalIndexBuilder::State::AddMany(std::size_t count, int threads,
   if (too_long != std::numeric_limits<std::uint64_t>::max())
     return Status(Code::kInvalidArgument,
                   "LexicalIndexBuilder: a document of more than 2^31 tokens, or more than 2^32 "
-                  "terms; build several indexes",
+                  "terms; build several indexes; or a title of more tokens than the document",
                   {.row = static_cast<std::int64_t>(too_long.load())});
   return SpillIfLarge();
 }
@@ -102,18 +118,21 @@ Status LexicalIndexBuilder::State::SpillIfLarge() {
   for (const PostingShard& shard : shards) bytes += shard.bytes();
   if (bytes < options.memory / 2) return {};
   if (!runs) {
-    EQUIPOISE_ASSIGN_OR_RETURN(auto file, lexical::RunFile::Create(options.spill_folder));
+    EQUIPOISE_ASSIGN_OR_RETURN(auto file,
+                               lexical::RunFile::Create(options.spill_folder, fields.has_value()));
     runs.emplace(std::move(file));
   }
   for (PostingShard& shard : shards) {
     if (shard.postings() > 0) EQUIPOISE_RETURN_IF_ERROR(runs->Append(shard));
-    shard = PostingShard();
+    most_in_title = std::max(most_in_title, shard.most_in_title());
+    shard = PostingShard(fields.has_value());
   }
   return {};
 }
 
-Status LexicalIndexBuilder::Add(std::span<const std::string> tokens) {
-  return AddMany(1, 1, [&](std::size_t, std::vector<std::string>*) { return tokens; });
+Status LexicalIndexBuilder::Add(std::span<const std::string> tokens, std::size_t title) {
+  return AddMany(
+      1, 1, [&](std::size_t, std::vector<std::string>*) { return DocumentTokens(tokens, title); });
 }
 
 Status LexicalIndexBuilder::AddMany(std::size_t count, int threads, const TokensOf& tokens_of) {
@@ -134,8 +153,12 @@ std::uint32_t LexicalIndexBuilder::documents() const {
 
 Status LexicalIndexBuilder::State::Write(const std::string& path) const {
   constexpr std::size_t kLeastBuffer = 4096, kMostBuffer = std::size_t{1} << 20;
+  lexical::FieldsToWrite written{
+      .settings = fields, .title_lengths = title_lengths, .most_in_title = most_in_title};
+  for (const PostingShard& shard : shards)
+    written.most_in_title = std::max(written.most_in_title, shard.most_in_title());
   EQUIPOISE_ASSIGN_OR_RETURN(auto writer,
-                             lexical::LexicalFileWriter::Create(path, params, lengths));
+                             lexical::LexicalFileWriter::Create(path, params, lengths, written));
   const std::size_t in_file = runs ? runs->runs() : 0;
   std::vector<std::unique_ptr<PostingSource>> sources(in_file + shards.size());
   for (std::size_t run = 0; run < in_file; ++run)

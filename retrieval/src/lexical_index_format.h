@@ -16,6 +16,11 @@
 ///   one block      its bits for documents, bits for occurrences and bound, a byte each; the block
 ///   more           the blocks, then a BlockHead for each
 ///
+/// With fields (version 3) the occurrences of a posting are those in the text, shifted by title_bits, and
+/// those in the title (lexical_fields.h), and there are besides:
+///   fields               one FieldsMeta
+///   title_length_values, title_length_codes, text_length_values, text_length_codes: as above
+///
 /// Sections by other names may join these: a reader takes what it knows.
 #pragma once
 
@@ -26,6 +31,7 @@ namespace equipoise::lexical {
 
 inline constexpr const char* kKind = "lexical";
 inline constexpr std::uint32_t kVersion = 2;  // 1 had plain arrays
+inline constexpr std::uint32_t kFieldsVersion = 3;
 
 inline constexpr const char* kMeta = "meta";
 inline constexpr const char* kTerms = "terms";
@@ -33,6 +39,11 @@ inline constexpr const char* kTermBlocks = "term_blocks";
 inline constexpr const char* kPostings = "postings";
 inline constexpr const char* kLengthValues = "length_values";
 inline constexpr const char* kLengthCodes = "length_codes";
+inline constexpr const char* kFields = "fields";
+inline constexpr const char* kTitleLengthValues = "title_length_values";
+inline constexpr const char* kTitleLengthCodes = "title_length_codes";
+inline constexpr const char* kTextLengthValues = "text_length_values";
+inline constexpr const char* kTextLengthCodes = "text_length_codes";
 
 struct LexicalMeta {
   std::uint64_t documents;
@@ -43,6 +54,23 @@ struct LexicalMeta {
   float b;
 };
 static_assert(sizeof(LexicalMeta) == 40);
+
+struct FieldsMeta {
+  std::uint64_t title_tokens;  // of all documents
+  std::uint64_t text_tokens;
+  float title_weight;
+  float text_weight;
+  float title_b;
+  float text_b;
+  std::uint32_t title_bits;
+  std::uint32_t zero;
+};
+static_assert(sizeof(FieldsMeta) == 40);
+
+/// Bytes of a code for one of so many lengths.
+constexpr std::size_t CodeBytes(std::size_t values) {
+  return values <= 1u << 8 ? 1 : values <= 1u << 16 ? 2 : 4;
+}
 
 inline constexpr std::size_t kTermsPerBlock = 16;
 

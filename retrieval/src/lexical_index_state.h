@@ -17,6 +17,7 @@
 #include <equipoise/retrieval/lexical_index.h>
 
 #include "lexical_dictionary.h"
+#include "lexical_fields.h"
 #include "lexical_index_format.h"
 #include "lexical_lengths.h"
 #include "lexical_postings.h"
@@ -47,6 +48,7 @@ struct LexicalState {
   std::span<const std::uint8_t> length_codes;  // in units of code_bytes
   std::size_t code_bytes = 1;
   double average_length = 0;
+  lexical::Fields fields;
 
   // By the code of a length, with an entry for every code of one or two bytes that there can be.
   std::vector<float> norms;
@@ -82,21 +84,30 @@ struct LexicalState {
     const std::uint32_t code = RawCodeOf(doc);
     return norms[code_bytes <= 2 ? code : std::min<std::size_t>(code, norms.size() - 1)];
   }
+  /// In [0, 1] and never NaN.
+  float ShareOf(std::uint32_t tf, std::uint32_t doc) const {
+    return fields.there() ? fields.Share(tf, doc) : lexical::Share(tf, NormOf(doc));
+  }
   /// In [0, weight] and never NaN.
   float Contribution(float weight, std::uint32_t tf, std::uint32_t doc) const {
-    return weight * lexical::Share(tf, NormOf(doc));
+    return weight * ShareOf(tf, doc);
   }
 
   /// Documents whose sums are in the cache at a time.
   static constexpr std::uint32_t kWindow = 1u << 15;
   /// The best k; with a window other than 0 lists and blocks that cannot matter are skipped, window by
-  /// window of so many documents, unless the terms are very many.
-  std::vector<Scored> Search(std::span<const QueryTerm> query, std::size_t k,
-                             std::uint32_t window) const;
+  /// window of so many documents, unless the terms are very many. `allowed`: the words of the documents
+  /// that may be found, for all documents; null: every document.
+  std::vector<Scored> Search(std::span<const QueryTerm> query, std::size_t k, std::uint32_t window,
+                             const std::uint64_t* allowed = nullptr) const;
   std::vector<Scored> SearchAll(std::span<const QueryTerm> query, std::size_t k,
-                                LexicalScratch* mine) const;
+                                const std::uint64_t* allowed, LexicalScratch* mine) const;
   std::vector<Scored> SearchPruned(std::span<const QueryTerm> query, std::size_t k,
-                                   std::uint32_t window, LexicalScratch* mine) const;
+                                   std::uint32_t window, const std::uint64_t* allowed,
+                                   LexicalScratch* mine) const;
+  /// The best k of few documents, in ascending order: each is looked up.
+  std::vector<Scored> SearchAllowed(std::span<const QueryTerm> query, std::size_t k,
+                                    std::span<const std::uint32_t> docs) const;
   /// scores [docs] of documents in ascending order, as a whole search gives them.
   void ScoreAscending(std::span<const QueryTerm> query, std::span<const std::uint32_t> docs,
                       std::span<float> scores) const;

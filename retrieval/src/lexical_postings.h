@@ -14,6 +14,13 @@
 
 namespace equipoise::lexical {
 
+/// A term in a document.
+struct Posting {
+  std::uint32_t doc = 0;
+  std::uint32_t tf = 0;
+  std::uint32_t title = 0;  ///< of tf, occurrences in the title; 0 in an index without fields
+};
+
 /// Packs one list after the other.
 /// Threads  one thread at a time
 class PostingEncoder {

@@ -48,7 +48,7 @@ std::uint32_t TermTable::Intern(std::string_view term) {
   return slots_[at] - 1;
 }
 
-void PostingShard::Add(std::uint32_t doc, std::span<const std::string> tokens) {
+void PostingShard::Add(std::uint32_t doc, std::span<const std::string> tokens, std::size_t title) {
   const std::size_t first = posting_terms_.size();
   for (const std::string& token : tokens) {
     const std::uint32_t id = terms_.Intern(token);
@@ -62,13 +62,19 @@ void PostingShard::Add(std::uint32_t doc, std::span<const std::string> tokens) {
     posting_terms_.push_back(id);
     posting_tfs_.push_back(1);
   }
+  if (fields_) {
+    posting_titles_.resize(posting_terms_.size(), 0);
+    for (const std::string& token : tokens.first(title))
+      most_in_title_ =
+          std::max(most_in_title_, ++posting_titles_[last_[terms_.Intern(token)].posting]);
+  }
   docs_.push_back(doc);
   distinct_.push_back(static_cast<std::uint32_t>(posting_terms_.size() - first));
 }
 
 std::size_t PostingShard::bytes() const {
-  const std::size_t words =
-      posting_terms_.capacity() + posting_tfs_.capacity() + docs_.capacity() + distinct_.capacity();
+  const std::size_t words = posting_terms_.capacity() + posting_tfs_.capacity() +
+                            posting_titles_.capacity() + docs_.capacity() + distinct_.capacity();
   return terms_.bytes() + last_.capacity() * sizeof(Last) + words * sizeof(std::uint32_t);
 }
 
@@ -76,7 +82,8 @@ SortedShard::SortedShard(const PostingShard& shard)
     : shard_(shard),
       order_(shard.terms_.size()),
       docs_(shard.posting_terms_.size()),
-      tfs_(shard.posting_terms_.size()) {
+      tfs_(shard.posting_terms_.size()),
+      titles_(shard.posting_titles_.size()) {
   std::iota(order_.begin(), order_.end(), 0u);
   std::sort(order_.begin(), order_.end(),
             [&](std::uint32_t a, std::uint32_t b) { return shard.terms_[a] < shard.terms_[b]; });
@@ -92,6 +99,7 @@ SortedShard::SortedShard(const PostingShard& shard)
       const std::size_t to = next[shard.posting_terms_[at]]++;
       docs_[to] = shard.docs_[i];
       tfs_[to] = shard.posting_tfs_[at];
+      if (shard.fields_) titles_[to] = shard.posting_titles_[at];
     }
   }
 }
@@ -103,15 +111,15 @@ bool SortedShard::NextTerm() {
   return true;
 }
 
-bool SortedShard::Next(std::uint32_t* doc, std::uint32_t* tf) {
+bool SortedShard::Next(Posting* posting) {
   if (next_ == end_) return false;
-  *doc = docs_[next_];
-  *tf = tfs_[next_++];
+  *posting = {.doc = docs_[next_], .tf = tfs_[next_], .title = shard_.fields_ ? titles_[next_] : 0};
+  ++next_;
   return true;
 }
 
 // Runs in a file: of each term its length, its bytes, its documents, then for each document the
-// distance from the one before and the occurrences; numbers as LEB128.
+// distance from the one before, the occurrences and, with fields, those in the title; numbers as LEB128.
 
 namespace {
 
@@ -122,13 +130,13 @@ void AppendNumber(std::uint64_t value, std::string* to) {
 
 class FileSource final : public PostingSource {
  public:
-  FileSource(int fd, std::uint64_t begin, std::uint64_t end, std::size_t buffer_bytes)
-      : fd_(fd), offset_(begin), end_(end), buffer_(buffer_bytes) {}
+  FileSource(int fd, std::uint64_t begin, std::uint64_t end, bool fields, std::size_t buffer_bytes)
+      : fd_(fd), offset_(begin), end_(end), fields_(fields), buffer_(buffer_bytes) {}
 
   bool NextTerm() override {
-    std::uint32_t doc = 0, tf = 0;
+    Posting skipped;
     while (left_ > 0)
-      if (!Next(&doc, &tf)) return false;
+      if (!Next(&skipped)) return false;
     if (at_ == filled_ && offset_ == end_) return false;
     std::uint64_t size = 0;
     if (!Number(&size)) return false;
@@ -142,17 +150,18 @@ class FileSource final : public PostingSource {
     return Number(&left_);
   }
   std::string_view term() const override { return term_; }
-  bool Next(std::uint32_t* doc, std::uint32_t* tf) override {
+  bool Next(Posting* posting) override {
     if (left_ == 0) return false;
-    std::uint64_t gap = 0, count = 0;
-    if (!Number(&gap) || !Number(&count)) {
+    std::uint64_t gap = 0, count = 0, title = 0;
+    if (!Number(&gap) || !Number(&count) || (fields_ && !Number(&title))) {
       left_ = 0;
       return false;
     }
     --left_;
     doc_ += static_cast<std::uint32_t>(gap);
-    *doc = doc_;
-    *tf = static_cast<std::uint32_t>(count);
+    *posting = {.doc = doc_,
+                .tf = static_cast<std::uint32_t>(count),
+                .title = static_cast<std::uint32_t>(title)};
     return true;
   }
   Status status() const override { return status_; }
@@ -192,6 +201,7 @@ class FileSource final : public PostingSource {
 
   int fd_;
   std::uint64_t offset_, end_;
+  bool fields_;
   std::vector<char> buffer_;
   std::size_t at_ = 0, filled_ = 0;
   std::string term_;
@@ -202,7 +212,7 @@ class FileSource final : public PostingSource {
 
 }  // namespace
 
-Result<RunFile> RunFile::Create(const std::string& folder) {
+Result<RunFile> RunFile::Create(const std::string& folder, bool fields) {
   std::string name = folder + "/lexical-runs-XXXXXX";
   const int fd = ::mkostemp(name.data(), O_CLOEXEC);
   if (fd < 0)
@@ -210,12 +220,13 @@ Result<RunFile> RunFile::Create(const std::string& folder) {
                   "cannot make a temporary file: " + std::generic_category().message(errno),
                   {.file = folder});
   ::unlink(name.c_str());
-  return RunFile(fd, folder);
+  return RunFile(fd, folder, fields);
 }
 
 RunFile::RunFile(RunFile&& other) noexcept
     : fd_(std::exchange(other.fd_, -1)),
       folder_(std::move(other.folder_)),
+      fields_(other.fields_),
       size_(other.size_),
       ends_(std::move(other.ends_)) {}
 
@@ -247,11 +258,13 @@ Status RunFile::Append(const PostingShard& shard) {
     AppendNumber(sorted.term().size(), &buffer);
     buffer += sorted.term();
     AppendNumber(sorted.count(), &buffer);
-    std::uint32_t before = 0, doc = 0, tf = 0;
-    while (sorted.Next(&doc, &tf)) {
-      AppendNumber(doc - before, &buffer);
-      AppendNumber(tf, &buffer);
-      before = doc;
+    Posting posting;
+    std::uint32_t before = 0;
+    while (sorted.Next(&posting)) {
+      AppendNumber(posting.doc - before, &buffer);
+      AppendNumber(posting.tf, &buffer);
+      if (fields_) AppendNumber(posting.title, &buffer);
+      before = posting.doc;
       if (buffer.size() >= kBuffer) EQUIPOISE_RETURN_IF_ERROR(Write(&buffer));
     }
   }
@@ -261,30 +274,30 @@ Status RunFile::Append(const PostingShard& shard) {
 }
 
 std::unique_ptr<PostingSource> RunFile::Open(std::size_t run, std::size_t buffer_bytes) const {
-  return std::make_unique<FileSource>(fd_, run == 0 ? 0 : ends_[run - 1], ends_[run], buffer_bytes);
+  return std::make_unique<FileSource>(fd_, run == 0 ? 0 : ends_[run - 1], ends_[run], fields_,
+                                      buffer_bytes);
 }
 
 namespace {
 
 struct Head {
-  std::uint32_t doc = 0;
-  std::uint32_t tf = 0;
+  Posting posting;
   PostingSource* source = nullptr;
 };
 
 // The postings of one term from several sources, by document.
 void MergeTerm(std::vector<Head>* heads, LexicalFileWriter* writer) {
-  const auto later = [](const Head& a, const Head& b) { return a.doc > b.doc; };
+  const auto later = [](const Head& a, const Head& b) { return a.posting.doc > b.posting.doc; };
   std::make_heap(heads->begin(), heads->end(), later);
   while (heads->size() > 1) {
     std::pop_heap(heads->begin(), heads->end(), later);
     Head& first = heads->back();
     // Runs hold stretches of documents: most are taken up to the next source's first.
-    const std::uint32_t limit = heads->front().doc;
+    const std::uint32_t limit = heads->front().posting.doc;
     bool more = true;
-    while (more && first.doc < limit) {
-      writer->Add(first.doc, first.tf);
-      more = first.source->Next(&first.doc, &first.tf);
+    while (more && first.posting.doc < limit) {
+      writer->Add(first.posting);
+      more = first.source->Next(&first.posting);
     }
     if (more) {
       std::push_heap(heads->begin(), heads->end(), later);
@@ -294,8 +307,8 @@ void MergeTerm(std::vector<Head>* heads, LexicalFileWriter* writer) {
   }
   Head& last = heads->front();
   do {
-    writer->Add(last.doc, last.tf);
-  } while (last.source->Next(&last.doc, &last.tf));
+    writer->Add(last.posting);
+  } while (last.source->Next(&last.posting));
 }
 
 }  // namespace
@@ -320,8 +333,8 @@ Status MergeInto(std::span<const std::unique_ptr<PostingSource>> sources,
       std::pop_heap(queue.begin(), queue.end(), later);
       same.push_back(queue.back());
       queue.pop_back();
-      Head head{.source = same.back()};
-      if (head.source->Next(&head.doc, &head.tf)) heads.push_back(head);
+      Head head{.posting = {}, .source = same.back()};
+      if (head.source->Next(&head.posting)) heads.push_back(head);
     }
     if (!heads.empty()) {
       MergeTerm(&heads, writer);

@@ -39,10 +39,14 @@ class TermTable {
 /// Threads  one thread at a time
 class PostingShard {
  public:
-  /// doc: greater than those before.
-  void Add(std::uint32_t doc, std::span<const std::string> tokens);
+  /// fields: titles are told apart.
+  explicit PostingShard(bool fields = false) : fields_(fields) {}
+  /// doc: greater than those before; the first `title` tokens are those of the title.
+  void Add(std::uint32_t doc, std::span<const std::string> tokens, std::size_t title);
   std::size_t terms() const { return terms_.size(); }
   std::size_t postings() const { return posting_terms_.size(); }
+  /// The most occurrences of a term in a title.
+  std::uint32_t most_in_title() const { return most_in_title_; }
   std::size_t bytes() const;  ///< of memory
 
  private:
@@ -52,10 +56,13 @@ class PostingShard {
     std::uint32_t df = 0;
     std::size_t posting = 0;
   };
+  bool fields_;
   TermTable terms_;
   std::vector<Last> last_;
   std::vector<std::uint32_t> posting_terms_;
   std::vector<std::uint32_t> posting_tfs_;
+  std::vector<std::uint32_t> posting_titles_;  // with fields
+  std::uint32_t most_in_title_ = 0;
   std::vector<std::uint32_t> docs_;
   std::vector<std::uint32_t> distinct_;  // terms of each document
 };
@@ -73,7 +80,7 @@ class PostingSource {
   virtual bool NextTerm() = 0;
   virtual std::string_view term() const = 0;
   /// The term's next posting; false where there is none.
-  virtual bool Next(std::uint32_t* doc, std::uint32_t* tf) = 0;
+  virtual bool Next(Posting* posting) = 0;
   virtual Status status() const = 0;
 };
 
@@ -82,14 +89,14 @@ class SortedShard final : public PostingSource {
   explicit SortedShard(const PostingShard& shard);
   bool NextTerm() override;
   std::string_view term() const override { return shard_.terms_[order_[at_]]; }
-  bool Next(std::uint32_t* doc, std::uint32_t* tf) override;
+  bool Next(Posting* posting) override;
   Status status() const override { return {}; }
   std::uint32_t count() const { return shard_.last_[order_[at_]].df; }
 
  private:
   const PostingShard& shard_;
   std::vector<std::uint32_t> order_;
-  std::vector<std::uint32_t> docs_, tfs_;
+  std::vector<std::uint32_t> docs_, tfs_, titles_;
   std::size_t at_ = static_cast<std::size_t>(-1);
   std::size_t next_ = 0, end_ = 0;
 };
@@ -97,8 +104,9 @@ class SortedShard final : public PostingSource {
 /// One temporary file without a name, so that it vanishes with the process, that holds sorted runs.
 class RunFile {
  public:
+  /// fields: runs are of shards with fields.
   /// Errors   kIo
-  static Result<RunFile> Create(const std::string& folder);
+  static Result<RunFile> Create(const std::string& folder, bool fields);
   RunFile(RunFile&& other) noexcept;
   RunFile& operator=(RunFile&&) = delete;
   ~RunFile();
@@ -109,11 +117,13 @@ class RunFile {
   std::unique_ptr<PostingSource> Open(std::size_t run, std::size_t buffer_bytes) const;
 
  private:
-  RunFile(int fd, std::string folder) : fd_(fd), folder_(std::move(folder)) {}
+  RunFile(int fd, std::string folder, bool fields)
+      : fd_(fd), folder_(std::move(folder)), fields_(fields) {}
   Status Write(std::string* buffer);
 
   int fd_ = -1;
   std::string folder_;
+  bool fields_ = false;
   std::uint64_t size_ = 0;
   std::vector<std::uint64_t> ends_;
 };

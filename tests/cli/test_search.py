@@ -79,12 +79,27 @@ class Refused(SearchTest):
     def test_options_out_of_range_are_usage_errors(self):
         for option, *values in (("-k", "0", "-1", "1.5", "many", "nan"),
                                 ("--alpha", "1.01", "-0.01", "nan", "inf", "half"),
-                                ("--depth", "0", "-5"), ("--ef-search", "-1", "x"),
+                                ("--depth", "0", "-5"), ("--min-score", "-0.1", "1.1", "nan"), ("--ef-search", "-1", "x"),
                                 ("--fusion", "sum", "MINMAX", "minmax,rrf")):
             for value in values:
                 with self.subTest(option=option, value=value):
                     error = self.refuse(2, "--text", "wing", option, value)
                     self.assertIn(option.lstrip("-"), error["stderr"])
+
+    def test_mmr_needs_embeddings_and_a_share(self):
+        for value in ("-0.1", "1.5", "nan", "much"):
+            self.assertIn("mmr", self.refuse(2, "--text", "wing", "--mmr", value)["stderr"])
+        error = self.refuse(1, "--text", "wing", "--mmr", "0.5", index=self.lexical_index())
+        self.assertEqual(error["field"], "mmr")
+        self.assertIn("embeddings", error["message"])
+
+    def test_a_filter_that_cannot_be_read_says_where(self):
+        for text, part in (("", "character 1"), ("year >", "character 7: expected a value (int64)"),
+                           ("yaer = 1", "there are domain (string), open (bool)"),
+                           ("year = 'x'", "year is of type int64, but 'x' of type string")):
+            error = self.refuse(2, "--text", "wing", "--filter", text)
+            self.assertIn(part, error["message"])
+            self.assertEqual(error["field"], "filter")
 
     def test_without_a_query_it_asks_for_one(self):
         self.assertIn("--text", self.refuse(2)["message"])
@@ -240,6 +255,45 @@ class Fused(SearchTest):
                     for k in range(1, len(ids) + 1):
                         self.assertEqual(self.ids(*options, "-k", k), ids[:k])
 
+    def test_mmr_prefers_what_is_unlike_the_hits_above(self):
+        # Of d1's neighbours d3 is alike (cosine 0.71) and d2 is not (cosine 0).
+        query = ("--embedding", "q.npy", "--alpha", "0")
+        self.assertEqual(self.ids(*query), ["d1", "d3", "d2"])
+        self.assertEqual(self.ids(*query, "--mmr", "1"), ["d1", "d3", "d2"])
+        self.assertEqual(self.ids(*query, "--mmr", "0.2"), ["d1", "d2", "d3"])
+        found = self.search(*query, "--mmr", "0.2", "--explain")
+        self.assertEqual(found["mmr"], 0.2)
+        for hit, similarity in zip(found["hits"], (0, 0, math.sqrt(0.5))):
+            self.assertAlmostEqual(hit["explain"]["similarity"], similarity, places=2)
+        plain = self.search(*query, "--explain")
+        self.assertIsNone(plain["mmr"])
+        self.assertIsNone(plain["hits"][0]["explain"]["similarity"])
+        self.assertIn("similar", self.run_ok("search", "idx", *query, "--mmr", "0.2",
+                                             "--explain").stdout)
+
+    def test_min_score_leaves_what_reaches_it(self):
+        both = ("--text", "wing", "--embedding", "q.npy")
+        hits = self.search(*both)["hits"]
+        self.assertEqual(len(hits), 3)
+        for least in (0, hits[1]["score"] - 1e-6, 1):
+            self.assertEqual(self.ids(*both, "--min-score", least),
+                             [hit["id"] for hit in hits if hit["score"] >= least])
+
+    def test_filters_leave_documents_whose_metadata_match(self):
+        both = ("--text", "wing", "--embedding", "q.npy")
+        for text, ids in (("year >= 1960 and year < 1990", {"d1"}), ("exists tags", {"d1"}),
+                          ('domain in ("bio", "food")', {"d2", "d3"}), ("year > 2000", set()),
+                          ("not open = true", {"d2", "d3"}), ("rating != 2.0", {"d1"})):
+            for alpha in ("0", "0.5"):
+                with self.subTest(text=text, alpha=alpha):
+                    found = self.search(*both, "--alpha", alpha, "--filter", text)
+                    self.assertEqual({hit["id"] for hit in found["hits"]}, ids)
+                    self.assertEqual(found["filter"], {"text": text, "documents": len(ids)})
+        self.assertEqual(self.ids("--text", "wing", "--filter", "not exists year"), ["d3"])
+        self.assertIsNone(self.search(*both)["filter"])
+        table = self.run_ok("search", "idx", *both, "--filter", "exists year").stdout
+        self.assertIn("2 of 3 documents pass the filter", table)
+
     def test_exact_and_walking_agree_on_a_small_collection(self):
         options = ("--embedding", "q.npy:1")
         self.assertEqual(self.ids(*options), self.ids(*options, "--exact", "--ef-search", "5"))
@@ -249,6 +303,181 @@ class Fused(SearchTest):
         self.assertEqual(self.ids("--embedding", "odd:1:1", "-k", "1"), ["d2"])
         self.write("q.fvecs", fvecs(QUERY_VECTORS))
         self.assertEqual(self.ids("--embedding", "q.fvecs", "-k", "1"), ["d1"])
+
+
+class Operators(SearchTest):
+    """Phrases, required and excluded words; what they mean is tested in the library."""
+
+    def ids(self, text, *options, syntax="operators", index="idx"):
+        found = self.search("--text", text, "--syntax", syntax, *options, index=index)
+        self.assertEqual((found["text"], found["syntax"]), (text, syntax))
+        return [hit["id"] for hit in found["hits"]]
+
+    def refuse(self, code, *options, index="idx"):
+        return self.refused(code, "search", index, *options)
+
+    def test_signs_and_quotes_restrict_both_paths(self):
+        self.assertEqual(self.ids("wing -bird"), ["d1"])
+        self.assertEqual(self.ids("wing bread +baking"), ["d2"])
+        self.assertEqual(self.ids('"wing flow"'), ["d1"])
+        self.assertEqual(self.ids('"flow wing"'), [])  # the boundary of title and text
+        self.assertEqual(sorted(self.ids("wing -bird", "--embedding", "q.npy")), ["d1", "d2"])
+        self.assertEqual(self.ids("wing -bird", "--embedding", "q.npy", "--alpha", "0"),
+                         ["d1", "d2"])
+
+    def test_without_being_asked_for_signs_and_quotes_are_text(self):
+        for text in ("wing -bird", '+wing -"bird', '"bird wing"', "+ - wing bird"):
+            self.assertEqual(self.ids(text, syntax="plain"), self.ids("wing bird", syntax="plain"))
+            found = self.search("--text", text)
+            self.assertEqual((found["syntax"], len(found["hits"])), ("plain", 2))
+
+    def test_errors_point_at_the_character(self):
+        for text, at, word in (('wing "in a slip', 6, "not closed"), ("wing + flow", 6, "plus"),
+                               ("größe -", 7, "hyphen"), ('wing ""', 6, "no word between"),
+                               ("  -wing -flow", 3, "exclusions"), ("+", 1, "plus")):
+            with self.subTest(text):
+                error = self.refuse(2, "--text", text, "--syntax", "operators")
+                self.assertIn(f"character {at}: ", error["message"])
+                self.assertIn(word, error["message"])
+                _, shown, mark = error["stderr"].splitlines()
+                self.assertEqual(shown, "  " + text)
+                self.assertEqual(mark, " " * (at + 1) + "^")
+
+    def test_of_a_long_query_the_place_of_the_error_is_shown(self):
+        text = "wing " * 1000 + '"flow ' + "heat " * 1000
+        error = self.refuse(2, "--text", text, "--syntax", "operators")
+        _, shown, mark = error["stderr"].splitlines()
+        self.assertLess(len(shown), 90)
+        self.assertEqual(shown[mark.index("^")], '"')
+
+    def test_what_is_not_indexed_cannot_be_asked_for(self):
+        for text in ("wing +the", 'wing "of the"', "wing -a"):
+            error = self.refuse(1, "--text", text, "--syntax", "operators")
+            self.assertIn("character 6: no word of", error["message"])
+
+    def test_phrases_need_stored_texts(self):
+        self.run_ok("index", "--corpus", "c.jsonl", "--store", "none", "--out", "bare")
+        error = self.refuse(1, "--text", '"wing flow"', "--syntax", "operators", index="bare")
+        self.assertEqual(error["code"], "unsupported")
+        self.assertEqual(self.ids("wing -bird", index="bare"), ["d1"])
+
+    def test_they_hold_beside_a_filter(self):
+        options = ("--filter", "year >= 1960")
+        self.assertEqual(self.ids("wing bread", *options), ["d2", "d1"])
+        self.assertEqual(self.ids("wing bread -bread", *options), ["d1"])
+        self.assertEqual(self.ids('"wing bird" bread', *options), [])
+        self.assertEqual(self.ids('"baking bread"', *options, "--embedding", "q.npy"), ["d2"])
+
+    def test_an_unknown_syntax_is_a_usage_error(self):
+        self.refuse(2, "--text", "wing", "--syntax", "lucene")
+
+    def test_explain_leaves_out_what_is_excluded(self):
+        hit = self.search("--text", 'wing -bird "flow"', "--syntax", "operators",
+                          "--explain")["hits"][0]
+        self.assertEqual([term["term"] for term in hit["explain"]["lexical"]["terms"]],
+                         ["wing", "flow"])
+
+
+class Snippets(SearchTest):
+    def marked(self, text, ranges):
+        return [text.encode()[begin:end].decode() for begin, end in ranges]
+
+    def test_the_object_has_the_passage_and_the_places_of_words(self):
+        text = "Früher. " * 100 + "Die Größe der Flügel ist bekannt. " + "Später. " * 100
+        self.write("c.jsonl", [{"_id": "d", "title": "Flügel", "text": text}])
+        hit = self.search("--text", "größe flügel", "--snippets",
+                          index=self.lexical_index())["hits"][0]
+        snippet = hit["snippet"]
+        self.assertEqual(set(snippet), {"text", "begin", "ranges", "title_ranges"})
+        self.assertLessEqual(len(snippet["text"]), 200)
+        self.assertTrue(text.encode()[snippet["begin"]:].decode().startswith(snippet["text"]))
+        self.assertIn("Die Größe der Flügel ist bekannt.", snippet["text"])
+        self.assertEqual(self.marked(snippet["text"], snippet["ranges"]), ["Größe", "Flügel"])
+        self.assertEqual(self.marked("Flügel", snippet["title_ranges"]), ["Flügel"])
+        self.assertEqual(hit["text"], text)
+
+    def test_stems_are_found_and_other_words_are_not(self):
+        hit = self.search("--text", "wings", "--snippets")["hits"][0]
+        self.assertEqual(self.marked(hit["snippet"]["text"], hit["snippet"]["ranges"]), ["wing"])
+
+    def test_a_hit_of_the_vectors_alone_shows_its_beginning(self):
+        hit = self.search("--embedding", "q.npy:1", "--snippets", "-k", "1")["hits"][0]
+        self.assertEqual(hit["snippet"], {"text": "baking bread with yeast", "begin": 0,
+                                          "ranges": [], "title_ranges": []})
+
+    def test_the_table_has_them_below_the_titles_without_escapes(self):
+        out = self.run_ok("search", "idx", "--text", "wing", "--snippets").stdout
+        lines = out.split("\n\n")[1].splitlines()
+        self.assertEqual(lines[1].split()[-2:], ["Wing", "flow"])
+        self.assertEqual(lines[2], "    the wing in a slipstream")
+        self.assertEqual(lines[4], "    wing of a bird")
+        self.assertNotIn("\033", out)
+
+    def test_what_was_cut_is_marked(self):
+        self.write("c.jsonl", [{"_id": "d", "text": "a. " * 200 + "One wing here. " + "b. " * 200}])
+        out = self.run_ok("search", self.lexical_index(), "--text", "wing", "--snippets").stdout
+        line = out.splitlines()[-1]
+        self.assertTrue(line.startswith("    … ") and line.endswith(" …"), line)
+
+    def test_control_characters_of_a_document_do_not_reach_the_terminal(self):
+        self.write("c.jsonl", [{"_id": "d", "text": "a \x1b[31m wing \u009b and \x07 more"}])
+        out = self.run_ok("search", self.lexical_index(), "--text", "wing", "--snippets").stdout
+        self.assertNotIn("\x1b", out)
+        self.assertNotIn("\u009b", out)
+
+    def test_without_stored_texts_they_are_empty(self):
+        self.run_ok("index", "--corpus", "c.jsonl", "--store", "none", "--out", "bare")
+        hit = self.search("--text", "wing", "--snippets", index="bare")["hits"][0]
+        self.assertEqual(hit["snippet"]["text"], "")
+        self.run_ok("search", "bare", "--text", "wing", "--snippets")
+
+
+class Fields(SearchTest):
+    def index(self, *options):
+        self.run_ok("index", "--corpus", "c.jsonl", "--out", "fields", *options)
+        return "fields"
+
+    def bm25f(self, weight, b):
+        """The score of "wing" in d1: title "wing flow", text "wing slipstream" without stop words."""
+        titles, texts = [2, 1, 0], [2, 3, 2]
+        sums = [w * 1 / (1 - b + b * length / (sum(lengths) / 3))
+                for w, length, lengths in ((weight, 2, titles), (1, 2, texts))]
+        idf = math.log(1 + (3 - 2 + 0.5) / (2 + 0.5))
+        return idf * sum(sums) / (sum(sums) + 1.2)
+
+    def test_scores_are_bm25f_and_explain_shows_the_title(self):
+        for options, weight, b in ((("--field-weights", "title=3"), 3, 0.75),
+                                   (("--field-weights", "title=0.5,text=1", "--b", "0.3"), 0.5,
+                                    0.3),
+                                   (("--field-weights", "text=1:1,title=2:1"), 2, 1)):
+            index = self.index(*options)
+            hit = self.search("--text", "wing", "--explain", index=index)["hits"]
+            term = [h for h in hit if h["id"] == "d1"][0]["explain"]["lexical"]["terms"][0]
+            self.assertAlmostEqual(term["score"], self.bm25f(weight, b), places=5)
+            self.assertEqual((term["tf"], term["title_tf"]), (2, 1))
+            self.assertIn("in title", self.run_ok("search", index, "--text", "wing",
+                                                  "--explain").stdout)
+
+    def test_without_them_title_and_text_are_one(self):
+        term = self.search("--text", "wing", "--explain")["hits"][0]["explain"]["lexical"]["terms"][0]
+        self.assertNotIn("title_tf", term)
+        self.assertNotIn("in title",
+                         self.run_ok("search", "idx", "--text", "wing", "--explain").stdout)
+
+    def test_inspect_shows_the_weights(self):
+        found = self.run_ok("inspect", self.index("--field-weights", "title=2:0.5"), "--verify",
+                            "--json").json()
+        self.assertEqual(found["settings"]["bm25"]["fields"],
+                         {"title": {"weight": 2, "b": 0.5}, "text": {"weight": 1, "b": 0.75}})
+
+    def test_values_that_are_none_are_usage_errors(self):
+        for value in ("", "title", "title=", "title=0", "title=-1", "title=nan", "title=1e7",
+                      "title=2:1.5", "title=2:", "title=1:1:1", "title=1,title=2", "body=1",
+                      "title=1,,text=1", "title=2 "):
+            with self.subTest(value):
+                error = self.refused(2, "index", "--corpus", "c.jsonl", "--out", "none",
+                                     "--field-weights", value)
+                self.assertIn("field-weights", error["stderr"])
 
 
 if __name__ == "__main__":

@@ -111,6 +111,20 @@ void SearchAll(const std::string& folder) {
       }
     }
   }
+  for (const Columns::Column& column : collection->columns().all()) {
+    // Of a damaged file the column may be of any type and name.
+    const auto filter = MetadataFilter::Compile(
+        "not exists `" + column.name + "` or `" + column.name + "` != 3", *collection);
+    RequireCode(filter.error(), {Code::kInvalidArgument});
+    if (!filter.ok()) continue;
+    const auto found = collection->Search(
+        {.text = "wings", .embedding = query, .k = 5, .filter = &*filter, .mmr = 0.5});
+    RequireCode(found.error(), {Code::kCorruption, Code::kInvalidArgument});
+    if (!found.ok()) continue;
+    EQUIPOISE_FUZZ_REQUIRE(found->hits.size() <= 5, "");
+    for (const Hit& hit : found->hits)
+      EQUIPOISE_FUZZ_REQUIRE(filter->Matches(hit.doc), fmt::to_string(hit.doc));
+  }
   static_cast<void>(collection->Find("18"));
   static_cast<void>(collection->Info());
   RequireCode(collection->Verify(), {Code::kCorruption});

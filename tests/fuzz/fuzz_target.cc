@@ -38,9 +38,9 @@ std::span<const Target> AllTargets() {
   static const std::vector<Target> all = [] {
     std::vector<Target> out;
     for (const auto& part :
-         {TextTargets(), MatrixTargets(), CheckedFileTargets(), AnalyzerTargets(),
+         {TextTargets(), MatrixTargets(), CheckedFileTargets(), AnalyzerTargets(), QueryTargets(),
           IndexPartTargets(), CollectionTargets(), DomainTargets(), FeedbackTargets(),
-          PolicyTargets(), LearningTargets()})
+          FilterTargets(), PolicyTargets(), LearningTargets()})
       out.insert(out.end(), part.begin(), part.end());
     return out;
   }();

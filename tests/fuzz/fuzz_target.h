@@ -69,10 +69,12 @@ std::vector<Target> TextTargets();
 std::vector<Target> MatrixTargets();
 std::vector<Target> CheckedFileTargets();
 std::vector<Target> AnalyzerTargets();
+std::vector<Target> QueryTargets();
 std::vector<Target> IndexPartTargets();
 std::vector<Target> CollectionTargets();
 std::vector<Target> DomainTargets();
 std::vector<Target> FeedbackTargets();
+std::vector<Target> FilterTargets();
 std::vector<Target> PolicyTargets();
 std::vector<Target> LearningTargets();
 

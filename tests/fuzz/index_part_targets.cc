@@ -111,6 +111,8 @@ void RunLexical(std::string_view input) {
   index->Score(query, docs, scores);
   for (const float score : scores) EQUIPOISE_FUZZ_REQUIRE(std::isfinite(score) && score >= 0, "");
   for (const std::uint32_t doc : docs) static_cast<void>(index->Explain(query, doc));
+  for (const std::uint32_t doc : index->Matching(std::span(query).first(2)))
+    EQUIPOISE_FUZZ_REQUIRE(doc < index->documents(), "");
   RequireCode(index->Verify(), {Code::kCorruption});
 }
 
@@ -122,7 +124,12 @@ std::vector<std::string> LexicalSeeds() {
       {"wing", "flow", "layer"}, {"flow", "flow"}, {}, {"heat", "wing"}, {"x"}, {"flow", "heat"}};
   for (const auto& document : documents) EQUIPOISE_FUZZ_REQUIRE(builder->Add(document).ok(), path);
   EQUIPOISE_FUZZ_REQUIRE(builder->Write(path).ok(), path);
-  return {ReadBytes(path)};
+  const std::string fields_path = folder.path("fields");
+  auto fields = LexicalIndexBuilder::Create({.k1 = 0}, {}, Bm25Fields{.title_weight = 2});
+  for (const auto& document : documents)
+    EQUIPOISE_FUZZ_REQUIRE(fields->Add(document, document.size() / 2).ok(), path);
+  EQUIPOISE_FUZZ_REQUIRE(fields->Write(fields_path).ok(), path);
+  return {ReadBytes(path), ReadBytes(fields_path)};
 }
 
 // A small vector index with a graph, of which one file is replaced.

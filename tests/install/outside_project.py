@@ -22,7 +22,7 @@ CMAKE = os.environ["EQUIPOISE_CMAKE"]
 CXX = os.environ["EQUIPOISE_CXX"]
 
 # A program outside may come to need these only through libequipoise.so, never itself.
-PRIVATE_LIBRARIES = ("fmt", "icu", "stemmer", "faiss", "blas", "lapack", "gomp", "omp", "xxhash")
+PRIVATE_LIBRARIES = ("fmt", "icu", "stemmer", "roaring", "faiss", "blas", "lapack", "gomp", "omp", "xxhash")
 
 
 def readme_blocks(kind):

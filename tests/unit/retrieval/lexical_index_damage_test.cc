@@ -81,9 +81,9 @@ TEST(DamagedLexicalIndex, RefusesWhatIsMissingAnotherKindOrNewer) {
   EXPECT_EQ(LexicalIndex::Open(folder.path("none")).error().code(), Code::kNotFound);
   EXPECT_EQ(LexicalIndex::Open(folder.root()).error().code(), Code::kIo);
   for (const auto& [kind, version, code] :
-       {std::tuple{"other", 1u, Code::kCorruption}, std::tuple{"lexical", 3u, Code::kUnsupported},
-        std::tuple{"lexical", 1u, Code::kUnsupported},
-        std::tuple{"lexical", 2u, Code::kCorruption}}) {
+       {std::tuple{"other", 1u, Code::kCorruption}, std::tuple{"lexical", 4u, Code::kUnsupported},
+        std::tuple{"lexical", 1u, Code::kUnsupported}, std::tuple{"lexical", 2u, Code::kCorruption},
+        std::tuple{"lexical", 3u, Code::kCorruption}}) {
     auto writer = CheckedFileWriter::Create(folder.path("file"), kind, version);
     ASSERT_TRUE(writer.ok() && writer->Finish().ok());
     EXPECT_EQ(LexicalIndex::Open(folder.path("file")).error().code(), code);

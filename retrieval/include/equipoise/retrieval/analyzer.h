@@ -13,6 +13,8 @@
 /// \w\w+ does (nDCG@10 within 0.004 of it on each), but it also works for other languages.
 #pragma once
 
+#include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -69,6 +71,15 @@ class EQUIPOISE_API Analyzer {
     Analyze(utf8, &tokens);
     return tokens;
   }
+
+  /// A term and the bytes [begin, end) of the text that it came from.
+  using TokenVisitor =
+      std::function<void(std::string_view term, std::size_t begin, std::size_t end)>;
+  /// Calls visit for every term that Analyze finds, in its order, with its place: whole characters, and
+  /// with characters that folding joins (a letter and its accent) all of them.
+  /// Errors   none; std::bad_alloc is not caught here, nor what `visit` throws
+  /// Threads  const, safe from many threads
+  void VisitTokens(std::string_view utf8, const TokenVisitor& visit) const;
 
   const AnalyzerOptions& options() const;
 

@@ -23,7 +23,11 @@
 #include <equipoise/retrieval/document.h>
 #include <equipoise/retrieval/fusion.h>
 #include <equipoise/retrieval/lexical_index.h>
+#include <equipoise/retrieval/metadata_filter.h>
 #include <equipoise/retrieval/query_domain.h>
+#include <equipoise/retrieval/query_syntax.h>
+#include <equipoise/retrieval/row_set.h>
+#include <equipoise/retrieval/snippet.h>
 #include <equipoise/retrieval/vector_index.h>
 
 namespace equipoise {
@@ -45,6 +49,8 @@ struct CollectionOptions {
   // What is found.
   AnalyzerOptions analyzer{};
   Bm25Params bm25{};
+  /// Title and text as two fields of BM25F with weights; absent: one text, title first.
+  std::optional<Bm25Fields> fields{};
   Metric metric = Metric::kCosine;
   float target_recall = 0.995f;  ///< as VectorIndexOptions::target_recall
   FusionWeights weights{};       ///< used by searches that name no α; stored with the index
@@ -77,7 +83,8 @@ class EQUIPOISE_API CollectionBuilder {
   CollectionBuilder& operator=(CollectionBuilder&&) noexcept;
   ~CollectionBuilder();
 
-  /// Adds the next document; its title and text are indexed as one field, joined by a blank.
+  /// Adds the next document; its title and text are indexed as one field, joined by a blank, unless the
+  /// options tell them apart.
   /// Errors   kInvalidArgument: an empty or repeated id, text that is not UTF-8, a field of another
   ///          type than before; after any error the builder can only be destroyed
   Status Add(const Document& document);
@@ -107,8 +114,11 @@ class EQUIPOISE_API CollectionBuilder {
 struct SearchRequest {
   std::string_view text{};             ///< may be empty: the vector path alone
   std::span<const float> embedding{};  ///< [d]; may be empty: the lexical path alone
-  std::size_t k = 10;                  ///< >= 1; more than match gives all that match
-  std::optional<double> alpha{};       ///< [0, 1]; the index's own α where absent
+  /// Whether quotes and signs in the text are operators (query_syntax.h), which restrict both paths. Not
+  /// unless it is asked for: people's texts have quotes and hyphens.
+  QuerySyntax syntax = QuerySyntax::kPlain;
+  std::size_t k = 10;             ///< >= 1; more than match gives all that match
+  std::optional<double> alpha{};  ///< [0, 1]; the index's own α where absent
   std::optional<FusionMethod> fusion{};
   std::size_t depth = 100;  ///< >= 1: length of each path's list, at least k; scores are
                             ///< normalized over the first `depth` whatever k is
@@ -116,6 +126,20 @@ struct SearchRequest {
   std::size_t ef_search = 0;  ///< beam; 0: until the target recall
   float target_recall = 0;    ///< [0, 1); 0: that of the index
   bool exact = false;         ///< compare with every vector instead of walking the graph
+  /// Only these documents may be found; null: all. rows() must be the collection's documents. There are
+  /// min(k, those that match) hits, whatever is allowed.
+  const RowSet* allowed = nullptr;
+  /// Only documents that this filter matches may be found, of those that are allowed; null: all. It must
+  /// have been compiled for this collection.
+  const MetadataFilter* filter = nullptr;
+  /// Hits whose fused score (Hit::score) is below it are left out, before mmr chooses. 0: none; finite.
+  /// Scores are relative to the query's candidates, and with rrf at most 1 / 61.
+  float min_score = 0;
+  /// λ of maximal marginal relevance (diversity.h), in [0, 1]: 1 changes nothing, less prefers hits unlike
+  /// those above them. The relevance is the score over the best one's, the similarity the cosine of the
+  /// embeddings. Absent: hits by score.
+  std::optional<double> mmr{};
+  std::size_t mmr_candidates = 100;  ///< the best so many are chosen from, at least k
   /// The query's domain where the caller knows it; empty: Engine detects it if it has a detector.
   /// Collection does not look at it.
   std::string_view domain{};
@@ -148,6 +172,7 @@ struct Hit {
   float vector_normalized = 0;
   std::uint32_t lexical_rank = 0;  ///< 1-based; 0: not in the path's list
   std::uint32_t vector_rank = 0;
+  float similarity = 0;  ///< with mmr: the cosine with the most similar hit above; 0 for the first
 };
 
 /// Both normalized scores of a document that a path found; NaN where that path was not searched.
@@ -166,13 +191,13 @@ struct LayerTimes {
   std::uint64_t analysis_ns = 0;
   std::uint64_t lexical_ns = 0;
   std::uint64_t vector_ns = 0;
-  std::uint64_t fusion_ns = 0;  ///< missing scores, normalization, order
+  std::uint64_t fusion_ns = 0;  ///< missing scores, normalization, order, diversity
   std::uint64_t domain_ns = 0;  ///< detecting the domain, in Engine
   std::uint64_t total_ns = 0;
 };
 
 struct SearchResult {
-  std::vector<Hit> hits;  ///< score descending, ties by document order
+  std::vector<Hit> hits;  ///< score descending, ties by document order; with mmr as it chooses
   FusionWeights weights;  ///< what was used
   AlphaSource alpha_source = AlphaSource::kIndex;
   bool lexical_searched = false;  ///< false: the lexical numbers of the hits mean nothing
@@ -231,7 +256,13 @@ class EQUIPOISE_API Collection {
   /// Hybrid search: both paths' best `depth`, both true scores for every candidate, fused.
   /// With α = 1 or 0 the other path is not asked at all, unless the request wants both.
   /// Errors   kInvalidArgument: k or depth 0, α outside [0, 1], an embedding of another dimension,
-  ///          with NaN, or for a collection without embeddings; α = 0 without an embedding
+  ///          with NaN, or for a collection without embeddings; α = 0 without an embedding; allowed
+  ///          of another number of documents; a filter compiled for another collection; a
+  ///          min_score that is not finite; mmr outside [0, 1] or for a collection without embeddings
+  ///          With operators also as ParseQuery; a required or excluded word or phrase of which nothing
+  ///          is indexed; kUnsupported: a phrase where texts are not stored
+  /// Note     a phrase costs the analysis of each document that has all its words and that nothing else
+  ///          excludes, some 10 µs a document of 100 words
   Result<SearchResult> Search(const SearchRequest& request) const;
 
   /// Many searches over `threads` threads; results in the order of the requests, the same as from
@@ -247,14 +278,22 @@ class EQUIPOISE_API Collection {
   const Columns& columns() const;
   /// The vector index over the documents, row i for document i; null without embeddings.
   const VectorIndex* vectors() const;
-  /// BM25 of a document term by term.
-  std::vector<TermScore> ExplainLexical(std::string_view text, std::uint32_t doc) const;
+  /// BM25 of a document term by term. With operators, what the query excludes is not among the terms; a
+  /// text that is no query is taken for words.
+  std::vector<TermScore> ExplainLexical(std::string_view text, std::uint32_t doc,
+                                        QuerySyntax syntax = QuerySyntax::kPlain) const;
+  /// The best passage of a document's text for a query (snippet.h) and the query's words in its title;
+  /// empty where texts are not stored. The query as in ExplainLexical.
+  DocumentSnippet SnippetOf(std::uint32_t doc, std::string_view query,
+                            QuerySyntax syntax = QuerySyntax::kPlain,
+                            const SnippetOptions& options = {}) const;
 
   std::uint32_t documents() const;
   std::size_t dimensions() const;  ///< 0: no embeddings
   bool has_text() const;           ///< some document has a term
   bool stores_text() const;        ///< titles and texts come back with hits
   FusionWeights weights() const;
+  std::optional<Bm25Fields> fields() const;  ///< absent: title and text are one
   /// Another one for every build with other content.
   std::uint64_t fingerprint() const;
   CollectionInfo Info() const;

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -35,6 +36,27 @@ struct Bm25Params {
   friend bool operator==(const Bm25Params&, const Bm25Params&) = default;
 };
 
+/// Title and text as two fields of BM25F, instead of one text:
+///
+///   score(q, d) = sum over the query's terms t of  idf(t) * w / (w + k1)
+///   w           = sum over the fields f of  weight_f * tf_f / (1 - b_f + b_f dl_f / avgdl_f)
+///
+/// with tf_f the occurrences of t in the field, dl_f its length in the document and avgdl_f the mean of
+/// that over all documents; idf over documents, as without fields. So a word that is in title and text is
+/// saturated once. Postings hold both counts as they are, and nothing is rounded; they take about two bits
+/// more each where titles have a word once, and a search somewhat longer (lexical_fields.h).
+/// Range    weights in (0, 1e6]: more lets the field count more against the other, and against k1;
+///          b in [0, 1]
+/// Source   Robertson & Zaragoza 2009, doi:10.1561/1500000019, section 3.6
+struct Bm25Fields {
+  float title_weight = 1;
+  float text_weight = 1;
+  float title_b = 0.75f;
+  float text_b = 0.75f;
+
+  friend bool operator==(const Bm25Fields&, const Bm25Fields&) = default;
+};
+
 /// How an index is built; the file is the same whatever is chosen here.
 struct LexicalBuildOptions {
   /// Bytes of terms and postings, sorting included, beyond which they go to a temporary file, to be
@@ -44,28 +66,39 @@ struct LexicalBuildOptions {
   std::string spill_folder{};
 };
 
+/// The tokens of a document, in its order.
+struct DocumentTokens {
+  DocumentTokens(std::span<const std::string> all, std::size_t of_title = 0)  // NOLINT: implicit
+      : tokens(all), title(of_title) {}
+
+  std::span<const std::string> tokens;
+  std::size_t title = 0;  ///< the first so many are those of the title; matters with fields alone
+};
+
 /// Collects documents and writes the index.
 /// Threads  one thread at a time; AddMany works on several by itself
 /// Note     memory as LexicalBuildOptions limits it; else 8 bytes a posting while collecting and 16
-///          while writing
+///          while writing, with fields 12 and 24
 class EQUIPOISE_API LexicalIndexBuilder {
  public:
-  /// Errors   kInvalidArgument: k1 or b out of range, memory without spill_folder
+  /// fields: tells title and text apart; then params.b is not used.
+  /// Errors   kInvalidArgument: k1, b or a weight out of range, memory without spill_folder
   static Result<LexicalIndexBuilder> Create(Bm25Params params = {},
-                                            LexicalBuildOptions options = {});
+                                            LexicalBuildOptions options = {},
+                                            std::optional<Bm25Fields> fields = {});
   LexicalIndexBuilder(LexicalIndexBuilder&&) noexcept;
   LexicalIndexBuilder& operator=(LexicalIndexBuilder&&) noexcept;
   ~LexicalIndexBuilder();
 
   /// Adds the next document: the first is document 0. No tokens is fine.
-  /// Shapes   tokens [dl], any bytes; copied
-  /// Errors   kInvalidArgument: more than 2^32 - 2 documents or 2^31 tokens in one; kIo: the temporary
-  ///          file; kOutOfMemory. Every later call returns the same error
-  Status Add(std::span<const std::string> tokens);
+  /// Shapes   tokens [dl], any bytes; copied; title: as DocumentTokens::title
+  /// Errors   kInvalidArgument: more than 2^32 - 2 documents or 2^31 tokens in one, a title of more
+  ///          tokens than the document; kIo: the temporary file; kOutOfMemory. Every later call returns
+  ///          the same error
+  Status Add(std::span<const std::string> tokens, std::size_t title = 0);
 
   /// The tokens of document i of those that are added together, perhaps in `room`.
-  using TokensOf =
-      std::function<std::span<const std::string>(std::size_t i, std::vector<std::string>* room)>;
+  using TokensOf = std::function<DocumentTokens(std::size_t i, std::vector<std::string>* room)>;
   /// Adds the next `count` documents over `threads` threads.
   /// Range    threads >= 1; some thousand documents at a time keep the threads busy
   /// Errors   as Add
@@ -79,7 +112,8 @@ class EQUIPOISE_API LexicalIndexBuilder {
   /// Writes the index as one file, which is removed after an error; more may be added and written
   /// afterwards.
   /// Exact    the bytes depend on the documents and parameters alone
-  /// Errors   kIo; kOutOfMemory
+  /// Errors   kIo; kOutOfMemory; kInvalidArgument: with fields, a term so often in a text and another in
+  ///          a title that both counts do not fit into 31 bits
   Status Write(const std::string& path) const;
 
  private:
@@ -94,8 +128,10 @@ struct TermScore {
   std::uint32_t query_count = 0;  ///< times in the query
   std::uint32_t df = 0;           ///< documents with the term
   std::uint32_t tf = 0;           ///< times in the document
+  std::uint32_t title_tf = 0;     ///< of tf, times in the title; 0 in an index without fields
   float idf = 0;                  ///< 0 where no document has the term
-  float contribution = 0;         ///< query_count * idf * tf / (tf + k1 (...)); 0 where tf is 0
+  float contribution = 0;         ///< query_count * idf * tf / (tf + k1 (...)), with fields
+                                  ///< query_count * idf * w / (w + k1); 0 where tf is 0
 };
 
 /// The index, searched where it lies on disk.
@@ -127,6 +163,14 @@ class EQUIPOISE_API LexicalIndex {
   ///          very many terms; else lists and blocks whose bounds cannot reach the best k are skipped
   std::vector<Scored> Search(std::span<const std::string> query_tokens, std::size_t k) const;
 
+  /// The best k of the allowed documents that contain at least one of the terms; otherwise as Search.
+  /// Shapes   allowed [ceil(documents / 64)]: bit d % 64 of word d / 64 is document d, as in RowSet;
+  ///          documents behind its end are not allowed, bits behind the last document mean nothing
+  /// Exact    the documents of a search for all, less those that are not allowed, with the same scores
+  /// Note     where few documents are allowed only they are looked up
+  std::vector<Scored> Search(std::span<const std::string> query_tokens, std::size_t k,
+                             std::span<const std::uint64_t> allowed) const;
+
   /// The scores of given documents, in their order; 0 where no term occurs.
   /// Shapes   docs [m], any order, repetitions fine; scores [m]
   /// Range    a document >= documents() scores 0; of spans of different lengths the shorter counts
@@ -134,6 +178,10 @@ class EQUIPOISE_API LexicalIndex {
   /// Note     O(terms * m * log(postings of the term / m))
   void Score(std::span<const std::string> query_tokens, std::span<const std::uint32_t> docs,
              std::span<float> scores) const;
+
+  /// The documents that have every one of the terms, ascending; none for no terms.
+  /// Note     O(postings of the rarest term * log(postings of the others)) at most
+  std::vector<std::uint32_t> Matching(std::span<const std::string> tokens) const;
 
   /// Every distinct term of the query with its part in the score of `doc`, in the order of first
   /// occurrence; those that do not occur have contribution 0. The float32 sum of the contributions
@@ -146,6 +194,7 @@ class EQUIPOISE_API LexicalIndex {
   std::uint64_t postings() const;
   double average_length() const;  ///< in tokens; 0 where there are no documents
   Bm25Params params() const;
+  std::optional<Bm25Fields> fields() const;  ///< absent: title and text are one
   /// Documents with the term; 0 where there is none.
   std::uint32_t DocumentFrequency(const std::string& term) const;
 
