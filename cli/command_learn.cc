@@ -9,6 +9,7 @@
 
 #include "arguments.h"
 #include "commands.h"
+#include "configuration_options.h"
 #include "learn_report.h"
 #include "options.h"
 #include "output.h"
@@ -24,6 +25,7 @@ struct LearnArguments {
   std::vector<std::string> indexes, data, queries, embeddings, qrels;
   std::string policies, feedback = "full", priors, fusion, report;
   StudyOptions options;
+  ConfigurationOptions configuration;
   bool json = false;
 };
 
@@ -220,6 +222,10 @@ int RunLearn(LearnArguments* a) {
     if (!fusion) return wrong(fusion.error());
     options.fusion = *fusion;
   }
+  const auto configuration = a->configuration.Read();
+  if (!configuration) return Fail(configuration.error(), a->json);
+  options.configuration = *configuration;
+  if (!options.fusion) options.fusion = configuration->fusion;
   options.feedback.shown_only = a->feedback == "shown";
   const auto fail = [&](const Status& status) {
     EndProgress();
@@ -284,9 +290,7 @@ Action AddLearnCommand(CLI::App* app) {
                   "Share of queries at α = 0 or 1 that search both paths (0.05)")
       ->check(InRange(0, 1));
   app->add_option("--fusion", a->fusion, "minmax, minmax_union, theoretical or rrf (the index's)");
-  app->add_option("--depth", options.depth, "Results taken from each path (100), more than ten")
-      ->check(WholeNumber(simulation::kShown + 1, 10'000));
-  app->add_flag("--exact", options.exact, "Compare with every vector");
+  a->configuration.Add(app, "Options", simulation::kShown + 1);
   app->add_option("--seed", options.seed, "Of orders and policies (1)")
       ->check(WholeNumber(0, 4'000'000'000));
   app->add_option("--report", a->report, "Write an HTML page with plots")->check(Named());

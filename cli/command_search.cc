@@ -5,6 +5,7 @@
 
 #include "arguments.h"
 #include "commands.h"
+#include "configuration_options.h"
 #include "options.h"
 #include "output.h"
 #include "terminal.h"
@@ -23,12 +24,9 @@ struct SearchArguments {
   std::string domain;
   std::string policy;
   std::size_t k = 10;
-  std::size_t depth = 100;
-  std::size_t ef_search = 0;
-  float target_recall = 0;
+  ConfigurationOptions configuration;
   bool alpha_given = false;
   bool query_given = false;
-  bool exact = false;
   bool explain = false;
   bool json = false;
 };
@@ -216,18 +214,15 @@ int RunSearch(const SearchArguments& a) {
     return FailUsage(
         Status(Code::kInvalidArgument, "there is no query; give --text, --embedding or both"),
         a.json);
-  SearchRequest request{.text = a.text,
-                        .k = a.k,
-                        .depth = a.depth,
-                        .ef_search = a.ef_search,
-                        .target_recall = a.target_recall,
-                        .exact = a.exact};
+  SearchRequest request{.text = a.text, .k = a.k};
   if (a.alpha_given) request.alpha = a.alpha;
   if (!a.fusion.empty()) {
     auto fusion = ParseFusion(a.fusion);
     if (!fusion) return FailUsage(fusion.error(), a.json);
     request.fusion = *fusion;
   }
+  const auto configuration = a.configuration.Read();
+  if (!configuration) return Fail(configuration.error(), a.json);
   Embedding embedding;
   if (!a.embedding.empty()) {
     auto read = ReadEmbedding(a.embedding);
@@ -245,7 +240,9 @@ int RunSearch(const SearchArguments& a) {
     if (!used.ok()) return Fail(used.At({.file = a.domains}), a.json);
   }
   if (!a.policy.empty())
-    if (const Status used = engine->LoadPolicy(a.policy, {.fusion = request.fusion}); !used.ok())
+    if (const Status used = engine->LoadPolicy(
+            a.policy, {.fusion = request.fusion ? request.fusion : configuration->fusion});
+        !used.ok())
       return Fail(used, a.json);
   request.domain = a.domain;
   const Collection& collection = engine->collection();
@@ -257,7 +254,7 @@ int RunSearch(const SearchArguments& a) {
                                           name, a.folder),
                               {.field = "--fields"}),
                        a.json);
-  auto found = engine->Search(request);
+  auto found = engine->Search(request, *configuration);
   if (!found) {
     const Status& error = found.error();
     const bool in_row = error.where().field == "embedding" && !a.embedding.empty();
@@ -292,18 +289,7 @@ Action AddSearchCommand(CLI::App* app) {
                   "What an engine has saved (POLICY of its index): decides α for the domain; the "
                   "same decision each time, since nothing is saved back")
       ->check(Named());
-  app->add_option("--depth", a->depth, "Results taken from each path before they are fused")
-      ->check(WholeNumber(1, 1'000'000))
-      ->capture_default_str();
-  app->add_option("--ef-search", a->ef_search,
-                  "Beam of the vector search; 0: until the target recall")
-      ->check(WholeNumber(0, 1'000'000))
-      ->capture_default_str();
-  app->add_option("--target-recall", a->target_recall,
-                  "Share of the true 10 best to aim at, below 1; 0: the index's own")
-      ->check(InRange(0.0, 0.9999))
-      ->capture_default_str();
-  app->add_flag("--exact", a->exact, "Compare with every vector instead of walking the graph");
+  a->configuration.Add(app, "Options");
   app->add_flag("--explain", a->explain,
                 "Show both paths' scores and ranks, and BM25 term by term");
   app->add_flag("--json", a->json, "One JSON object on stdout");

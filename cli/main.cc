@@ -78,6 +78,8 @@ int Run(int argc, char** argv) {
       equipoise::cli::AddDomainsCommand);
   add("filter", "Weigh feedback by age and confidence, and take out what is wrong",
       equipoise::cli::AddFilterCommand);
+  add("config", "Check a configuration, or print the schema of all",
+      equipoise::cli::AddConfigCommand);
   add("convert", "Move an index's vectors to and from FAISS and NumPy",
       equipoise::cli::AddConvertCommand);
   add("learn", "Simulate what learning α from feedback would bring",

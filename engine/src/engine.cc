@@ -152,6 +152,15 @@ Result<SearchResult> Engine::Search(const SearchRequest& request) const try {
   return Status(Code::kOutOfMemory, "not enough memory to search");
 }
 
+Result<SearchResult> Engine::Search(const SearchRequest& request,
+                                    const Configuration& configuration) const {
+  EQUIPOISE_RETURN_IF_ERROR(CheckConfiguration(configuration));
+  auto found = Search(Configured(request, configuration, collection_.weights().method));
+  if (found && !request.alpha && found->alpha_source == AlphaSource::kRequest)
+    found->alpha_source = AlphaSource::kConfigured;
+  return found;
+}
+
 // Learning
 
 namespace {

@@ -205,6 +205,11 @@ Status Collection::State::Check(const SearchRequest& request) const {
   constexpr std::size_t kMost = std::numeric_limits<std::uint32_t>::max();
   EQUIPOISE_CHECK_RANGE(kWhere, k, std::size_t{1}, kMost);
   EQUIPOISE_CHECK_RANGE(kWhere, depth, std::size_t{1}, kMost);
+  // 0 is the other one.
+  const std::size_t lexical_depth = std::max(request.lexical_depth, depth);
+  const std::size_t vector_depth = std::max(request.vector_depth, depth);
+  EQUIPOISE_CHECK_RANGE(kWhere, lexical_depth, std::size_t{1}, kMost);
+  EQUIPOISE_CHECK_RANGE(kWhere, vector_depth, std::size_t{1}, kMost);
   if (request.alpha) {
     const double alpha = *request.alpha;
     EQUIPOISE_CHECK_RANGE(kWhere, alpha, 0.0, 1.0);
@@ -307,7 +312,9 @@ float Collection::State::LowestVectorScore(std::span<const float> query) const {
 Status Collection::State::Run(const SearchRequest& request, SearchResult* result) const {
   EQUIPOISE_RETURN_IF_ERROR(Check(request));
   Decide(request, result);
-  const std::size_t depth = std::max(request.depth, request.k);
+  const std::size_t lexical_depth =
+      request.lexical_depth > 0 ? request.lexical_depth : request.depth;
+  const std::size_t vector_depth = request.vector_depth > 0 ? request.vector_depth : request.depth;
   LayerTimes& times = result->times;
   Stopwatch watch;
 
@@ -316,7 +323,7 @@ Status Collection::State::Run(const SearchRequest& request, SearchResult* result
   if (result->lexical_searched) {
     analyzer.Analyze(request.text, &tokens);
     times.analysis_ns = watch.Lap();
-    lexical_list = lexical.Search(tokens, depth);
+    lexical_list = lexical.Search(tokens, std::max(lexical_depth, request.k));
     times.lexical_ns = watch.Lap();
     analysis_time->Record(times.analysis_ns);
     lexical_time->Record(times.lexical_ns);
@@ -324,9 +331,10 @@ Status Collection::State::Run(const SearchRequest& request, SearchResult* result
   std::vector<Scored> vector_list;
   if (result->vector_searched) {
     EQUIPOISE_ASSIGN_OR_RETURN(
-        vector_list, vectors->Search(request.embedding, {.k = depth,
+        vector_list, vectors->Search(request.embedding, {.k = std::max(vector_depth, request.k),
                                                          .ef_search = request.ef_search,
                                                          .target_recall = request.target_recall,
+                                                         .rescore = request.rescore,
                                                          .exact = request.exact}));
     times.vector_ns = watch.Lap();
     vector_time->Record(times.vector_ns);
@@ -336,12 +344,15 @@ Status Collection::State::Run(const SearchRequest& request, SearchResult* result
   if (result->lexical_searched && result->vector_searched)
     EQUIPOISE_RETURN_IF_ERROR(FillMissing(request, tokens, &candidates));
   const FusionMethod method = result->weights.method;
-  FusionScale scale{.method = method, .alpha = result->weights.alpha, .depth = request.depth};
+  FusionScale scale{.method = method,
+                    .alpha = result->weights.alpha,
+                    .lexical_depth = lexical_depth,
+                    .vector_depth = vector_depth};
   if (result->lexical_searched)
-    scale.lexical = LexicalFrame(method, lexical_list, request.depth, documents.size());
+    scale.lexical = LexicalFrame(method, lexical_list, lexical_depth, documents.size());
   if (result->vector_searched)
     scale.vector =
-        VectorFrame(method, vector_list, request.depth, LowestVectorScore(request.embedding));
+        VectorFrame(method, vector_list, vector_depth, LowestVectorScore(request.embedding));
   if (request.keep_candidates) KeepScores(scale, &candidates, result);
   Fuse(scale, request.k, &candidates);
 
@@ -401,6 +412,15 @@ std::optional<FieldValue> Collection::Value(std::uint32_t doc, std::string_view 
 const Columns& Collection::columns() const { return state_->columns; }
 const VectorIndex* Collection::vectors() const {
   return state_->vectors ? &*state_->vectors : nullptr;
+}
+
+void Collection::ScoreLexical(std::string_view text, std::span<const std::uint32_t> docs,
+                              std::span<float> scores) const {
+  state_->lexical.Score(state_->analyzer.Analyze(text), docs, scores);
+}
+
+float Collection::LowestVectorScore(std::span<const float> query) const {
+  return state_->LowestVectorScore(query);
 }
 
 std::vector<TermScore> Collection::ExplainLexical(std::string_view text, std::uint32_t doc) const {

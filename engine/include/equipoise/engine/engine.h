@@ -30,6 +30,7 @@
 #include <equipoise/core/matrix_view.h>
 #include <equipoise/core/status.h>
 #include <equipoise/core/weight_policy.h>
+#include <equipoise/engine/configuration.h>
 #include <equipoise/engine/learning.h>
 #include <equipoise/engine/search_context.h>
 #include <equipoise/optimizer/weight_policies.h>
@@ -96,6 +97,13 @@ class EQUIPOISE_API Engine {
   /// `general` or nobody's, the policy is asked for kGeneralDomain.
   /// Errors   as Collection::Search
   Result<SearchResult> Search(const SearchRequest& request) const;
+
+  /// The same with a configuration, as Configured. Who decides α: the request; else the configuration
+  /// where it fixes one (AlphaSource::kConfigured); else the policy, and only there does feedback on the
+  /// search count with the policy's propensity; else the index.
+  /// Errors   as Search; kInvalidArgument: a value of the configuration out of range
+  Result<SearchResult> Search(const SearchRequest& request,
+                              const Configuration& configuration) const;
 
   /// Learns from feedback on a search: late, in part, again (for a document and source the latest by
   /// its time counts, and once, as long as the query is remembered), in any order. Documents without a rating are unknown, not bad.
