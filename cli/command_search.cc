@@ -18,6 +18,7 @@ struct SearchArguments {
   std::string text;
   std::string embedding;
   double alpha = 0.5;
+  double mmr = 1;
   std::string fusion;
   std::string fields;
   std::string domains;
@@ -26,6 +27,7 @@ struct SearchArguments {
   std::size_t k = 10;
   ConfigurationOptions configuration;
   bool alpha_given = false;
+  bool mmr_given = false;
   bool query_given = false;
   bool explain = false;
   bool json = false;
@@ -80,7 +82,8 @@ Json HitObject(const Collection& collection, const SearchResult& found, const Se
                          {"vector",
                           {{"score", OrNull(vector, hit.vector)},
                            {"normalized", OrNull(vector, hit.vector_normalized)},
-                           {"rank", Rank(hit.vector_rank)}}}};
+                           {"rank", Rank(hit.vector_rank)}}},
+                         {"similarity", OrNull(a.mmr_given, hit.similarity)}};
   }
   return object;
 }
@@ -119,6 +122,7 @@ int PrintObject(const Collection& collection, const SearchResult& found, const S
                  {"propensity", OrNull(learned, found.propensity)},
                  {"policy_version", OrNull(learned, found.policy_version)},
                  {"fusion", FusionName(found.weights.method)},
+                 {"mmr", OrNull(a.mmr_given, a.mmr)},
                  {"note", found.note.empty() ? Json(nullptr) : Json(found.note)},
                  {"domain", DomainObject(found.domain)},
                  {"time_us",
@@ -166,6 +170,7 @@ int PrintTable(const Collection& collection, const SearchResult& found, const Se
   const auto fields = SplitList(a.fields);
   std::vector<std::string> header = {"#", "score"};
   if (a.explain) header.insert(header.end(), {"bm25", "norm", "rank", "vector", "norm", "rank"});
+  if (a.explain && a.mmr_given) header.push_back("similar");
   header.push_back("id");
   const std::size_t left = header.size() - 1;
   header.insert(header.end(), fields.begin(), fields.end());
@@ -184,6 +189,7 @@ int PrintTable(const Collection& collection, const SearchResult& found, const Se
       path(found.lexical_searched, hit.lexical, hit.lexical_normalized, hit.lexical_rank);
       path(found.vector_searched, hit.vector, hit.vector_normalized, hit.vector_rank);
     }
+    if (a.explain && a.mmr_given) row.push_back(fmt::format("{:.3f}", hit.similarity));
     row.push_back(hit.id);
     for (const std::string& name : fields) {
       const auto value = collection.Value(hit.doc, name);
@@ -209,13 +215,14 @@ int PrintTable(const Collection& collection, const SearchResult& found, const Se
   return PrintText(text);
 }
 
-int RunSearch(const SearchArguments& a) {
+int RunSearch(SearchArguments a) {
   if (!a.query_given)
     return FailUsage(
         Status(Code::kInvalidArgument, "there is no query; give --text, --embedding or both"),
         a.json);
   SearchRequest request{.text = a.text, .k = a.k};
   if (a.alpha_given) request.alpha = a.alpha;
+  if (a.mmr_given) request.mmr = a.mmr;
   if (!a.fusion.empty()) {
     auto fusion = ParseFusion(a.fusion);
     if (!fusion) return FailUsage(fusion.error(), a.json);
@@ -223,6 +230,10 @@ int RunSearch(const SearchArguments& a) {
   }
   const auto configuration = a.configuration.Read();
   if (!configuration) return Fail(configuration.error(), a.json);
+  if (!a.mmr_given && configuration->mmr) {
+    a.mmr_given = true;
+    a.mmr = *configuration->mmr;
+  }
   Embedding embedding;
   if (!a.embedding.empty()) {
     auto read = ReadEmbedding(a.embedding);
@@ -280,6 +291,11 @@ Action AddSearchCommand(CLI::App* app) {
                                 "Weight of BM25, in [0, 1]; 0.5 unless the index says otherwise")
                     ->check(InRange(0.0, 1.0));
   app->add_option("--fusion", a->fusion, "minmax, minmax_union, theoretical or rrf");
+  auto* mmr =
+      app->add_option("--mmr", a->mmr,
+                      "Diversity among the hits: below 1 prefers those unlike the ones above "
+                      "(maximal marginal relevance, by the embeddings), in [0, 1]")
+          ->check(InRange(0.0, 1.0));
   app->add_option("-k", a->k, "Results")->check(WholeNumber(1, 1'000'000))->capture_default_str();
   app->add_option("--fields", a->fields, "Metadata to show, as in year,domain");
   app->add_option("--domains", a->domains, "Model of domains fit: tells the query's domain")
@@ -295,6 +311,7 @@ Action AddSearchCommand(CLI::App* app) {
   app->add_flag("--json", a->json, "One JSON object on stdout");
   return [=] {
     a->alpha_given = alpha->count() > 0;
+    a->mmr_given = mmr->count() > 0;
     a->query_given = text->count() + embedding->count() > 0;
     return RunSearch(*a);
   };

@@ -84,6 +84,9 @@ int Run(int argc, char** argv) {
       equipoise::cli::AddConvertCommand);
   add("learn", "Simulate what learning α from feedback would bring",
       equipoise::cli::AddLearnCommand);
+  add("tune", "Find the configurations worth having: the front of cost, quality, diversity",
+      equipoise::cli::AddTuneCommand);
+  add("pick", "Choose one configuration of a front by preference", equipoise::cli::AddPickCommand);
   add("inspect", "Show what an index holds and check its files, or what the machine has",
       equipoise::cli::AddInspectCommand);
 

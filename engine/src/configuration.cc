@@ -45,7 +45,7 @@ constexpr Key WholeKey(const char* name, const char* about, double low) {
           [](const Configuration& from) { return Json(from.*Member); }};
 }
 
-const std::array<Key, 8> kKeys = {{
+const std::array<Key, 10> kKeys = {{
     {"alpha", "Weight of BM25; absent: what has been learned decides, else the index",
      Kind::kNumber, 0, 1, [](const Json& v, Configuration* to) { to->alpha = v.get<double>(); },
      [](const Configuration& c) { return c.alpha ? Json(*c.alpha) : Json(); }},
@@ -65,6 +65,12 @@ const std::array<Key, 8> kKeys = {{
     {"exact", "Compare with every vector instead of walking the graph", Kind::kTruth, 0, 0,
      [](const Json& v, Configuration* to) { to->exact = v.get<bool>(); },
      [](const Configuration& c) { return Json(c.exact); }},
+    {"mmr",
+     "λ of maximal marginal relevance: less than 1 prefers hits unlike those above; absent: none",
+     Kind::kNumber, 0, 1, [](const Json& v, Configuration* to) { to->mmr = v.get<double>(); },
+     [](const Configuration& c) { return c.mmr ? Json(*c.mmr) : Json(); }},
+    WholeKey<&Configuration::mmr_candidates>("mmr_candidates", "Best results that mmr chooses from",
+                                             1),
 }};
 
 constexpr std::array<FusionMethod, 4> kFusions = {FusionMethod::kMinMax, FusionMethod::kMinMaxUnion,
@@ -235,6 +241,10 @@ SearchRequest Configured(const SearchRequest& request, const Configuration& conf
   out.target_recall = static_cast<float>(configuration.target_recall);
   out.rescore = configuration.rescore;
   out.exact = configuration.exact;
+  if (!request.mmr) {
+    out.mmr = configuration.mmr;
+    out.mmr_candidates = configuration.mmr_candidates;
+  }
   return out;
 }
 

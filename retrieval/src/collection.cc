@@ -11,7 +11,9 @@
 #include <equipoise/core/check.h>
 #include <equipoise/core/index_folder.h>
 #include <equipoise/core/parallel.h>
+#include <equipoise/kernels/rows.h>
 #include <equipoise/retrieval/collection.h>
+#include <equipoise/retrieval/diversity.h>
 #include <equipoise/retrieval/document_store.h>
 
 #include "collection_files.h"
@@ -119,6 +121,8 @@ struct Collection::State {
   Status FillMissing(const SearchRequest& request, std::span<const std::string> tokens,
                      std::vector<Candidate>* candidates) const;
   float LowestVectorScore(std::span<const float> query) const;
+  Status Diversify(const SearchRequest& request, std::vector<Candidate>* candidates,
+                   std::vector<float>* similarities) const;
   Status Run(const SearchRequest& request, SearchResult* result) const;
 };
 
@@ -218,6 +222,21 @@ Status Collection::State::Check(const SearchRequest& request) const {
                     "alpha = 0 asks the vectors alone, but the query has no embedding",
                     {.field = "embedding"});
   }
+  if (request.allowed != nullptr && request.allowed->rows() != documents.size())
+    return Status(Code::kInvalidArgument,
+                  fmt::format("Search: a set of {} documents, but the collection has {}",
+                              request.allowed->rows(), documents.size()),
+                  {.field = "allowed"});
+  if (request.mmr) {
+    const double mmr = *request.mmr;
+    EQUIPOISE_CHECK_RANGE(kWhere, mmr, 0.0, 1.0);
+    if (!vectors)
+      return Status(
+          Code::kInvalidArgument,
+          "mmr compares the embeddings of documents, but the collection has none; leave it "
+          "out, or index with embeddings",
+          {.field = "mmr"});
+  }
   if (request.embedding.empty()) return {};
   if (!vectors)
     return Status(Code::kInvalidArgument,
@@ -309,6 +328,32 @@ float Collection::State::LowestVectorScore(std::span<const float> query) const {
   return static_cast<float>(std::max(lowest, kLowest));
 }
 
+/// Of the fused candidates, best first, those that MMR chooses in its order. similarities [k].
+Status Collection::State::Diversify(const SearchRequest& request,
+                                    std::vector<Candidate>* candidates,
+                                    std::vector<float>* similarities) const {
+  const std::size_t m = candidates->size();
+  const std::size_t d = vectors->dim();
+  std::vector<std::uint32_t> docs(m);
+  std::vector<float> relevance(m);
+  for (std::size_t i = 0; i < m; ++i) {
+    docs[i] = (*candidates)[i].doc;
+    const float best = (*candidates)[0].score;
+    relevance[i] = best > 0 ? (*candidates)[i].score / best : 0.0f;
+  }
+  std::vector<float> rows(m * d);
+  EQUIPOISE_RETURN_IF_ERROR(vectors->Read(docs, rows));
+  for (std::size_t i = 0; i < m; ++i) Normalize(rows.data() + i * d, d);
+  std::vector<Candidate> chosen;
+  for (const DiversePick& pick :
+       PickDiverse(relevance, MatrixView<float>(rows.data(), m, d), *request.mmr, request.k)) {
+    chosen.push_back((*candidates)[pick.position]);
+    similarities->push_back(pick.similarity);
+  }
+  *candidates = std::move(chosen);
+  return {};
+}
+
 Status Collection::State::Run(const SearchRequest& request, SearchResult* result) const {
   EQUIPOISE_RETURN_IF_ERROR(Check(request));
   Decide(request, result);
@@ -323,7 +368,10 @@ Status Collection::State::Run(const SearchRequest& request, SearchResult* result
   if (result->lexical_searched) {
     analyzer.Analyze(request.text, &tokens);
     times.analysis_ns = watch.Lap();
-    lexical_list = lexical.Search(tokens, std::max(lexical_depth, request.k));
+    const std::size_t n = std::max(lexical_depth, request.k);
+    lexical_list = request.allowed == nullptr
+                       ? lexical.Search(tokens, n)
+                       : lexical.Search(tokens, n, request.allowed->words());
     times.lexical_ns = watch.Lap();
     analysis_time->Record(times.analysis_ns);
     lexical_time->Record(times.lexical_ns);
@@ -335,7 +383,8 @@ Status Collection::State::Run(const SearchRequest& request, SearchResult* result
                                                          .ef_search = request.ef_search,
                                                          .target_recall = request.target_recall,
                                                          .rescore = request.rescore,
-                                                         .exact = request.exact}));
+                                                         .exact = request.exact,
+                                                         .allowed = request.allowed}));
     times.vector_ns = watch.Lap();
     vector_time->Record(times.vector_ns);
   }
@@ -349,12 +398,16 @@ Status Collection::State::Run(const SearchRequest& request, SearchResult* result
                     .lexical_depth = lexical_depth,
                     .vector_depth = vector_depth};
   if (result->lexical_searched)
-    scale.lexical = LexicalFrame(method, lexical_list, lexical_depth, documents.size());
+    scale.lexical =
+        LexicalFrame(method, lexical_list, lexical_depth,
+                     request.allowed == nullptr ? documents.size() : request.allowed->Count());
   if (result->vector_searched)
     scale.vector =
         VectorFrame(method, vector_list, vector_depth, LowestVectorScore(request.embedding));
   if (request.keep_candidates) KeepScores(scale, &candidates, result);
-  Fuse(scale, request.k, &candidates);
+  Fuse(scale, request.mmr ? std::max(request.k, request.mmr_candidates) : request.k, &candidates);
+  std::vector<float> similarities;
+  if (request.mmr) EQUIPOISE_RETURN_IF_ERROR(Diversify(request, &candidates, &similarities));
 
   result->hits.reserve(candidates.size());
   for (const Candidate& c : candidates)
@@ -367,6 +420,8 @@ Status Collection::State::Run(const SearchRequest& request, SearchResult* result
                             .vector_normalized = c.vector_normalized,
                             .lexical_rank = c.lexical_rank,
                             .vector_rank = c.vector_rank});
+  for (std::size_t i = 0; i < similarities.size(); ++i)
+    result->hits[i].similarity = similarities[i];
   times.fusion_ns = watch.Lap();
   times.total_ns = watch.Total();
   fusion_time->Record(times.fusion_ns);

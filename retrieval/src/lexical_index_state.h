@@ -90,13 +90,18 @@ struct LexicalState {
   /// Documents whose sums are in the cache at a time.
   static constexpr std::uint32_t kWindow = 1u << 15;
   /// The best k; with a window other than 0 lists and blocks that cannot matter are skipped, window by
-  /// window of so many documents, unless the terms are very many.
-  std::vector<Scored> Search(std::span<const QueryTerm> query, std::size_t k,
-                             std::uint32_t window) const;
+  /// window of so many documents, unless the terms are very many. `allowed`: the words of the documents
+  /// that may be found, for all documents; null: every document.
+  std::vector<Scored> Search(std::span<const QueryTerm> query, std::size_t k, std::uint32_t window,
+                             const std::uint64_t* allowed = nullptr) const;
   std::vector<Scored> SearchAll(std::span<const QueryTerm> query, std::size_t k,
-                                LexicalScratch* mine) const;
+                                const std::uint64_t* allowed, LexicalScratch* mine) const;
   std::vector<Scored> SearchPruned(std::span<const QueryTerm> query, std::size_t k,
-                                   std::uint32_t window, LexicalScratch* mine) const;
+                                   std::uint32_t window, const std::uint64_t* allowed,
+                                   LexicalScratch* mine) const;
+  /// The best k of few documents, in ascending order: each is looked up.
+  std::vector<Scored> SearchAllowed(std::span<const QueryTerm> query, std::size_t k,
+                                    std::span<const std::uint32_t> docs) const;
   /// scores [docs] of documents in ascending order, as a whole search gives them.
   void ScoreAscending(std::span<const QueryTerm> query, std::span<const std::uint32_t> docs,
                       std::span<float> scores) const;

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 
 // This file is compiled with -ffp-contract=off (see CMakeLists.txt): if the compiler fused a
 // multiplication and an addition in one way of searching but not in another, their sums would differ
@@ -80,9 +81,20 @@ void ForParts(const LexicalState& s, float weight, const PostingList::Block& blo
   for (std::size_t i = from; i < to; ++i) emit(docs[i], parts[i]);
 }
 
-// Keeps the best of the sums of documents from `begin` on and sets the sums back.
-void TakeBest(std::span<float> sums, std::uint32_t begin, LexicalScratch* scratch,
-              TopKCollector* best) {
+inline bool Has(const std::uint64_t* words, std::uint32_t doc) {
+  return (words[doc / 64] >> doc % 64 & 1) != 0;
+}
+
+// Whether the set has a document of [begin, end), or of the words that those are in.
+bool AnyOf(const std::uint64_t* words, std::uint32_t begin, std::uint32_t end) {
+  return std::any_of(words + begin / 64, words + (end + 63) / 64,
+                     [](std::uint64_t word) { return word != 0; });
+}
+
+// Keeps the best of the sums of documents from `begin` on that are allowed (null: all are) and sets
+// the sums back.
+void TakeBest(std::span<float> sums, std::uint32_t begin, const std::uint64_t* allowed,
+              LexicalScratch* scratch, TopKCollector* best) {
   scratch->positions.resize(std::max(scratch->positions.size(), kScan));
   scratch->above.resize(kScan);
   std::size_t part = best->full() ? kScan : kFirstScan;
@@ -91,9 +103,10 @@ void TakeBest(std::span<float> sums, std::uint32_t begin, LexicalScratch* scratc
     n = std::min(part, sums.size() - from);
     const std::size_t found = TakeSumsAbove(sums.data() + from, n, BarOf(*best),
                                             scratch->positions.data(), scratch->above.data());
-    for (std::size_t i = 0; i < found; ++i)
-      best->Push(begin + static_cast<std::uint32_t>(from) + scratch->positions[i],
-                 scratch->above[i]);
+    for (std::size_t i = 0; i < found; ++i) {
+      const std::uint32_t doc = begin + static_cast<std::uint32_t>(from) + scratch->positions[i];
+      if (allowed == nullptr || Has(allowed, doc)) best->Push(doc, scratch->above[i]);
+    }
   }
 }
 
@@ -103,14 +116,15 @@ LexicalState::LexicalState() = default;
 LexicalState::~LexicalState() = default;
 
 std::vector<Scored> LexicalState::Search(std::span<const QueryTerm> query, std::size_t k,
-                                         std::uint32_t window) const {
+                                         std::uint32_t window, const std::uint64_t* allowed) const {
   const auto lease = scratch.Take([] { return std::make_unique<LexicalScratch>(); });
   if (window > 0 && query.size() <= kMostPrunedTerms)
-    return SearchPruned(query, k, window, &*lease);
-  return SearchAll(query, k, &*lease);
+    return SearchPruned(query, k, window, allowed, &*lease);
+  return SearchAll(query, k, allowed, &*lease);
 }
 
 std::vector<Scored> LexicalState::SearchAll(std::span<const QueryTerm> query, std::size_t k,
+                                            const std::uint64_t* allowed,
                                             LexicalScratch* mine) const {
   if (mine->sums.size() < documents()) mine->sums.assign(documents(), kNoSum);
   Clean clean(mine);
@@ -124,7 +138,7 @@ std::vector<Scored> LexicalState::SearchAll(std::span<const QueryTerm> query, st
     }
   }
   TopKCollector best(k);
-  TakeBest(std::span(sums, documents()), 0, mine, &best);
+  TakeBest(std::span(sums, documents()), 0, allowed, mine, &best);
   clean.Done();
   return best.Take();
 }
@@ -136,8 +150,9 @@ inline std::uint32_t BitsOfFloat(float value) { return std::bit_cast<std::uint32
 // One search by windows.
 class Pruned {
  public:
-  Pruned(const LexicalState& state, LexicalScratch* scratch, std::size_t k, std::uint32_t window)
-      : s_(state), scratch_(*scratch), best_(k) {
+  Pruned(const LexicalState& state, LexicalScratch* scratch, std::size_t k, std::uint32_t window,
+         const std::uint64_t* allowed)
+      : s_(state), scratch_(*scratch), allowed_(allowed), best_(k) {
     scratch_.positions.resize(std::max<std::size_t>(window + 1, kScan));
     scratch_.above.resize(kScan);
     scratch_.is_candidate.resize((window + 63) / 64);
@@ -163,6 +178,7 @@ class Pruned {
 
   const LexicalState& s_;
   LexicalScratch& scratch_;
+  const std::uint64_t* const allowed_;  // null: every document
   TopKCollector best_;
 };
 
@@ -175,7 +191,7 @@ void Pruned::AddAll(std::uint32_t begin, std::uint32_t end) {
   for (LexicalCursor* cursor : live)
     ForPostings(cursor, begin, end,
                 [=](std::uint32_t doc, float part) { sums[doc - begin] += part; });
-  TakeBest(std::span(sums, end - begin), begin, &scratch_, &best_);
+  TakeBest(std::span(sums, end - begin), begin, allowed_, &scratch_, &best_);
 }
 
 // Adds the essential lists. Returns how many documents have a sum now; positions holds them.
@@ -246,6 +262,13 @@ void Pruned::AddEssential(std::size_t others, double rest, std::uint32_t begin, 
     candidates[kept] = touched[i];
     kept += sums[touched[i]] >= bar ? 1 : 0;
   }
+  if (allowed_ != nullptr) {
+    const auto end_of_kept = candidates.begin() + static_cast<std::ptrdiff_t>(kept);
+    kept = static_cast<std::size_t>(
+        std::remove_if(candidates.begin(), end_of_kept,
+                       [&](std::uint32_t at) { return !Has(allowed_, begin + at); }) -
+        candidates.begin());
+  }
   auto& is_candidate = scratch_.is_candidate;
   for (std::size_t i = 0; i < kept; ++i)
     is_candidate[candidates[i] / 64] |= std::uint64_t{1} << candidates[i] % 64;
@@ -287,6 +310,7 @@ void Pruned::AddEssential(std::size_t others, double rest, std::uint32_t begin, 
 }
 
 void Pruned::Window(std::uint32_t begin, std::uint32_t end) {
+  if (allowed_ != nullptr && !AnyOf(allowed_, begin, end)) return;
   auto& live = scratch_.live;
   live.clear();
   const double share = static_cast<double>(end - begin) / static_cast<double>(s_.meta.documents);
@@ -319,7 +343,8 @@ void Pruned::Window(std::uint32_t begin, std::uint32_t end) {
 }  // namespace
 
 std::vector<Scored> LexicalState::SearchPruned(std::span<const QueryTerm> query, std::size_t k,
-                                               std::uint32_t window, LexicalScratch* mine) const {
+                                               std::uint32_t window, const std::uint64_t* allowed,
+                                               LexicalScratch* mine) const {
   if (mine->sums.size() < window) mine->sums.assign(window, kNoSum);
   Clean clean(mine);
   mine->cursors.clear();
@@ -328,7 +353,7 @@ std::vector<Scored> LexicalState::SearchPruned(std::span<const QueryTerm> query,
                              .weight = term.weight,
                              .index = static_cast<std::uint32_t>(mine->cursors.size()),
                              .bound = 0});
-  Pruned search(*this, mine, k, window);
+  Pruned search(*this, mine, k, window, allowed);
   for (std::uint64_t begin = 0; begin < meta.documents; begin += window)
     search.Window(static_cast<std::uint32_t>(begin),
                   static_cast<std::uint32_t>(std::min(begin + window, meta.documents)));
@@ -345,6 +370,16 @@ void LexicalState::ScoreAscending(std::span<const QueryTerm> query,
       if (const std::uint32_t tf = place.Find(docs[i]); tf > 0)
         scores[i] += Contribution(term.weight, tf, docs[i]);
   }
+}
+
+std::vector<Scored> LexicalState::SearchAllowed(std::span<const QueryTerm> query, std::size_t k,
+                                                std::span<const std::uint32_t> docs) const {
+  std::vector<float> scores(docs.size(), kNoSum);
+  ScoreAscending(query, docs, scores);
+  TopKCollector best(k);
+  for (std::size_t i = 0; i < docs.size(); ++i)
+    if (!std::signbit(scores[i])) best.Push(docs[i], scores[i]);
+  return best.Take();
 }
 
 }  // namespace equipoise

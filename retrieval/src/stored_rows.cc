@@ -6,6 +6,7 @@
 
 #include <equipoise/core/check.h>
 #include <equipoise/kernels/dot.h>
+#include <equipoise/kernels/nibbles.h>
 #include <equipoise/kernels/quantize.h>
 #include <equipoise/kernels/rows.h>
 #include <equipoise/retrieval/vector_index.h>
@@ -126,9 +127,29 @@ void StoredRows::Prefetch(std::uint32_t row) const {
     __builtin_prefetch(at + row * bytes + line);
 }
 
+void StoredRows::ReadCodes(std::uint32_t row, float* to) const {
+  if (codes.dim == 0) {
+    std::fill_n(to, info.dim, 0.0f);
+    return;
+  }
+  const std::uint8_t* from = codes.codes + (codes.codes == nullptr ? 0 : row * codes.dim);
+  std::vector<std::uint8_t> unpacked;
+  if (codes.codes == nullptr) {
+    unpacked.resize(codes.dim);
+    const std::size_t at = std::size_t{row} * codes.nibble_bytes;
+    UnpackNibbles(codes.high + at, codes.low + at, codes.dim, unpacked.data());
+    from = unpacked.data();
+  }
+  DequantizeI8(from, codes.dim, codes.scale, to);
+}
+
 void StoredRows::Read(std::uint32_t row, float* to) const {
   const std::size_t d = info.dim;
   const std::size_t at = std::size_t{row} * d;
+  if (scored_by_codes()) {
+    ReadCodes(row, to);
+    return;
+  }
   if (half.empty()) {
     std::copy_n(&single[at], d, to);
   } else {

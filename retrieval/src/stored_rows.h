@@ -58,12 +58,12 @@ struct StoredRows {
   // Range    row < info.rows
   float Score(const PreparedQuery& query, std::uint32_t row) const;
   void Prefetch(std::uint32_t row) const;
-  // Row as float32 in input units (cosine: unit length), for encoding.
-  // Range    not scored_by_codes()
+  // Row as float32 in input units (cosine: unit length; of codes, what they stand for).
   void Read(std::uint32_t row, float* to) const;
   std::uint64_t row_bytes() const;
 
  private:
+  void ReadCodes(std::uint32_t row, float* to) const;
   Status OpenRows(const CheckedFile& file);
 };
 

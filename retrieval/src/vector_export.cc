@@ -170,16 +170,6 @@ Status WriteGraph(const State& s, const ProgressCallback& progress, AtomicFile* 
   return {};
 }
 
-// A row in units of the input; of cosine, of unit length.
-template <typename State>
-void ReadRow(const State& s, std::uint32_t row, std::uint8_t* unpacked, float* to) {
-  if (s.rows.scored_by_codes()) {
-    DequantizeI8(CodesOf(s.rows.codes, row, unpacked), s.rows.info.dim, s.rows.codes.scale, to);
-  } else {
-    s.rows.Read(row, to);
-  }
-}
-
 // Two files that are gone when this is.
 struct Aside {
   std::string vectors, graph;
@@ -201,8 +191,7 @@ Result<VectorIndex> WithGraph(const State& s, const Aside& aside,
   const auto n = static_cast<std::size_t>(s.rows.info.rows);
   const std::size_t d = s.rows.info.dim;
   std::vector<float> values(n * d);
-  std::vector<std::uint8_t> unpacked(d);
-  for (std::uint32_t i = 0; i < n; ++i) ReadRow(s, i, unpacked.data(), values.data() + i * d);
+  for (std::uint32_t i = 0; i < n; ++i) s.rows.Read(i, values.data() + i * d);
   const VectorIndexOptions options{.metric = s.settings.metric,
                                    .storage = VectorStorage::kInt8,
                                    .graph_from = 0,
@@ -300,7 +289,7 @@ Result<VectorExportReport> ExportNpy(const VectorIndex& index, const State& s,
     } else if (!s.rows.single.empty()) {
       std::copy_n(s.rows.single.begin() + static_cast<std::ptrdiff_t>(from), d, row);
     } else {
-      ReadRow(s, i, unpacked.data(), row);
+      s.rows.Read(i, row);
       if (report.float16) FloatToHalf(row, &half[to * d], d);
     }
     ++to;

@@ -85,15 +85,6 @@ std::string_view VectorPlanName(VectorPlan plan) {
   return "unknown";
 }
 
-RowSet::RowSet(std::size_t rows, const std::function<bool(std::uint32_t row)>& allowed)
-    : RowSet(rows) {
-  for (std::uint32_t i = 0; i < rows; ++i) {
-    if (allowed(i)) Add(i);
-  }
-}
-
-std::size_t RowSet::Count() const { return CountBits(words_); }
-
 float VectorIndex::State::MarginFor(float wanted) const {
   for (const RecallPoint& point : recall) {
     if (point.target >= wanted) return point.margin;
@@ -440,6 +431,19 @@ Status VectorIndex::Score(std::span<const float> query, std::span<const std::uin
   return {};
 } catch (const std::bad_alloc&) {
   return Status(Code::kOutOfMemory, "not enough memory for vector scores");
+}
+
+Status VectorIndex::Read(std::span<const std::uint32_t> docs, std::span<float> values) const {
+  EQUIPOISE_CHECK_EQUAL("Read", values.size(), docs.size() * dim());
+  for (std::size_t i = 0; i < docs.size(); ++i) {
+    if (docs[i] >= rows())
+      return Status(Code::kInvalidArgument,
+                    fmt::format("Read: docs[{}] = {} is not below the number of rows, {}", i,
+                                docs[i], rows()),
+                    {.field = "docs"});
+    state_->rows.Read(docs[i], values.data() + i * dim());
+  }
+  return {};
 }
 
 std::size_t VectorIndex::rows() const { return static_cast<std::size_t>(state_->rows.info.rows); }

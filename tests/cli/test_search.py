@@ -86,6 +86,13 @@ class Refused(SearchTest):
                     error = self.refuse(2, "--text", "wing", option, value)
                     self.assertIn(option.lstrip("-"), error["stderr"])
 
+    def test_mmr_needs_embeddings_and_a_share(self):
+        for value in ("-0.1", "1.5", "nan", "much"):
+            self.assertIn("mmr", self.refuse(2, "--text", "wing", "--mmr", value)["stderr"])
+        error = self.refuse(1, "--text", "wing", "--mmr", "0.5", index=self.lexical_index())
+        self.assertEqual(error["field"], "mmr")
+        self.assertIn("embeddings", error["message"])
+
     def test_without_a_query_it_asks_for_one(self):
         self.assertIn("--text", self.refuse(2)["message"])
 
@@ -239,6 +246,22 @@ class Fused(SearchTest):
                     ids = [hit["id"] for hit in found["hits"]]
                     for k in range(1, len(ids) + 1):
                         self.assertEqual(self.ids(*options, "-k", k), ids[:k])
+
+    def test_mmr_prefers_what_is_unlike_the_hits_above(self):
+        # Of d1's neighbours d3 is alike (cosine 0.71) and d2 is not (cosine 0).
+        query = ("--embedding", "q.npy", "--alpha", "0")
+        self.assertEqual(self.ids(*query), ["d1", "d3", "d2"])
+        self.assertEqual(self.ids(*query, "--mmr", "1"), ["d1", "d3", "d2"])
+        self.assertEqual(self.ids(*query, "--mmr", "0.2"), ["d1", "d2", "d3"])
+        found = self.search(*query, "--mmr", "0.2", "--explain")
+        self.assertEqual(found["mmr"], 0.2)
+        for hit, similarity in zip(found["hits"], (0, 0, math.sqrt(0.5))):
+            self.assertAlmostEqual(hit["explain"]["similarity"], similarity, places=2)
+        plain = self.search(*query, "--explain")
+        self.assertIsNone(plain["mmr"])
+        self.assertIsNone(plain["hits"][0]["explain"]["similarity"])
+        self.assertIn("similar", self.run_ok("search", "idx", *query, "--mmr", "0.2",
+                                             "--explain").stdout)
 
     def test_exact_and_walking_agree_on_a_small_collection(self):
         options = ("--embedding", "q.npy:1")

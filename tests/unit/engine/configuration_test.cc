@@ -24,7 +24,9 @@ Configuration Unusual() {
           .ef_search = 64,
           .target_recall = 0.97,
           .rescore = 90,
-          .exact = true};
+          .exact = true,
+          .mmr = 0.7,
+          .mmr_candidates = 40};
 }
 
 TEST(Configuration, ComesBackFromItsFile) {
@@ -64,6 +66,8 @@ TEST(Configuration, RefusalsNameFileAndKeyAndRange) {
       {R"({"target_recall": 1})", "target_recall", "[0, 0.9999]"},
       {R"({"rescore": -1})", "rescore", "[0, 1000000]"},
       {R"({"exact": 1})", "exact", "true or false"},
+      {R"({"mmr": 1.5})", "mmr", "[0, 1]"},
+      {R"({"mmr_candidates": 0})", "mmr_candidates", "[1, 1000000]"},
       {R"({"format": "1"})", "format", "whole"},
   };
   for (const auto& wrong : kWrong) {
@@ -147,6 +151,24 @@ TEST_F(ConfiguredEngine, RunsWhatTheConfigurationSays) {
   for (std::size_t i = 0; i < found->hits.size(); ++i)
     EXPECT_EQ(found->hits[i].id, expected->hits[i].id);
   EXPECT_EQ(engine.Search(asked, {.alpha = 2}).error().where().field, "alpha");
+}
+
+TEST_F(ConfiguredEngine, DiversityIsTheCallersAndElseTheConfigurations) {
+  const Engine engine = Open();
+  const Query query = MakeQuery(4);
+  SearchRequest by_hand = query.request();
+  by_hand.mmr = 0.3;
+  by_hand.mmr_candidates = 30;
+  const auto ids = [](const SearchResult& found) {
+    std::vector<std::string> out;
+    for (const Hit& hit : found.hits) out.push_back(hit.id);
+    return out;
+  };
+  const auto plain = ids(*engine.Search(query.request()));
+  const auto expected = ids(*engine.Search(by_hand));
+  ASSERT_NE(expected, plain);
+  EXPECT_EQ(ids(*engine.Search(query.request(), {.mmr = 0.3, .mmr_candidates = 30})), expected);
+  EXPECT_EQ(ids(*engine.Search(by_hand, {.mmr = 1.0})), expected);
 }
 
 TEST_F(ConfiguredEngine, TheCallerDecidesAlphaThenTheConfigurationThenThePolicyThenTheIndex) {

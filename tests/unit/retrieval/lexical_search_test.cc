@@ -12,6 +12,7 @@
 
 #include <equipoise/retrieval/analyzer.h>
 #include <equipoise/retrieval/lexical_index.h>
+#include <equipoise/retrieval/row_set.h>
 
 #include "lexical_index_state.h"
 #include "temp_folder.h"
@@ -127,6 +128,67 @@ TEST(LexicalSearch, AgreesOnQueriesOfMoreTermsThanArePruned) {
   for (auto& query : queries)
     for (int i = 0; i < 200; ++i) query.push_back("w" + std::to_string(random() % 500));
   ExpectAllWaysAgree(folder.path("index"), queries, {256});
+}
+
+// Brute force: the scores of all documents, those that are not allowed left out, sorted.
+std::vector<Scored> AllowedByScores(const LexicalIndex& index, const Words& query, std::size_t k,
+                                    const RowSet& allowed) {
+  auto out = ByScores(index, query, index.documents());
+  std::erase_if(out, [&](const Scored& item) { return !allowed.Has(item.id); });
+  out.resize(std::min(k, out.size()));
+  return out;
+}
+
+TEST(LexicalSearch, FilteredSearchesGiveTheAllowedDocumentsOfBruteForceInEveryWay) {
+  std::mt19937 random(24);
+  for (std::size_t round = 0; round < 6; ++round) {
+    TempFolder folder;
+    const auto documents =
+        RandomDocuments(&random, 3000 + random() % 3000, 10 + random() % 1000, 40);
+    Write(folder.path("index"), documents);
+    auto index = LexicalIndex::Open(folder.path("index"));
+    ASSERT_TRUE(index.ok());
+    LexicalState state;
+    ASSERT_TRUE(state.Load(folder.path("index")).ok());
+    const std::size_t n = documents.size();
+    for (const double share : {0.0, 0.0005, 0.01, 0.1, 0.5, 0.97, 1.0}) {
+      // A part of all documents, and the same number one behind the other.
+      const RowSet spread(
+          n, [&](std::uint32_t) { return static_cast<double>(random() % 10000) < share * 10000; });
+      const RowSet together(n, [&](std::uint32_t doc) {
+        return doc >= n / 3 && static_cast<double>(doc - n / 3) < share * static_cast<double>(n);
+      });
+      for (const RowSet* allowed : {&spread, &together}) {
+        for (int q = 0; q < 12; ++q) {
+          Words words = documents[random() % n];
+          words.resize(1 + random() % 8, "w1");
+          const auto query = state.Resolve(words);
+          std::vector<std::uint32_t> docs;
+          for (std::uint32_t doc = 0; doc < n; ++doc)
+            if (allowed->Has(doc)) docs.push_back(doc);
+          for (const std::size_t k : {std::size_t{1}, std::size_t{10}, std::size_t{200}}) {
+            const auto truth = AllowedByScores(*index, words, k, *allowed);
+            ASSERT_EQ(index->Search(words, k, allowed->words()), truth);
+            for (const std::uint32_t window : {0u, 64u, 100u, 1024u})
+              ASSERT_EQ(state.Search(query, k, window, allowed->words().data()), truth)
+                  << "share " << share << ", k = " << k << ", window " << window;
+            ASSERT_EQ(state.SearchAllowed(query, k, docs), truth);
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(LexicalSearch, DocumentsBehindTheEndOfASetAreNotAllowed) {
+  TempFolder folder;
+  Write(folder.path("index"), Documents(200, {"same"}));
+  auto index = LexicalIndex::Open(folder.path("index"));
+  ASSERT_TRUE(index.ok());
+  const std::vector<std::uint64_t> first(1, ~std::uint64_t{0}), longer(9, ~std::uint64_t{0});
+  EXPECT_EQ(index->Search(Words{"same"}, 200, first).size(), 64u);
+  EXPECT_EQ(index->Search(Words{"same"}, 200, longer).size(), 200u);
+  EXPECT_TRUE(index->Search(Words{"same"}, 200, std::span<const std::uint64_t>()).empty());
 }
 
 std::vector<std::string> TextsOf(const std::filesystem::path& file) {

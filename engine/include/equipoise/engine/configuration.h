@@ -28,6 +28,8 @@ struct Configuration {
   double target_recall = 0;              ///< in [0, 0.9999]; 0: that of the index
   std::size_t rescore = 0;               ///< in [0, 10^6]; 0: chosen by the depth
   bool exact = false;
+  std::optional<double> mmr{};       ///< λ as SearchRequest::mmr, in [0, 1]; absent: hits by score
+  std::size_t mmr_candidates = 100;  ///< in [1, 10^6]
 
   friend bool operator==(const Configuration&, const Configuration&) = default;
 };
@@ -54,7 +56,7 @@ EQUIPOISE_API Status WriteConfiguration(const Configuration& configuration,
 /// What a file may hold, as a JSON schema (draft 2020-12), made from the table that the reader uses.
 EQUIPOISE_API std::string ConfigurationSchema();
 
-/// The request that runs a query with a configuration. The request's own α and fusion go first; the
+/// The request that runs a query with a configuration. The request's own α, fusion and mmr go first; the
 /// configuration's α belongs to its fusion, and is left out where the request names another one, or where
 /// it is 0 and the query has no embedding. All else that a configuration holds is the configuration's.
 /// Shapes   stored: the index's method, for which an α without a fusion stands

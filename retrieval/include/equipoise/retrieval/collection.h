@@ -24,6 +24,7 @@
 #include <equipoise/retrieval/fusion.h>
 #include <equipoise/retrieval/lexical_index.h>
 #include <equipoise/retrieval/query_domain.h>
+#include <equipoise/retrieval/row_set.h>
 #include <equipoise/retrieval/vector_index.h>
 
 namespace equipoise {
@@ -120,6 +121,14 @@ struct SearchRequest {
   std::size_t rescore = 0;    ///< best rows by codes that are scored exactly; 0: chosen by depth
   float target_recall = 0;    ///< [0, 1); 0: that of the index
   bool exact = false;         ///< compare with every vector instead of walking the graph
+  /// Only these documents may be found; null: all. rows() must be the collection's documents. There are
+  /// min(k, those that match) hits, whatever is allowed.
+  const RowSet* allowed = nullptr;
+  /// λ of maximal marginal relevance (diversity.h), in [0, 1]: 1 changes nothing, less prefers hits unlike
+  /// those above them. The relevance is the score over the best one's, the similarity the cosine of the
+  /// embeddings. Absent: hits by score.
+  std::optional<double> mmr{};
+  std::size_t mmr_candidates = 100;  ///< the best so many are chosen from, at least k
   /// The query's domain where the caller knows it; empty: Engine detects it if it has a detector.
   /// Collection does not look at it.
   std::string_view domain{};
@@ -152,6 +161,7 @@ struct Hit {
   float vector_normalized = 0;
   std::uint32_t lexical_rank = 0;  ///< 1-based; 0: not in the path's list
   std::uint32_t vector_rank = 0;
+  float similarity = 0;  ///< with mmr: the cosine with the most similar hit above; 0 for the first
 };
 
 /// Both normalized scores of a document that a path found; NaN where that path was not searched.
@@ -170,13 +180,13 @@ struct LayerTimes {
   std::uint64_t analysis_ns = 0;
   std::uint64_t lexical_ns = 0;
   std::uint64_t vector_ns = 0;
-  std::uint64_t fusion_ns = 0;  ///< missing scores, normalization, order
+  std::uint64_t fusion_ns = 0;  ///< missing scores, normalization, order, diversity
   std::uint64_t domain_ns = 0;  ///< detecting the domain, in Engine
   std::uint64_t total_ns = 0;
 };
 
 struct SearchResult {
-  std::vector<Hit> hits;  ///< score descending, ties by document order
+  std::vector<Hit> hits;  ///< score descending, ties by document order; with mmr as it chooses
   FusionWeights weights;  ///< what was used
   AlphaSource alpha_source = AlphaSource::kIndex;
   bool lexical_searched = false;  ///< false: the lexical numbers of the hits mean nothing
@@ -235,7 +245,8 @@ class EQUIPOISE_API Collection {
   /// Hybrid search: both paths' best `depth`, both true scores for every candidate, fused.
   /// With α = 1 or 0 the other path is not asked at all, unless the request wants both.
   /// Errors   kInvalidArgument: k or depth 0, α outside [0, 1], an embedding of another dimension,
-  ///          with NaN, or for a collection without embeddings; α = 0 without an embedding
+  ///          with NaN, or for a collection without embeddings; α = 0 without an embedding; allowed
+  ///          of another number of documents; mmr outside [0, 1] or for a collection without embeddings
   Result<SearchResult> Search(const SearchRequest& request) const;
 
   /// Many searches over `threads` threads; results in the order of the requests, the same as from

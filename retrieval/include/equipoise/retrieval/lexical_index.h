@@ -127,6 +127,14 @@ class EQUIPOISE_API LexicalIndex {
   ///          very many terms; else lists and blocks whose bounds cannot reach the best k are skipped
   std::vector<Scored> Search(std::span<const std::string> query_tokens, std::size_t k) const;
 
+  /// The best k of the allowed documents that contain at least one of the terms; otherwise as Search.
+  /// Shapes   allowed [ceil(documents / 64)]: bit d % 64 of word d / 64 is document d, as in RowSet;
+  ///          documents behind its end are not allowed, bits behind the last document mean nothing
+  /// Exact    the documents of a search for all, less those that are not allowed, with the same scores
+  /// Note     where few documents are allowed only they are looked up
+  std::vector<Scored> Search(std::span<const std::string> query_tokens, std::size_t k,
+                             std::span<const std::uint64_t> allowed) const;
+
   /// The scores of given documents, in their order; 0 where no term occurs.
   /// Shapes   docs [m], any order, repetitions fine; scores [m]
   /// Range    a document >= documents() scores 0; of spans of different lengths the shorter counts

@@ -7,7 +7,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <limits>
 #include <memory>
 #include <span>
@@ -21,6 +20,7 @@
 #include <equipoise/core/status.h>
 #include <equipoise/kernels/metric.h>
 #include <equipoise/kernels/topk.h>
+#include <equipoise/retrieval/row_set.h>
 
 namespace equipoise {
 
@@ -150,27 +150,6 @@ struct VectorSearchReport {
   std::uint64_t bytes = 0;      ///< about as many bytes of the files were read
 };
 
-/// The rows that a search may find.
-/// Threads  const after it was made; a value type
-class EQUIPOISE_API RowSet {
- public:
-  /// No row of `rows`.
-  explicit RowSet(std::size_t rows) : rows_(rows), words_((rows + 63) / 64, 0) {}
-  /// Those for which `allowed` is true; it is asked once for each row, in order.
-  RowSet(std::size_t rows, const std::function<bool(std::uint32_t row)>& allowed);
-
-  /// Range    row < rows()
-  void Add(std::uint32_t row) { words_[row / 64] |= std::uint64_t{1} << (row % 64); }
-  bool Has(std::uint32_t row) const { return ((words_[row / 64] >> (row % 64)) & 1) != 0; }
-  std::size_t rows() const { return rows_; }
-  std::size_t Count() const;
-  std::span<const std::uint64_t> words() const { return words_; }
-
- private:
-  std::size_t rows_;
-  std::vector<std::uint64_t> words_;
-};
-
 /// An open index.
 /// Threads  const after opening; any number of threads may search at once, without locks. Each
 ///          thread that searches a graph keeps one bit a row (of the largest index it searched) as
@@ -242,6 +221,12 @@ class EQUIPOISE_API VectorIndex {
   /// Errors   kInvalidArgument: as Search; docs.size() != scores.size(); a row out of range
   Status Score(std::span<const float> query, std::span<const std::uint32_t> docs,
                std::span<float> scores) const;
+
+  /// The rows themselves as float32: in units of the input, of cosine of unit length. Where only codes
+  /// are kept, what the codes stand for.
+  /// Shapes   docs [m], in any order, repeats allowed; values [m, dim]
+  /// Errors   kInvalidArgument: values.size() != m dim; a row out of range
+  Status Read(std::span<const std::uint32_t> docs, std::span<float> values) const;
 
   std::size_t rows() const;
   std::size_t dim() const;

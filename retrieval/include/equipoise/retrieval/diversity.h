@@ -1,0 +1,37 @@
+/// Diversity among hits: maximal marginal relevance, which prefers what is relevant and unlike the
+/// hits above it.
+///
+///   next hit = argmax over those left of  λ · relevance − (1 − λ) · max over hits above of cosine
+///
+/// Source   Carbonell & Goldstein 1998, doi:10.1145/290941.291025
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include <equipoise/core/export.h>
+#include <equipoise/core/matrix_view.h>
+
+namespace equipoise {
+
+/// One choice.
+struct DiversePick {
+  std::size_t position = 0;  ///< of the candidate
+  float similarity = 0;      ///< its cosine with the most similar pick before; 0 for the first
+};
+
+/// The best k by maximal marginal relevance, in the order in which they are chosen. Nothing is like the
+/// first pick: it is the most relevant one.
+/// Shapes   relevance [m]; rows [m, d], of unit length or zero (similar to nothing, cosine 0)
+/// Range    relevance in [0, 1], so that λ weighs like with like; lambda in [0, 1]: 1 sorts by relevance,
+///          0 looks at similarity alone after the first; k any; result min(k, m)
+/// Order    ties by position
+/// Threads  no shared state; O(k m d) time, O(m) memory
+/// Exact    cosines up to the rounding of float32 on different instruction sets
+/// Source   DiversityTest compares it with the formula, written plainly in double
+EQUIPOISE_API std::vector<DiversePick> PickDiverse(std::span<const float> relevance,
+                                                   const MatrixView<float>& rows, double lambda,
+                                                   std::size_t k);
+
+}  // namespace equipoise

@@ -1,0 +1,43 @@
+#include <algorithm>
+#include <limits>
+
+#include <equipoise/kernels/dot.h>
+#include <equipoise/retrieval/diversity.h>
+
+namespace equipoise {
+
+std::vector<DiversePick> PickDiverse(std::span<const float> relevance,
+                                     const MatrixView<float>& rows, double lambda, std::size_t k) {
+  const std::size_t m = std::min(relevance.size(), rows.rows);
+  const std::size_t kept = std::min(k, m);
+  std::vector<DiversePick> picks;
+  picks.reserve(kept);
+  // The largest cosine with a pick so far, kept up pick by pick.
+  std::vector<float> similarity(m, 0.0f);
+  std::vector<std::size_t> left(m);
+  for (std::size_t i = 0; i < m; ++i) left[i] = i;
+  while (picks.size() < kept) {
+    std::size_t best = 0;
+    double best_value = -std::numeric_limits<double>::infinity();
+    for (std::size_t j = 0; j < left.size(); ++j) {
+      const std::size_t i = left[j];
+      const double value = lambda * double{relevance[i]} - (1 - lambda) * double{similarity[i]};
+      if (value > best_value) {
+        best_value = value;
+        best = j;
+      }
+    }
+    const std::size_t chosen = left[best];
+    left.erase(left.begin() + static_cast<std::ptrdiff_t>(best));
+    const bool first = picks.empty();
+    picks.push_back({chosen, similarity[chosen]});
+    if (picks.size() == kept) break;
+    for (const std::size_t i : left) {
+      const float cosine = Dot(rows.row(chosen), rows.row(i), rows.cols);
+      similarity[i] = first ? cosine : std::max(similarity[i], cosine);
+    }
+  }
+  return picks;
+}
+
+}  // namespace equipoise
