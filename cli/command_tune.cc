@@ -3,12 +3,14 @@
 
 #include <fmt/format.h>
 
+#include <equipoise/core/atomic_file.h>
 #include <equipoise/core/check.h>
 #include <equipoise/core/parallel.h>
 #include <equipoise/engine/tuning.h>
 
 #include "arguments.h"
 #include "commands.h"
+#include "front_report.h"
 #include "judged_options.h"
 #include "options.h"
 #include "output.h"
@@ -19,7 +21,8 @@ namespace {
 
 struct TuneArguments {
   JudgedOptions judged;
-  std::string objectives, measure = "ndcg", alpha, depths, ef, fusion, budget, units, out;
+  std::string objectives, measure = "ndcg", alpha, depths, ef, fusion, budget, units, out, report,
+                          plotly;
   double lexical_price = 0, vector_price = 0;
   const CLI::Option* prices[2] = {};
   TuningOptions options;
@@ -161,11 +164,24 @@ int RunTune(TuneArguments* a) {
   if (!std::filesystem::is_directory(folder, ignored))
     return fail(
         Status(Code::kIo, "there is no such folder to write the front to", {.file = a->out}));
+  std::string plotly;
+  AtomicFile report(a->report);
+  if (!a->report.empty()) {
+    auto read = ReadPlotly(a->plotly);
+    if (!read) return fail(read.error());
+    plotly = *std::move(read);
+    if (const Status made = report.Create(); !made.ok()) return fail(made);
+  }
   a->options.progress = MakeProgress();
   const auto front = Tune(*sources, a->options);
   if (!front) return fail(front.error());
   EndProgress();
   if (const Status written = WriteFront(*front, a->out); !written.ok()) return fail(written);
+  if (!a->report.empty()) {
+    Status status = report.Append(FrontReport(*front, plotly));
+    if (status.ok()) status = report.Publish();
+    if (!status.ok()) return fail(status);
+  }
   const int printed = a->json ? PrintObject(*front, *a) : PrintTables(*front, *a);
   return Interrupted() ? kInterrupted : printed;
 }
@@ -219,6 +235,11 @@ Action AddTuneCommand(CLI::App* app) {
   a->prices[1] = app->add_option("--vector-price", a->vector_price, "and of the vector path")
                      ->check(InRange(0, 1e12));
   app->add_option("--out", a->out, "Write the front there")->check(Named())->required();
+  app->add_option("--report", a->report, "Write an HTML page with plots, which opens offline")
+      ->check(Named());
+  app->add_option("--plotly", a->plotly,
+                  "Plotly's script for it, plotly.min.js, where ./dev has put none")
+      ->check(Named());
   app->add_flag("--resume", a->resume, "Go on from the front in --out");
   app->add_flag("--no-timing", a->no_timing, "Do not time the points of the front");
   app->add_flag("--json", a->json, "One JSON object on stdout");
