@@ -100,6 +100,49 @@ Result<Bm25Fields> ParseFields(const std::string& text, float b) {
   return out;
 }
 
+Result<double> ParseDuration(const std::string& text) {
+  const std::size_t unit = std::min(text.find_first_not_of("0123456789.eE+-"), text.size());
+  const auto number = ParseNumber<double>(std::string_view(text).substr(0, unit));
+  const std::string_view name = std::string_view(text).substr(unit);
+  const double seconds = name == "us"   ? 1e-6
+                         : name == "ms" ? 1e-3
+                         : name == "s"  ? 1
+                         : name == "m"  ? 60
+                         : name == "h"  ? 3600
+                                        : 0;
+  if (!number || !(*number >= 0) || !std::isfinite(*number) || seconds == 0)
+    return Status(Code::kInvalidArgument,
+                  fmt::format("\"{}\" is no time; use 500us, 2ms, 90s, 5m or 1h", text));
+  return *number * seconds;
+}
+
+Result<std::pair<double, double>> ParseBounds(const std::string& text) {
+  const auto ends = Split(text, ':');
+  if (ends.size() == 2) {
+    const auto low = ParseNumber<double>(ends[0]), high = ParseNumber<double>(ends[1]);
+    if (low && high) return std::pair(*low, *high);
+  }
+  return Status(Code::kInvalidArgument,
+                fmt::format("\"{}\" is no range; use LOW:HIGH, as in 0.2:0.8", text));
+}
+
+Result<std::map<std::string, double>> ParseWeights(const std::string& text) {
+  std::map<std::string, double> out;
+  for (const std::string_view part : Split(text, ',')) {
+    const std::size_t at = std::min(part.find('='), part.size());
+    const auto weight =
+        at < part.size() ? ParseNumber<double>(part.substr(at + 1)) : std::optional<double>();
+    if (at == 0 || !weight)
+      return Status(
+          Code::kInvalidArgument,
+          fmt::format("\"{}\" is no weight; use NAME=NUMBER, as in quality=0.6,cost=0.4", part));
+    if (!out.emplace(part.substr(0, at), *weight).second)
+      return Status(Code::kInvalidArgument,
+                    fmt::format("\"{}\" is weighed twice", part.substr(0, at)));
+  }
+  return out;
+}
+
 Result<std::vector<FusionMethod>> ParseFusions(const std::string& text) {
   std::vector<FusionMethod> out;
   for (std::string_view part : Split(text, ',')) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,6 +37,15 @@ Result<Embedding> ReadEmbedding(const std::string& text);
 
 /// "ndcg@10=0.39" -> the measure's name, which must be one of those that eval prints, and the value.
 Result<std::pair<std::string, double>> ParseGate(const std::string& text);
+
+/// "90s", "5m", "2h", "2ms", "500us" -> seconds.
+Result<double> ParseDuration(const std::string& text);
+
+/// "0.2:0.8" -> both ends, in the order given.
+Result<std::pair<double, double>> ParseBounds(const std::string& text);
+
+/// "quality=0.6,cost=0.4" -> the weights.
+Result<std::map<std::string, double>> ParseWeights(const std::string& text);
 
 /// One word a line, blank lines left out.
 Result<std::vector<std::string>> ReadWords(const std::string& path);

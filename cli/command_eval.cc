@@ -10,6 +10,7 @@
 
 #include "arguments.h"
 #include "commands.h"
+#include "configuration_options.h"
 #include "options.h"
 #include "output.h"
 #include "terminal.h"
@@ -28,6 +29,7 @@ struct EvalArguments {
   std::string gate;
   std::vector<std::string> runs;
   EvaluationOptions options;
+  ConfigurationOptions configuration;
   bool per_query = false;
   bool json = false;
 };
@@ -181,13 +183,20 @@ int RunIndexEvaluation(EvalArguments* a, const Gate& gate) {
   auto engine = Engine::Open(a->folder);
   if (!engine) return fail(engine.error());
   const FusionWeights stored = engine->collection().weights();
-  std::vector<double> alphas = {a->query_embeddings.empty() ? 1.0 : stored.alpha};
+  auto configuration = a->configuration.Read();
+  if (!configuration) return fail(configuration.error());
+  a->options.configuration = *configuration;
+  const FusionMethod fusion = configuration->fusion.value_or(stored.method);
+  // An α of the index means nothing with another fusion than the index's.
+  const double own = fusion == stored.method ? stored.alpha : FusionWeights{}.alpha;
+  std::vector<double> alphas = {a->query_embeddings.empty() ? 1.0
+                                                            : configuration->alpha.value_or(own)};
   if (!a->alpha.empty()) {
     auto parsed = ParseAlphas(a->alpha);
     if (!parsed) return FailUsage(parsed.error(), a->json);
     alphas = *std::move(parsed);
   }
-  std::vector<FusionMethod> methods = {stored.method};
+  std::vector<FusionMethod> methods = {fusion};
   if (!a->fusion.empty()) {
     auto parsed = ParseFusions(a->fusion);
     if (!parsed) return FailUsage(parsed.error(), a->json);
@@ -393,20 +402,7 @@ Action AddEvalCommand(CLI::App* app) {
       ->check(WholeNumber(1, 1'000'000))
       ->capture_default_str()
       ->group("Settings");
-  app->add_option("--depth", a->options.depth, "Results of each path that set the normalization")
-      ->check(WholeNumber(1, 1'000'000))
-      ->capture_default_str()
-      ->group("Settings");
-  app->add_option("--ef-search", a->options.ef_search,
-                  "Beam of the vector search; 0: until the target recall")
-      ->check(WholeNumber(0, 1'000'000))
-      ->capture_default_str()
-      ->group("Settings");
-  app->add_option("--target-recall", a->options.target_recall,
-                  "Share of the true 10 best to aim at, below 1; 0: the index's own")
-      ->check(InRange(0.0, 0.9999))
-      ->capture_default_str();
-  app->add_flag("--exact", a->options.exact, "Compare with every vector")->group("Settings");
+  a->configuration.Add(app, "Settings");
   app->add_option("--run", a->run, "Write the rankings as a TREC run file")
       ->check(Named())
       ->group("Output");

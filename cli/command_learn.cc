@@ -1,6 +1,4 @@
 // equipoise learn: what learning α would bring, simulated on judged queries.
-#include <filesystem>
-
 #include <fmt/format.h>
 
 #include <equipoise/core/atomic_file.h>
@@ -9,6 +7,8 @@
 
 #include "arguments.h"
 #include "commands.h"
+#include "configuration_options.h"
+#include "judged_options.h"
 #include "learn_report.h"
 #include "options.h"
 #include "output.h"
@@ -21,54 +21,12 @@ using simulation::AlphaOf;
 using simulation::Difference;
 
 struct LearnArguments {
-  std::vector<std::string> indexes, data, queries, embeddings, qrels;
+  JudgedOptions judged;
   std::string policies, feedback = "full", priors, fusion, report;
   StudyOptions options;
+  ConfigurationOptions configuration;
   bool json = false;
 };
-
-/// The first of the names that is in the folder; the first of all where none is, so that it is named.
-std::string FirstOf(const std::string& folder, std::initializer_list<const char*> names) {
-  std::error_code ignored;
-  for (const char* name : names)
-    if (std::filesystem::exists(std::filesystem::path(folder) / name, ignored))
-      return (std::filesystem::path(folder) / name).string();
-  return (std::filesystem::path(folder) / *names.begin()).string();
-}
-
-Result<std::vector<StudySource>> Sources(const LearnArguments& a) {
-  const std::size_t n = a.indexes.size();
-  const auto fits = [n](const char* option, const std::vector<std::string>& files) -> Status {
-    if (files.size() == n) return {};
-    return Status(Code::kInvalidArgument,
-                  fmt::format("give one for each index, in their order: {} for {}", files.size(),
-                              Counted(n, "index", "indexes")),
-                  {.field = option});
-  };
-  std::vector<StudySource> out;
-  if (!a.data.empty()) {
-    if (!a.queries.empty() || !a.embeddings.empty() || !a.qrels.empty())
-      return Status(Code::kInvalidArgument, "stands for --queries, --query-embeddings and --qrels",
-                    {.field = "--data"});
-    EQUIPOISE_RETURN_IF_ERROR(fits("--data", a.data));
-    for (std::size_t i = 0; i < n; ++i)
-      out.push_back({.index = a.indexes[i],
-                     .queries = FirstOf(a.data[i], {"queries.jsonl"}),
-                     .query_embeddings =
-                         FirstOf(a.data[i], {"queries.npy", "queries.f16.npy", "queries.fvecs"}),
-                     .qrels = FirstOf(a.data[i], {"qrels/test.tsv", "qrels.tsv"})});
-    return out;
-  }
-  EQUIPOISE_RETURN_IF_ERROR(fits("--queries", a.queries));
-  EQUIPOISE_RETURN_IF_ERROR(fits("--query-embeddings", a.embeddings));
-  EQUIPOISE_RETURN_IF_ERROR(fits("--qrels", a.qrels));
-  for (std::size_t i = 0; i < n; ++i)
-    out.push_back({.index = a.indexes[i],
-                   .queries = a.queries[i],
-                   .query_embeddings = a.embeddings[i],
-                   .qrels = a.qrels[i]});
-  return out;
-}
 
 Json Interval95(double low, double high) { return {{"low", low}, {"high", high}}; }
 
@@ -207,7 +165,7 @@ int PrintTables(const LearningStudy& study, const LearnArguments& a) {
 int RunLearn(LearnArguments* a) {
   const auto wrong = [&](const Status& status) { return FailUsage(status, a->json); };
   StudyOptions& options = a->options;
-  auto sources = Sources(*a);
+  auto sources = a->judged.Read();
   if (!sources) return wrong(sources.error());
   if (!a->policies.empty()) options.policies = SplitList(a->policies);
   for (const std::string& name : options.policies)
@@ -220,6 +178,10 @@ int RunLearn(LearnArguments* a) {
     if (!fusion) return wrong(fusion.error());
     options.fusion = *fusion;
   }
+  const auto configuration = a->configuration.Read();
+  if (!configuration) return Fail(configuration.error(), a->json);
+  options.configuration = *configuration;
+  if (!options.fusion) options.fusion = configuration->fusion;
   options.feedback.shown_only = a->feedback == "shown";
   const auto fail = [&](const Status& status) {
     EndProgress();
@@ -258,13 +220,7 @@ Action AddLearnCommand(CLI::App* app) {
       "1700000000}; the index is a path as given here or its last name.\n"
       "Example: equipoise learn idx/a idx/b --data data/a data/b --stream stream.jsonl --report "
       "learn.html");
-  app->add_option("index", a->indexes, "Folders of the indexes")->required();
-  app->add_option("--data", a->data,
-                  "For each index a folder in BEIR's layout: queries.jsonl, qrels/test.tsv and "
-                  "queries.npy, queries.f16.npy or queries.fvecs");
-  app->add_option("--queries", a->queries, "Instead of --data: queries.jsonl for each index");
-  app->add_option("--query-embeddings", a->embeddings, "and their embeddings");
-  app->add_option("--qrels", a->qrels, "and their judgments");
+  a->judged.Add(app);
   app->add_option("--stream", options.stream,
                   "The queries; without it every judged one, one domain an index")
       ->check(Named());
@@ -284,9 +240,7 @@ Action AddLearnCommand(CLI::App* app) {
                   "Share of queries at α = 0 or 1 that search both paths (0.05)")
       ->check(InRange(0, 1));
   app->add_option("--fusion", a->fusion, "minmax, minmax_union, theoretical or rrf (the index's)");
-  app->add_option("--depth", options.depth, "Results taken from each path (100), more than ten")
-      ->check(WholeNumber(simulation::kShown + 1, 10'000));
-  app->add_flag("--exact", options.exact, "Compare with every vector");
+  a->configuration.Add(app, "Options", simulation::kShown + 1);
   app->add_option("--seed", options.seed, "Of orders and policies (1)")
       ->check(WholeNumber(0, 4'000'000'000));
   app->add_option("--report", a->report, "Write an HTML page with plots")->check(Named());

@@ -8,6 +8,7 @@
 
 #include "arguments.h"
 #include "commands.h"
+#include "configuration_options.h"
 #include "options.h"
 #include "output.h"
 #include "snippets.h"
@@ -30,15 +31,12 @@ struct SearchArguments {
   std::string domain;
   std::string policy;
   std::size_t k = 10;
-  std::size_t depth = 100;
-  std::size_t ef_search = 0;
-  float target_recall = 0;
   float min_score = 0;
+  ConfigurationOptions configuration;
   bool alpha_given = false;
   bool mmr_given = false;
   bool filter_given = false;
   bool query_given = false;
-  bool exact = false;
   bool parallel_paths = false;
   bool explain = false;
   bool snippets = false;
@@ -295,7 +293,7 @@ int PrintTable(const Collection& collection, const SearchResult& found, const Se
   return PrintText(text);
 }
 
-int RunSearch(const SearchArguments& a) {
+int RunSearch(SearchArguments a) {
   if (!a.query_given)
     return FailUsage(
         Status(Code::kInvalidArgument, "there is no query; give --text, --embedding or both"),
@@ -305,15 +303,7 @@ int RunSearch(const SearchArguments& a) {
     if (const auto clauses = ParseQuery(a.text, &at); !clauses)
       return FailAt(clauses.error().At({.field = "--text"}), a.text, at, a.json);
   }
-  SearchRequest request{.text = a.text,
-                        .embedding = {},
-                        .syntax = SyntaxOf(a),
-                        .k = a.k,
-                        .depth = a.depth,
-                        .ef_search = a.ef_search,
-                        .target_recall = a.target_recall,
-                        .exact = a.exact,
-                        .min_score = a.min_score};
+  SearchRequest request{.text = a.text, .syntax = SyntaxOf(a), .k = a.k, .min_score = a.min_score};
   if (a.alpha_given) request.alpha = a.alpha;
   if (a.mmr_given) request.mmr = a.mmr;
   request.parallel_paths = a.parallel_paths;
@@ -321,6 +311,12 @@ int RunSearch(const SearchArguments& a) {
     auto fusion = ParseFusion(a.fusion);
     if (!fusion) return FailUsage(fusion.error(), a.json);
     request.fusion = *fusion;
+  }
+  const auto configuration = a.configuration.Read();
+  if (!configuration) return Fail(configuration.error(), a.json);
+  if (!a.mmr_given && configuration->mmr) {
+    a.mmr_given = true;
+    a.mmr = *configuration->mmr;
   }
   Embedding embedding;
   if (!a.embedding.empty()) {
@@ -339,7 +335,9 @@ int RunSearch(const SearchArguments& a) {
     if (!used.ok()) return Fail(used.At({.file = a.domains}), a.json);
   }
   if (!a.policy.empty())
-    if (const Status used = engine->LoadPolicy(a.policy, {.fusion = request.fusion}); !used.ok())
+    if (const Status used = engine->LoadPolicy(
+            a.policy, {.fusion = request.fusion ? request.fusion : configuration->fusion});
+        !used.ok())
       return Fail(used, a.json);
   request.domain = a.domain;
   const Collection& collection = engine->collection();
@@ -358,7 +356,7 @@ int RunSearch(const SearchArguments& a) {
     filter = *std::move(compiled);
     request.filter = &*filter;
   }
-  auto found = engine->Search(request);
+  auto found = engine->Search(request, *configuration);
   if (!found) {
     const Status& error = found.error();
     const bool in_row = error.where().field == "embedding" && !a.embedding.empty();
@@ -416,18 +414,7 @@ Action AddSearchCommand(CLI::App* app) {
                   "What an engine has saved (POLICY of its index): decides α for the domain; the "
                   "same decision each time, since nothing is saved back")
       ->check(Named());
-  app->add_option("--depth", a->depth, "Results taken from each path before they are fused")
-      ->check(WholeNumber(1, 1'000'000))
-      ->capture_default_str();
-  app->add_option("--ef-search", a->ef_search,
-                  "Beam of the vector search; 0: until the target recall")
-      ->check(WholeNumber(0, 1'000'000))
-      ->capture_default_str();
-  app->add_option("--target-recall", a->target_recall,
-                  "Share of the true 10 best to aim at, below 1; 0: the index's own")
-      ->check(InRange(0.0, 0.9999))
-      ->capture_default_str();
-  app->add_flag("--exact", a->exact, "Compare with every vector instead of walking the graph");
+  a->configuration.Add(app, "Options");
   app->add_flag("--parallel-paths", a->parallel_paths,
                 "Ask both paths at once, on two threads; the result is the same");
   app->add_flag("--explain", a->explain,

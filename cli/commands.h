@@ -15,8 +15,11 @@ Action AddSearchCommand(CLI::App* app);
 Action AddEvalCommand(CLI::App* app);
 Action AddDomainsCommand(CLI::App* app);
 Action AddFilterCommand(CLI::App* app);
+Action AddConfigCommand(CLI::App* app);
 Action AddConvertCommand(CLI::App* app);
 Action AddLearnCommand(CLI::App* app);
+Action AddPickCommand(CLI::App* app);
+Action AddTuneCommand(CLI::App* app);
 Action AddInspectCommand(CLI::App* app);
 
 }  // namespace equipoise::cli

@@ -78,10 +78,15 @@ int Run(int argc, char** argv) {
       equipoise::cli::AddDomainsCommand);
   add("filter", "Weigh feedback by age and confidence, and take out what is wrong",
       equipoise::cli::AddFilterCommand);
+  add("config", "Check a configuration, or print the schema of all",
+      equipoise::cli::AddConfigCommand);
   add("convert", "Move an index's vectors to and from FAISS and NumPy",
       equipoise::cli::AddConvertCommand);
   add("learn", "Simulate what learning α from feedback would bring",
       equipoise::cli::AddLearnCommand);
+  add("tune", "Find the configurations worth having: the front of cost, quality, diversity",
+      equipoise::cli::AddTuneCommand);
+  add("pick", "Choose one configuration of a front by preference", equipoise::cli::AddPickCommand);
   add("inspect", "Show what an index holds and check its files, or what the machine has",
       equipoise::cli::AddInspectCommand);
 

@@ -5,7 +5,9 @@
 #include <equipoise/core/check.h>
 #include <equipoise/core/matrix_file.h>
 #include <equipoise/engine/engine.h>
+#include <equipoise/engine/tuning.h>
 #include <equipoise/kernels/hardware.h>
+#include <equipoise/optimizer/pareto_router.h>
 #include <equipoise/retrieval/corpus_reader.h>
 
 #include "learner.h"
@@ -74,7 +76,9 @@ Result<IndexReport> Engine::BuildFromFiles(const std::string& folder, const Inde
 }
 
 Engine::Engine(Collection collection, std::string folder)
-    : collection_(std::move(collection)), folder_(std::move(folder)) {}
+    : collection_(std::move(collection)),
+      folder_(std::move(folder)),
+      router_(std::make_unique<ParetoRouter>()) {}
 Engine::Engine(Engine&&) noexcept = default;
 Engine& Engine::operator=(Engine&&) noexcept = default;
 Engine::~Engine() = default;
@@ -150,6 +154,58 @@ Result<SearchResult> Engine::Search(const SearchRequest& request) const try {
   return found;
 } catch (const std::bad_alloc&) {
   return Status(Code::kOutOfMemory, "not enough memory to search");
+}
+
+Result<SearchResult> Engine::Search(const SearchRequest& request,
+                                    const Configuration& configuration) const {
+  EQUIPOISE_RETURN_IF_ERROR(CheckConfiguration(configuration));
+  auto found = Search(Configured(request, configuration, collection_.weights().method));
+  if (found && !request.alpha && found->alpha_source == AlphaSource::kRequest)
+    found->alpha_source = AlphaSource::kConfigured;
+  return found;
+}
+
+// Fronts
+
+namespace {
+
+/// A front's points to be picked from, and what they stand for.
+struct Serving : PreferenceTable {
+  Serving(PreferenceTable table, TunedFront served)
+      : PreferenceTable(std::move(table)), front(std::move(served)) {}
+  TunedFront front;
+};
+
+}  // namespace
+
+Result<bool> Engine::UseFront(const TunedFront& front) const try {
+  EQUIPOISE_ASSIGN_OR_RETURN(PreferenceTable table, TableOf(front));
+  // What only tells how the front came about is not kept.
+  TunedFront served;
+  served.objectives = front.objectives;
+  served.points = front.points;
+  router_->Use(std::make_shared<const Serving>(std::move(table), std::move(served)));
+  return MadeOn(front, collection_.fingerprint());
+} catch (const std::bad_alloc&) {
+  return Status(Code::kOutOfMemory, "UseFront: not enough memory");
+}
+
+Result<Configuration> Engine::Pick(const FrontPreference& preference) const try {
+  const std::shared_ptr<const PreferenceTable> table = router_->table();
+  if (table == nullptr)
+    return Status(Code::kUnavailable, "Pick: no front is in use; UseFront gives one");
+  const TunedFront& front = static_cast<const Serving&>(*table).front;
+  EQUIPOISE_ASSIGN_OR_RETURN(const Preference wanted, PreferenceFor(front, preference));
+  EQUIPOISE_ASSIGN_OR_RETURN(const std::uint32_t point, table->Pick(wanted));
+  return front.points[point].configuration;
+} catch (const std::bad_alloc&) {
+  return Status(Code::kOutOfMemory, "Pick: not enough memory");
+}
+
+Result<SearchResult> Engine::Search(const SearchRequest& request,
+                                    const FrontPreference& preference) const {
+  EQUIPOISE_ASSIGN_OR_RETURN(const Configuration configuration, Pick(preference));
+  return Search(request, configuration);
 }
 
 // Learning

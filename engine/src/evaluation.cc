@@ -37,16 +37,12 @@ std::vector<JudgedQuery> JudgedQueries(const Queries& queries, const EmbeddingsV
 
 SearchRequest RequestFor(const JudgedQuery& query, const FusionWeights& weights,
                          const EvaluationOptions& options) {
-  SearchRequest request{.text = query.item->text,
-                        .embedding = query.embedding,
-                        .k = options.k,
-                        .alpha = weights.alpha,
-                        .fusion = weights.method,
-                        .depth = options.depth,
-                        .ef_search = options.ef_search,
-                        .target_recall = options.target_recall,
-                        .exact = options.exact};
-  return request;
+  return Configured({.text = query.item->text,
+                     .embedding = query.embedding,
+                     .k = options.k,
+                     .alpha = weights.alpha,
+                     .fusion = weights.method},
+                    options.configuration, weights.method);
 }
 
 /// Says in `result` how the queries were asked where some could be asked on one path only: as one
@@ -94,6 +90,7 @@ Result<EvaluationReport> Evaluate(const Engine& engine, const Queries& queries,
                               "to query i",
                               query_embeddings.rows(), queries.size()),
                   {.field = "query-embeddings"});
+  EQUIPOISE_RETURN_IF_ERROR(CheckConfiguration(options.configuration));
   const std::vector<JudgedQuery> judged = JudgedQueries(queries, query_embeddings, judgments);
   if (judged.empty())
     return Status(Code::kInvalidArgument,

@@ -1,14 +1,13 @@
 #include "judged_stream.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <map>
 #include <tuple>
 
 #include <equipoise/core/check.h>
 #include <equipoise/core/json_lines.h>
-#include <equipoise/core/matrix_file.h>
-#include <equipoise/kernels/quantize.h>
+
+#include "judged_source.h"
 
 namespace equipoise {
 namespace {
@@ -16,44 +15,13 @@ namespace {
 using simulation::JudgedQuery;
 using simulation::JudgedSet;
 
-std::string LastName(const std::string& folder) {
-  std::filesystem::path path(folder);
-  if (!path.has_filename()) path = path.parent_path();
-  return path.filename().string();
-}
-
-struct Source {
-  std::string folder, name;
-  Engine engine;
-  Queries queries;
-  Judgments judgments;
-  MatrixFile embeddings;
-};
+using Source = JudgedSource;
 
 struct Line {
   std::size_t source = 0, row = 0;
   std::string domain;
   double time = 0;
 };
-
-Result<Source> OpenSource(const StudySource& files) {
-  EQUIPOISE_ASSIGN_OR_RETURN(Engine engine, Engine::Open(files.index));
-  EQUIPOISE_ASSIGN_OR_RETURN(Queries queries, Queries::Read(files.queries));
-  EQUIPOISE_ASSIGN_OR_RETURN(Judgments judgments, Judgments::Read(files.qrels));
-  EQUIPOISE_ASSIGN_OR_RETURN(MatrixFile embeddings, MatrixFile::Open(files.query_embeddings));
-  EQUIPOISE_RETURN_IF_ERROR(CheckFinite(embeddings.view(), files.query_embeddings));
-  if (embeddings.rows() != queries.size())
-    return Status(Code::kInvalidArgument,
-                  fmt::format("has {} rows, {} has {} queries", embeddings.rows(), files.queries,
-                              queries.size()),
-                  {.file = files.query_embeddings});
-  return Source{.folder = files.index,
-                .name = LastName(files.index),
-                .engine = std::move(engine),
-                .queries = std::move(queries),
-                .judgments = std::move(judgments),
-                .embeddings = std::move(embeddings)};
-}
 
 /// The source that a line names, by path or by name.
 Result<std::size_t> FindSource(const std::vector<Source>& sources, const std::string& text,
@@ -125,19 +93,12 @@ Result<std::optional<JudgedQuery>> JudgeLine(const Source& source, const Line& l
   const Judgments::OfQuery* judged = source.judgments.Find(item.id);
   if (judged == nullptr || judged->relevant == 0 || item.text.empty())
     return std::optional<JudgedQuery>();
-  std::vector<float> embedding(source.embeddings.cols());
-  const EmbeddingsView rows = source.embeddings.view();
-  if (rows.is_f16())
-    HalfToFloat(rows.f16.row(line.row), embedding.data(), embedding.size());
-  else
-    std::copy_n(rows.f32.row(line.row), embedding.size(), embedding.data());
-  auto query = simulation::JudgeQuery(source.engine,
-                                      {.text = item.text,
-                                       .embedding = embedding,
-                                       .fusion = fusion,
-                                       .depth = options.depth,
-                                       .exact = options.exact},
-                                      *judged);
+  const std::vector<float> embedding = source.EmbeddingOf(line.row);
+  auto query = simulation::JudgeQuery(
+      source.engine,
+      Configured({.text = item.text, .embedding = embedding, .fusion = fusion},
+                 options.configuration, fusion),
+      *judged);
   if (!query)
     return Status(query.error().code(),
                   fmt::format("query \"{}\": {}", item.id, query.error().message()),
@@ -151,12 +112,13 @@ Result<JudgedStream> ReadJudgedStream(const std::vector<StudySource>& files,
                                       const StudyOptions& options) {
   std::vector<Source> sources;
   for (const StudySource& each : files) {
-    EQUIPOISE_ASSIGN_OR_RETURN(Source source, OpenSource(each));
+    EQUIPOISE_ASSIGN_OR_RETURN(Source source, OpenJudgedSource(each));
     sources.push_back(std::move(source));
   }
   if (sources.empty()) return Status(Code::kInvalidArgument, "StudyLearning: no index is given");
   JudgedStream out;
-  out.fusion = options.fusion.value_or(sources[0].engine.collection().weights().method);
+  out.fusion = options.fusion.value_or(
+      options.configuration.fusion.value_or(sources[0].engine.collection().weights().method));
   std::vector<Line> lines;
   if (options.stream.empty()) {
     lines = AllJudged(sources);

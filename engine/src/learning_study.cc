@@ -189,7 +189,10 @@ Result<LearningStudy> StudyLearning(const std::vector<StudySource>& sources,
   EQUIPOISE_CHECK_RANGE(kWhere, options.orders, std::size_t{1}, kMost);
   EQUIPOISE_CHECK_RANGE(kWhere, options.horizon, std::size_t{1}, kMost);
   EQUIPOISE_CHECK_RANGE(kWhere, options.feedback.flips, 0.0, 1.0);
-  EQUIPOISE_CHECK_RANGE(kWhere, options.depth, simulation::kShown + 1, kMost);
+  EQUIPOISE_RETURN_IF_ERROR(CheckConfiguration(options.configuration));
+  const std::size_t depth =
+      std::min(options.configuration.lexical_depth, options.configuration.vector_depth);
+  EQUIPOISE_CHECK_RANGE(kWhere, depth, simulation::kShown + 1, kMost);
   for (const std::string& name : options.policies)
     EQUIPOISE_RETURN_IF_ERROR(MakeWeightPolicy(name).error());
   EQUIPOISE_ASSIGN_OR_RETURN(const JudgedStream stream, ReadJudgedStream(sources, options));

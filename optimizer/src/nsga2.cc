@@ -133,6 +133,20 @@ Result<Nsga2> Nsga2::Create(std::vector<Variable> variables, std::size_t objecti
   EQUIPOISE_CHECK_RANGE(kWhere, options.mutation, -kInfinity, 1);
   EQUIPOISE_CHECK_RANGE(kWhere, options.mutation_eta, 0, kMostEta);
   EQUIPOISE_CHECK_RANGE(kWhere, options.threads, 1, 1024);
+  const std::size_t d = variables.size(), rows = options.initial.size() / d;
+  EQUIPOISE_CHECK_EQUAL(kWhere, options.initial.size(), rows * d);
+  if (rows > options.population)
+    return Status(Code::kInvalidArgument,
+                  fmt::format("Nsga2: {} initial candidates are more than population = {}", rows,
+                              options.population),
+                  {.field = "options.initial"});
+  for (std::size_t i = 0; i < rows * d; ++i)
+    if (const Variable& v = variables[i % d]; Fitted(v, options.initial[i]) != options.initial[i])
+      return Status(Code::kInvalidArgument,
+                    fmt::format("Nsga2: variable {} of initial candidate {} is {}, which is no "
+                                "value of it in [{}, {}]",
+                                i % d, i / d, options.initial[i], v.low, v.high),
+                    {.field = "options.initial"});
   return Nsga2(std::move(variables), objectives, options);
 } catch (const std::bad_alloc&) {
   return Status(Code::kOutOfMemory, "Nsga2: not enough memory");
@@ -147,7 +161,8 @@ Result<MatrixView<double>> Nsga2::Ask() try {
   std::vector<double> made;
   made.reserve(n * d);
   if (generation_ == 0) {
-    for (std::size_t i = 0; i < n; ++i)
+    made = options_.initial;
+    for (std::size_t i = made.size() / d; i < n; ++i)
       for (const Variable& v : variables_) made.push_back(RandomValue(v, &random));
   } else {
     const Population& p = population_;

@@ -220,6 +220,11 @@ Status Collection::State::Check(const SearchRequest& request) const {
   constexpr std::size_t kMost = std::numeric_limits<std::uint32_t>::max();
   EQUIPOISE_CHECK_RANGE(kWhere, k, std::size_t{1}, kMost);
   EQUIPOISE_CHECK_RANGE(kWhere, depth, std::size_t{1}, kMost);
+  // 0 is the other one.
+  const std::size_t lexical_depth = std::max(request.lexical_depth, depth);
+  const std::size_t vector_depth = std::max(request.vector_depth, depth);
+  EQUIPOISE_CHECK_RANGE(kWhere, lexical_depth, std::size_t{1}, kMost);
+  EQUIPOISE_CHECK_RANGE(kWhere, vector_depth, std::size_t{1}, kMost);
   if (request.alpha) {
     const double alpha = *request.alpha;
     EQUIPOISE_CHECK_RANGE(kWhere, alpha, 0.0, 1.0);
@@ -381,17 +386,21 @@ Status Collection::State::Run(const SearchRequest& request, Clock::time_point st
                               SearchResult* result) const {
   EQUIPOISE_RETURN_IF_ERROR(Check(request));
   Decide(request, result);
-  const std::size_t depth = std::max(request.depth, request.k);
+  const std::size_t lexical_depth =
+      request.lexical_depth > 0 ? request.lexical_depth : request.depth;
+  const std::size_t vector_depth = request.vector_depth > 0 ? request.vector_depth : request.depth;
   LayerTimes& times = result->times;
   std::optional<RowSet> made;
   const RowSet* const allowed = Allowed(request, &made);
 
   PathLists lists;
-  EQUIPOISE_RETURN_IF_ERROR(AskPaths({.analyzer = analyzer,
-                                      .lexical = lexical,
-                                      .vectors = vectors ? &*vectors : nullptr,
-                                      .workers = workers},
-                                     request, allowed, depth, result, &lists));
+  EQUIPOISE_RETURN_IF_ERROR(AskPaths(
+      {.analyzer = analyzer,
+       .lexical = lexical,
+       .vectors = vectors ? &*vectors : nullptr,
+       .workers = workers},
+      request, allowed, {std::max(lexical_depth, request.k), std::max(vector_depth, request.k)},
+      result, &lists));
   if (result->lexical_searched) {
     analysis_time->Record(times.analysis_ns);
     lexical_time->Record(times.lexical_ns);
@@ -403,13 +412,16 @@ Status Collection::State::Run(const SearchRequest& request, Clock::time_point st
   if (result->lexical_searched && result->vector_searched)
     EQUIPOISE_RETURN_IF_ERROR(FillMissing(request, &candidates));
   const FusionMethod method = result->weights.method;
-  FusionScale scale{.method = method, .alpha = result->weights.alpha, .depth = request.depth};
+  FusionScale scale{.method = method,
+                    .alpha = result->weights.alpha,
+                    .lexical_depth = lexical_depth,
+                    .vector_depth = vector_depth};
   if (result->lexical_searched)
-    scale.lexical = LexicalFrame(method, lists.lexical, request.depth,
+    scale.lexical = LexicalFrame(method, lists.lexical, lexical_depth,
                                  allowed == nullptr ? documents.size() : allowed->Count());
   if (result->vector_searched)
     scale.vector =
-        VectorFrame(method, lists.vector, request.depth, LowestVectorScore(request.embedding));
+        VectorFrame(method, lists.vector, vector_depth, LowestVectorScore(request.embedding));
   if (request.keep_candidates) KeepScores(scale, &candidates, result);
   Fuse(scale, request.mmr ? std::max(request.k, request.mmr_candidates) : request.k, &candidates);
   std::erase_if(candidates, [&](const Candidate& c) { return c.score < request.min_score; });
@@ -481,6 +493,15 @@ std::optional<FieldValue> Collection::Value(std::uint32_t doc, std::string_view 
 const Columns& Collection::columns() const { return state_->columns; }
 const VectorIndex* Collection::vectors() const {
   return state_->vectors ? &*state_->vectors : nullptr;
+}
+
+void Collection::ScoreLexical(std::string_view text, std::span<const std::uint32_t> docs,
+                              std::span<float> scores) const {
+  state_->lexical.Score(state_->analyzer.Analyze(text), docs, scores);
+}
+
+float Collection::LowestVectorScore(std::span<const float> query) const {
+  return state_->LowestVectorScore(query);
 }
 
 std::vector<std::string> Collection::State::Tokens(std::string_view text,

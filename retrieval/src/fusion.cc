@@ -13,14 +13,14 @@ ScoreFrame Spanning(std::span<const Scored> list, std::size_t depth) {
   return {list[n - 1].score, list[0].score};
 }
 
-/// The frame over all candidates within `depth` of either path (kMinMaxUnion).
-ScoreFrame UnionFrame(std::span<const Candidate> candidates, std::size_t depth,
+/// The frame over all candidates within its depth of either path (kMinMaxUnion).
+ScoreFrame UnionFrame(std::span<const Candidate> candidates, const FusionScale& scale,
                       float Candidate::*score) {
   float low = std::numeric_limits<float>::infinity();
   float high = kNoScore;
   for (const Candidate& c : candidates) {
-    const bool counts = (c.lexical_rank > 0 && c.lexical_rank <= depth) ||
-                        (c.vector_rank > 0 && c.vector_rank <= depth);
+    const bool counts = (c.lexical_rank > 0 && c.lexical_rank <= scale.lexical_depth) ||
+                        (c.vector_rank > 0 && c.vector_rank <= scale.vector_depth);
     if (!counts || !(c.*score > kNoScore)) continue;
     low = std::min(low, c.*score);
     high = std::max(high, c.*score);
@@ -81,8 +81,8 @@ void NormalizeScores(const FusionScale& scale, std::span<Candidate> candidates) 
   ScoreFrame lexical = scale.lexical;
   ScoreFrame vector = scale.vector;
   if (scale.method == FusionMethod::kMinMaxUnion) {
-    lexical = UnionFrame(candidates, scale.depth, &Candidate::lexical);
-    vector = UnionFrame(candidates, scale.depth, &Candidate::vector);
+    lexical = UnionFrame(candidates, scale, &Candidate::lexical);
+    vector = UnionFrame(candidates, scale, &Candidate::vector);
     if (lexical.high == 0) lexical = {};  // no candidate matched a term
   }
   for (Candidate& c : candidates) {

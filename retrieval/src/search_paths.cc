@@ -22,11 +22,11 @@ std::uint64_t NanosecondsSince(Clock::time_point start) {
 class Search {
  public:
   Search(const SearchPaths& paths, const SearchRequest& request, const RowSet* allowed,
-         std::size_t depth, LayerTimes* times, PathLists* lists)
+         PathDepths depths, LayerTimes* times, PathLists* lists)
       : paths_(paths),
         request_(request),
         allowed_(allowed),
-        depth_(depth),
+        depths_(depths),
         times_(*times),
         lists_(*lists) {}
 
@@ -34,9 +34,10 @@ class Search {
     const auto start = Clock::now();
     EQUIPOISE_ASSIGN_OR_RETURN(
         lists_.vector,
-        paths_.vectors->Search(request_.embedding, {.k = depth_,
+        paths_.vectors->Search(request_.embedding, {.k = depths_.vector,
                                                     .ef_search = request_.ef_search,
                                                     .target_recall = request_.target_recall,
+                                                    .rescore = request_.rescore,
                                                     .exact = request_.exact,
                                                     .allowed = allowed_}));
     found_.reserve(lists_.vector.size());
@@ -50,7 +51,7 @@ class Search {
     auto start = Clock::now();
     std::vector<std::string> tokens;
     paths_.analyzer.Analyze(request_.text, &tokens);
-    times_.analysis_ns = NanosecondsSince(start);
+    times_.analysis_ns += NanosecondsSince(start);
     start = Clock::now();
     std::uint64_t waited = 0;
     const auto also = [&] {
@@ -61,8 +62,8 @@ class Search {
     };
     std::optional<std::span<const std::uint64_t>> words;
     if (allowed_ != nullptr) words = allowed_->words();
-    lists_.lexical =
-        paths_.lexical.SearchAndScore(tokens, depth_, words, also, &lists_.lexical_of_vector);
+    lists_.lexical = paths_.lexical.SearchAndScore(tokens, depths_.lexical, words, also,
+                                                   &lists_.lexical_of_vector);
     times_.lexical_ns = NanosecondsSince(start) - waited;
   }
 
@@ -96,7 +97,7 @@ class Search {
   const SearchPaths& paths_;
   const SearchRequest& request_;
   const RowSet* allowed_;
-  std::size_t depth_;
+  PathDepths depths_;
   LayerTimes& times_;
   PathLists& lists_;
   std::vector<std::uint32_t> found_;
@@ -105,8 +106,8 @@ class Search {
 }  // namespace
 
 Status AskPaths(const SearchPaths& paths, const SearchRequest& request, const RowSet* allowed,
-                std::size_t depth, SearchResult* result, PathLists* lists) {
-  Search search(paths, request, allowed, depth, &result->times, lists);
+                PathDepths depths, SearchResult* result, PathLists* lists) {
+  Search search(paths, request, allowed, depths, &result->times, lists);
   if (result->lexical_searched && result->vector_searched && request.parallel_paths) {
     try {
       const auto worker = paths.workers.Take([] { return std::make_unique<PathWorker>(); });

@@ -24,8 +24,12 @@ struct SearchPaths {
   Pool<PathWorker>& workers;
 };
 
+struct PathDepths {
+  std::size_t lexical = 0, vector = 0;
+};
+
 struct PathLists {
-  std::vector<Scored> lexical, vector;  // best first, at most `depth`
+  std::vector<Scored> lexical, vector;  // best first, at most as deep as was asked
   // Where both paths were asked: of the documents of `vector`, in their order.
   std::vector<float> lexical_of_vector;
 };
@@ -35,6 +39,6 @@ struct PathLists {
 //          document when it ends. On two threads it waits for them with that.
 // Errors   those of VectorIndex::Search; throws std::bad_alloc
 Status AskPaths(const SearchPaths& paths, const SearchRequest& request, const RowSet* allowed,
-                std::size_t depth, SearchResult* result, PathLists* lists);
+                PathDepths depths, SearchResult* result, PathLists* lists);
 
 }  // namespace equipoise

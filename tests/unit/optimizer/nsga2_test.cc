@@ -154,6 +154,27 @@ TEST(Nsga2, FixedVariablesStayAndCandidatesOfNanComeLast) {
   for (const double value : solver.population().f) EXPECT_FALSE(std::isnan(value));
 }
 
+TEST(Nsga2, BeginsWithTheCandidatesThatAreGiven) {
+  const std::vector<Variable> variables = {{0, 1}, {0, 9, VariableKind::kInteger}};
+  auto solver = Nsga2::Create(variables, 1, {.population = 6, .initial = {0.25, 3, 1, 9}});
+  ASSERT_TRUE(solver.ok()) << solver.error().ToString();
+  const auto x = *solver->Ask();
+  EXPECT_EQ(std::vector<double>(x.row(0), x.row(0) + 4), (std::vector<double>{0.25, 3, 1, 9}));
+  std::set<double> others;
+  for (std::size_t i = 2; i < 6; ++i) others.insert(x.row(i)[0]);
+  EXPECT_EQ(others.size(), 4u);
+  const auto code = [&](std::vector<double> initial) {
+    return Nsga2::Create(variables, 1, {.population = 4, .initial = std::move(initial)})
+        .error()
+        .code();
+  };
+  EXPECT_EQ(code({0.5}), Code::kInvalidArgument);
+  EXPECT_EQ(code({0.5, 2.5}), Code::kInvalidArgument);
+  EXPECT_EQ(code({1.5, 2}), Code::kInvalidArgument);
+  EXPECT_EQ(code({kNan, 2}), Code::kInvalidArgument);
+  EXPECT_EQ(code(std::vector<double>(10, 0)), Code::kInvalidArgument);
+}
+
 TEST(Nsga2, RefusesWhatItCannotDo) {
   const auto code = [](std::vector<Variable> variables, std::size_t objectives,
                        const Nsga2Options& options) {

@@ -113,6 +113,58 @@ TEST(Collection, StoredAlphaBelongsToItsFusion) {
   EXPECT_EQ(collection.Search(request)->alpha_source, AlphaSource::kRequest);
 }
 
+TEST(Collection, EachPathHasADepthOfItsOwn) {
+  TempFolder temp;
+  const Sample sample = MakeSample(60);
+  ASSERT_TRUE(BuildSample(temp.path("index"), sample).ok());
+  const Collection collection = OpenSample(temp.path("index"));
+  const auto row = sample.view().row_span(7);
+  constexpr std::size_t kLexical = 4, kVector = 9;
+  const auto words = collection.Search({.text = "wing flow", .k = kLexical});
+  const auto vectors = collection.Search({.embedding = row, .k = kVector});
+  SearchRequest request{.text = "wing flow", .embedding = row, .k = 1, .alpha = 0.3};
+  request.fusion = FusionMethod::kMinMax;
+  request.lexical_depth = kLexical;
+  request.vector_depth = kVector;
+  request.keep_candidates = true;
+  const auto found = collection.Search(request);
+  ASSERT_TRUE(words.ok() && vectors.ok() && found.ok());
+  ASSERT_EQ(words->hits.size(), kLexical);
+  std::set<std::uint32_t> expected;
+  for (const Hit& hit : words->hits) expected.insert(hit.doc);
+  for (const Hit& hit : vectors->hits) expected.insert(hit.doc);
+  std::set<std::uint32_t> docs;
+  for (const CandidateScores& c : found->candidates) {
+    docs.insert(c.doc);
+    // The scales end where each path's own list ends.
+    float score = 0;
+    collection.ScoreLexical("wing flow", {&c.doc, 1}, {&score, 1});
+    const float low = words->hits.back().lexical, high = words->hits[0].lexical;
+    EXPECT_NEAR(c.lexical, std::clamp((score - low) / (high - low), 0.0f, 1.0f), 1e-6f);
+  }
+  EXPECT_EQ(docs, expected);
+  // Without them both are `depth`.
+  SearchRequest one = request, two = request;
+  one.lexical_depth = one.vector_depth = 0;
+  one.depth = 6;
+  two.lexical_depth = two.vector_depth = 6;
+  EXPECT_EQ(collection.Search(one)->candidates, collection.Search(two)->candidates);
+}
+
+TEST(Collection, ScoresOfGivenDocumentsAreThoseOfTheirHits) {
+  TempFolder temp;
+  const Sample sample = MakeSample(60);
+  ASSERT_TRUE(BuildSample(temp.path("index"), sample).ok());
+  const Collection collection = OpenSample(temp.path("index"));
+  const auto found = collection.Search({.text = "heat jet cone", .k = 60});
+  ASSERT_TRUE(found.ok());
+  for (const Hit& hit : found->hits) {
+    float score = 0;
+    collection.ScoreLexical("heat jet cone", {&hit.doc, 1}, {&score, 1});
+    EXPECT_EQ(score, hit.lexical) << hit.id;
+  }
+}
+
 TEST(Collection, RefusesWhatMakesNoSense) {
   TempFolder temp;
   const Sample sample = MakeSample(20);

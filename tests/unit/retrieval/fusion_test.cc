@@ -40,7 +40,8 @@ std::vector<Candidate> FuseAll(const Paths& paths, FusionMethod method, double a
   std::shuffle(candidates.begin(), candidates.end(), std::mt19937(shuffle));
   FusionScale scale{.method = method,
                     .alpha = alpha,
-                    .depth = depth,
+                    .lexical_depth = depth,
+                    .vector_depth = depth,
                     .lexical = LexicalFrame(method, lexical, depth, paths.lexical.size()),
                     .vector = VectorFrame(method, vector, depth, -1.0f)};
   Fuse(scale, k, &candidates);

@@ -30,6 +30,7 @@
 #include <equipoise/core/matrix_view.h>
 #include <equipoise/core/status.h>
 #include <equipoise/core/weight_policy.h>
+#include <equipoise/engine/configuration.h>
 #include <equipoise/engine/learning.h>
 #include <equipoise/engine/search_context.h>
 #include <equipoise/optimizer/weight_policies.h>
@@ -56,6 +57,9 @@ struct IndexReport {
 using PolicyLoader = std::function<Result<std::unique_ptr<WeightPolicy>>(const std::string& path)>;
 
 class Learner;
+class ParetoRouter;
+struct TunedFront;       // engine/tuning.h
+struct FrontPreference;  // likewise
 
 /// Threads  const functions are safe from many threads, Feedback among them
 class EQUIPOISE_API Engine {
@@ -97,6 +101,27 @@ class EQUIPOISE_API Engine {
   /// Errors   as Collection::Search
   Result<SearchResult> Search(const SearchRequest& request) const;
 
+  /// The same with a configuration, as Configured. Who decides α: the request; else the configuration
+  /// where it fixes one (AlphaSource::kConfigured); else the policy, and only there does feedback on the
+  /// search count with the policy's propensity; else the index.
+  /// Errors   as Search; kInvalidArgument: a value of the configuration out of range
+  Result<SearchResult> Search(const SearchRequest& request,
+                              const Configuration& configuration) const;
+
+  /// From now on this front's configurations are picked from by preference; the one before goes as soon as
+  /// no search uses it. True where the front was made on this collection as it is; else what it promises
+  /// may no longer hold.
+  /// Errors   kInvalidArgument: no points; kOutOfMemory. Then nothing has changed
+  /// Threads  any, at any time: a search sees one front or the other
+  Result<bool> UseFront(const TunedFront& front) const;
+  /// The configuration that a preference picks from the front in use.
+  /// Errors   kUnavailable: no front is in use; as PreferenceFor and PreferenceTable::Pick
+  Result<Configuration> Pick(const FrontPreference& preference) const;
+  /// Search with that configuration.
+  /// Errors   as Pick and Search
+  Result<SearchResult> Search(const SearchRequest& request,
+                              const FrontPreference& preference) const;
+
   /// Learns from feedback on a search: late, in part, again (for a document and source the latest by
   /// its time counts, and once, as long as the query is remembered), in any order. Documents without a rating are unknown, not bad.
   /// Errors   kUnavailable: no policy in use; kNotFound: a query that was never asked or is no longer
@@ -135,6 +160,7 @@ class EQUIPOISE_API Engine {
   std::string folder_;
   std::shared_ptr<const DomainDetector> detector_;
   std::unique_ptr<Learner> learner_;
+  std::unique_ptr<ParetoRouter> router_;
 };
 
 }  // namespace equipoise

@@ -11,6 +11,7 @@
 #include <equipoise/core/matrix_view.h>
 #include <equipoise/core/status.h>
 #include <equipoise/core/telemetry.h>
+#include <equipoise/engine/configuration.h>
 #include <equipoise/engine/engine.h>
 #include <equipoise/engine/judgments.h>
 #include <equipoise/engine/ranking_evaluation.h>
@@ -20,11 +21,8 @@ namespace equipoise {
 
 struct EvaluationOptions {
   std::vector<FusionWeights> settings;  ///< at least one; each is evaluated over all queries
-  std::size_t k = 1000;       ///< results a query: a measure at a cut-off above k sees only k
-  std::size_t depth = 100;    ///< as SearchRequest::depth
-  std::size_t ef_search = 0;  ///< as SearchRequest::ef_search
-  float target_recall = 0;    ///< as SearchRequest::target_recall
-  bool exact = false;         ///< as SearchRequest::exact
+  std::size_t k = 1000;           ///< results a query: a measure at a cut-off above k sees only k
+  Configuration configuration{};  ///< of every search; the settings' α and fusion go first
   ProgressCallback progress{};
 };
 

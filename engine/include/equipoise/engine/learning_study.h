@@ -11,6 +11,7 @@
 #include <equipoise/core/callbacks.h>
 #include <equipoise/core/export.h>
 #include <equipoise/core/status.h>
+#include <equipoise/engine/configuration.h>
 #include <equipoise/engine/simulation.h>
 #include <equipoise/optimizer/curve_policy.h>
 #include <equipoise/optimizer/policy_priors.h>
@@ -36,9 +37,10 @@ struct StudyOptions {
   simulation::Feedback feedback{};
   PolicyPriors priors{};
   double both_paths_share = CurvePolicyOptions{}.both_paths_share;
-  std::optional<FusionMethod> fusion{};  ///< absent: that of the first index
-  std::size_t depth = 100;               ///< of each path, > simulation::kShown
-  bool exact = false;                    ///< search vectors exhaustively
+  std::optional<FusionMethod>
+      fusion{};  ///< absent: the configuration's, else that of the first index
+  /// Of every search; its α is not looked at, and its depths are more than simulation::kShown.
+  Configuration configuration{};
   std::uint64_t seed = 1;
   double converged_below = 0.02;  ///< the bound on regret from which a domain counts as converged
   ProgressCallback progress{};

@@ -59,7 +59,10 @@ struct Nsga2Options {
   // Polynomial mutation of each variable.
   double mutation = -1;      ///< in [0, 1]; below 0: 1 / number of variables
   double mutation_eta = 20;  ///< >= 0
-  int threads = 1;           ///< of Minimize: candidates evaluated at once
+  /// [rows, variables] the first candidates, at most `population` rows, where something is known of good
+  /// ones or of the ends of the front; the others are random.
+  std::vector<double> initial{};
+  int threads = 1;  ///< of Minimize: candidates evaluated at once
   /// Called by Minimize after each generation; false stops, and the population so far is the result.
   std::function<bool(std::size_t generation, const MatrixView<double>& objectives)> progress{};
 };
@@ -85,7 +88,8 @@ struct Population {
 class EQUIPOISE_API Nsga2 {
  public:
   /// Errors   kInvalidArgument: no variable, bounds that are reversed or not finite, those of an integer or
-  ///          a category that are not whole, objectives outside [1, kMaxObjectives], an option out of range;
+  ///          a category that are not whole, objectives outside [1, kMaxObjectives], an option out of range,
+  ///          initial candidates of another shape or out of bounds;
   ///          kOutOfMemory
   static Result<Nsga2> Create(std::vector<Variable> variables, std::size_t objectives,
                               const Nsga2Options& options = {});

@@ -122,8 +122,12 @@ struct SearchRequest {
   std::optional<FusionMethod> fusion{};
   std::size_t depth = 100;  ///< >= 1: length of each path's list, at least k; scores are
                             ///< normalized over the first `depth` whatever k is
+  // Instead of `depth`, that of one path; 0: `depth`.
+  std::size_t lexical_depth = 0;
+  std::size_t vector_depth = 0;
   // How thorough the vector search is: as in VectorIndex::SearchParams.
   std::size_t ef_search = 0;  ///< beam; 0: until the target recall
+  std::size_t rescore = 0;    ///< best rows by codes that are scored exactly; 0: chosen by depth
   float target_recall = 0;    ///< [0, 1); 0: that of the index
   bool exact = false;         ///< compare with every vector instead of walking the graph
   /// Only these documents may be found; null: all. rows() must be the collection's documents. There are
@@ -155,7 +159,7 @@ struct SearchRequest {
 enum class AlphaSource : std::uint8_t {
   kRequest,     ///< the request
   kPolicy,      ///< what Engine has learned, or its priors where policy_version is 0
-  kConfigured,  ///< fixed by the configuration of Engine's learning
+  kConfigured,  ///< fixed by a configuration, or by that of Engine's learning
   kIndex,       ///< stored with the index
   kDefault,     ///< 0.5: the request names a fusion that the index's α does not belong to
   kSinglePath,  ///< only one path could be asked: 1 or 0
@@ -207,7 +211,7 @@ struct SearchResult {
   bool vector_searched = false;
   std::string_view note;  ///< why only one path was asked, where that was not the caller's wish
   LayerTimes times;
-  /// With keep_candidates: every document within `depth` of a path, in no order. Where both paths were
+  /// With keep_candidates: every document within the depth of a path, in no order. Where both paths were
   /// searched, fusing these scores gives the ranking at any α.
   std::vector<CandidateScores> candidates;
 
@@ -281,6 +285,14 @@ class EQUIPOISE_API Collection {
   const Columns& columns() const;
   /// The vector index over the documents, row i for document i; null without embeddings.
   const VectorIndex* vectors() const;
+  /// BM25 of given documents: bit for bit the scores that Search finds; 0 where no term occurs.
+  /// Shapes   docs, scores [m], any order; of spans of different lengths the shorter counts
+  void ScoreLexical(std::string_view text, std::span<const std::uint32_t> docs,
+                    std::span<float> scores) const;
+  /// The lowest vector score that any document can have with the query, as kTheoretical takes it: −1
+  /// for a cosine.
+  /// Range    a collection with embeddings
+  float LowestVectorScore(std::span<const float> query) const;
   /// BM25 of a document term by term. With operators, what the query excludes is not among the terms; a
   /// text that is no query is taken for words.
   std::vector<TermScore> ExplainLexical(std::string_view text, std::uint32_t doc,

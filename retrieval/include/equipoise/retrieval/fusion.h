@@ -91,9 +91,11 @@ EQUIPOISE_API ScoreFrame VectorFrame(FusionMethod method, std::span<const Scored
 /// What Fuse needs besides the candidates.
 struct FusionScale {
   FusionMethod method = FusionMethod::kMinMax;
-  double alpha = 0.5;       ///< in [0, 1]: the weight of the lexical path
-  std::size_t depth = 100;  ///< kMinMaxUnion: frames span the candidates within this rank of a path
-  ScoreFrame lexical{};     ///< unused by kMinMaxUnion (found from the candidates) and kRrf
+  double alpha = 0.5;  ///< in [0, 1]: the weight of the lexical path
+  // kMinMaxUnion: frames span the candidates within this rank of the path.
+  std::size_t lexical_depth = 100;
+  std::size_t vector_depth = 100;
+  ScoreFrame lexical{};  ///< unused by kMinMaxUnion (found from the candidates) and kRrf
   ScoreFrame vector{};
 };
 

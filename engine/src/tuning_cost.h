@@ -1,0 +1,24 @@
+// The units of the cost model, by fitting real searches.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "tuning_evaluator.h"
+
+namespace equipoise {
+
+/// Least squares with coefficients >= 0.
+/// Shapes   rows [n, m] row-major; y [n]; the result [m]
+/// Source   coordinate descent on the normal equations: Franc et al. 2005,
+///          doi:10.1007/11556121_50
+std::vector<double> FitNonNegative(std::span<const double> rows, std::size_t m,
+                                   std::span<const double> y);
+
+/// Searches for real, some queries with some configurations, several times each; a part's unit is what makes
+/// the counts add up to the median times best.
+/// Errors   as Engine::Search
+Result<CostUnits> Calibrate(const std::vector<JudgedSource>& sources, std::size_t longest,
+                            TuningEvaluator* evaluator);
+
+}  // namespace equipoise

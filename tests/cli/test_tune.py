@@ -1,0 +1,216 @@
+"""`equipoise tune` and `equipoise pick`: fronts as a person makes, keeps and uses them."""
+
+import json
+import random
+import signal
+import subprocess
+import time
+import unittest
+
+from harness import CliTest, program
+from samples import beir, npy
+
+WORDS = [f"word{i}" for i in range(30)]
+
+
+class TuneTest(CliTest):
+    def setUp(self):
+        super().setUp()
+        self.make("one", 1, 24)
+
+    def make(self, name, seed, queries, documents=120):
+        rng = random.Random(seed)
+        vector = lambda: [rng.uniform(-1, 1) for _ in range(6)]
+        text = lambda n: " ".join(rng.choice(WORDS) for _ in range(n))
+        asked = [{"_id": f"q{i}", "text": text(2)} for i in range(queries)]
+        judged = [(f"q{i}", f"d{d}", rng.choice([1, 1, 2])) for i in range(queries)
+                  for d in rng.sample(range(documents), 9)]
+        self.write(f"data/{name}/corpus.jsonl",
+                   [{"_id": f"d{i}", "text": text(10)} for i in range(documents)])
+        self.write(f"data/{name}/corpus.npy", npy([vector() for _ in range(documents)]))
+        self.write(f"data/{name}/queries.jsonl", asked)
+        self.write(f"data/{name}/queries.npy", npy([vector() for _ in asked]))
+        self.write(f"data/{name}/qrels/test.tsv", beir(*judged))
+        self.run_ok("index", "--corpus", f"data/{name}/corpus.jsonl", "--embeddings",
+                    f"data/{name}/corpus.npy", "--out", f"idx/{name}")
+
+    SMALL = ("--population", "16", "--generations", "4")
+    ONE = ("idx/one", "--data", "data/one")
+
+    def tune(self, *options, out="front.json"):
+        return self.run_ok("tune", *self.ONE, *self.SMALL, "--out", out, "--json", *options).json()
+
+    def file(self, name="front.json"):
+        return json.loads((self.folder / name).read_text(encoding="utf-8"))
+
+
+class Tune(TuneTest):
+    def test_the_front_is_written_and_printed(self):
+        shown = self.tune()
+        kept = self.file()
+        self.assertEqual(shown["points"], kept["points"])
+        self.assertEqual((shown["out"], shown["generations"], shown["complete"]),
+                         ("front.json", 4, True))
+        self.assertEqual(shown["effort"]["asked"], 64)
+        self.assertGreater(shown["effort"]["searches_saved"], 0)
+        self.assertEqual(len(shown["hypervolume"]), 4)
+        values = [(p["training"]["cost"], -p["training"]["quality"], -p["training"]["diversity"])
+                  for p in shown["points"]]
+        for a in values:
+            for b in values:
+                self.assertFalse(a != b and all(x <= y for x, y in zip(a, b)))
+        for point in shown["points"]:
+            self.assertGreater(point["measured_ms"], 0)
+        text = self.run_ok("tune", *self.ONE, *self.SMALL, "--out", "f.json").stdout
+        for word in ("default", "validation", "advantage", "saved by sharing", "Hypervolume"):
+            self.assertIn(word, text)
+
+    def test_the_same_seed_and_units_give_the_same_bytes_with_any_threads(self):
+        self.tune("--no-timing")
+        contents = []
+        for threads in ("1", "2", "4"):
+            self.tune("--units", "front.json", "--no-timing", "--threads", threads, out="a.json")
+            contents.append((self.folder / "a.json").read_bytes())
+        self.assertEqual(len(set(contents)), 1)
+        self.tune("--units", "front.json", "--no-timing", "--seed", "2", out="a.json")
+        self.assertNotEqual((self.folder / "a.json").read_bytes(), contents[0])
+
+    def test_a_point_is_worth_what_eval_measures(self):
+        self.tune("--validation", "0.5")
+        front = self.file()
+        point = max(front["points"], key=lambda p: p["training"]["quality"])
+        self.write("c.json", json.dumps(point["configuration"]))
+        run = self.run_ok("eval", "idx/one", "--queries", "data/one/queries.jsonl",
+                          "--query-embeddings", "data/one/queries.npy", "--qrels",
+                          "data/one/qrels/test.tsv", "--config", "c.json", "-k", "10", "--json")
+        measured = run.json()["results"][0]["ndcg@10"]
+        collection = front["collections"][0]
+        n, m = collection["training"], collection["validation"]
+        self.assertEqual(n + m, 24)
+        mean = (n * point["training"]["quality"] + m * point["validation"]["quality"]) / (n + m)
+        self.assertAlmostEqual(measured, mean, places=5)
+
+    def test_a_run_goes_on_where_it_was_left(self):
+        self.tune("--no-timing", out="whole.json")
+        self.run_ok("tune", *self.ONE, "--population", "16", "--generations", "2", "--no-timing",
+                    "--units", "whole.json", "--out", "part.json")
+        self.run_ok("tune", *self.ONE, *self.SMALL, "--no-timing", "--resume", "--out", "part.json")
+        self.assertEqual(self.file("part.json")["points"], self.file("whole.json")["points"])
+        error = self.refused(1, "tune", *self.ONE, *self.SMALL, "--seed", "2", "--resume", "--out",
+                             "part.json")
+        self.assertEqual(error["field"], "seed")
+        self.refused(1, "tune", *self.ONE, "--resume", "--out", "absent.json")
+
+    def test_ctrl_c_keeps_the_front_so_far(self):
+        words = [program(), "tune", *self.ONE, "--population", "16", "--generations", "100000",
+                 "--no-timing", "--out", "front.json"]
+        with subprocess.Popen(words, cwd=self.folder, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE) as running:
+            time.sleep(1.5)
+            running.send_signal(signal.SIGINT)
+            running.communicate(timeout=60)
+            self.assertEqual(running.returncode, 130)
+        front = self.file()
+        self.assertFalse(front["complete"])
+        self.assertGreater(front["generations"], 0)
+        self.run_ok("pick", "front.json")
+
+    def test_a_budget_ends_it_too(self):
+        front = self.run_ok("tune", *self.ONE, "--population", "16", "--generations", "100000",
+                            "--budget", "300ms", "--no-timing", "--out", "f.json", "--json").json()
+        self.assertFalse(front["complete"])
+
+    def test_what_is_wrong_is_said_before_anything_is_written(self):
+        for options, word in ((("--objectives", "cost,speed"), "speed"),
+                              (("--objectives", "cost,cost"), "twice"),
+                              (("--population", "15"), "odd"), (("--population", "0"), "population"),
+                              (("--alpha", "0.8:0.2"), "reversed"),
+                              (("--depths", "50:10"), "reversed"),
+                              (("--ef", "50:10"), "reversed")):
+            error = self.refused(1, "tune", *self.ONE, "--out", "f.json", *options)
+            self.assertIn(word, error["message"])
+        for options in (("--alpha", "0.8"), ("--depths", "0:5"), ("--depths", "1.5:5"),
+                        ("--budget", "soon"), ("--fusion", "sum"), ("--measure", "map"),
+                        ("--lexical-price", "1", "--units", "f.json"), ("--validation", "1")):
+            self.refused(2, "tune", *self.ONE, "--out", "f.json", *options)
+        self.refused(1, "tune", *self.ONE, "--out", "nowhere/f.json")
+        self.make("few", 2, 3)
+        error = self.refused(1, "tune", "idx/few", "--data", "data/few", "--out", "f.json")
+        self.assertIn("4 are needed", error["message"])
+        self.write("data/few/qrels/test.tsv", "")
+        self.refused(1, "tune", "idx/few", "--data", "data/few", "--out", "f.json")
+        self.assertFalse((self.folder / "f.json").exists())
+
+
+class Pick(TuneTest):
+    def setUp(self):
+        super().setUp()
+        self.tune()
+
+    def pick(self, *options):
+        return self.run_ok("pick", "front.json", "--json", *options).json()
+
+    def test_the_picked_configuration_is_what_search_takes(self):
+        for preference in ("quality=1", "cost=1", "quality=0.6,cost=0.3,diversity=0.1"):
+            run = self.run_ok("pick", "front.json", "--prefer", preference)
+            self.write("c.json", run.stdout)
+            picked = self.pick("--prefer", preference)
+            self.assertEqual(run.json(), picked["configuration"])
+            found = self.run_ok("search", "idx/one", "--text", "word1", "--embedding",
+                                "data/one/queries.npy", "--config", "c.json", "--json").json()
+            self.assertEqual(found["alpha"], picked["configuration"]["alpha"])
+            self.assertEqual(found["alpha_source"], "configured")
+        self.run_ok("pick", "front.json", "--out", "d.json")
+        self.run_ok("config", "d.json")
+
+    def test_one_objective_alone_picks_its_best_point(self):
+        points = self.file()["points"]
+        for name, sign in (("cost", 1), ("quality", -1), ("diversity", -1)):
+            picked = self.pick("--prefer", f"{name}=1")
+            best = min(sign * p["training"][name] for p in points)
+            self.assertEqual(sign * picked["training"][name], best)
+            self.assertAlmostEqual(picked["distance"], 0, places=6)
+            self.assertGreaterEqual(picked["margin"], 0)
+            self.assertNotEqual(picked["runner_up"], picked["point"])
+
+    def test_no_more_than_the_cost_that_is_allowed(self):
+        costs = sorted(p["training"]["cost"] for p in self.file()["points"])
+        limit = costs[len(costs) // 2]
+        for method in ("ideal", "asf", "knee"):
+            picked = self.pick("--max-cost", f"{limit}ms", "--method", method)
+            self.assertLessEqual(picked["training"]["cost"], limit)
+        self.assertEqual(self.refused(1, "pick", "front.json", "--max-cost", "1us")["code"],
+                         "not_found")
+
+    def test_an_index_that_has_changed_since_is_warned_of(self):
+        self.assertIsNone(self.pick("--index", "idx/one")["warning"])
+        self.make("two", 3, 5)
+        self.assertIn("tune again", self.pick("--index", "idx/two")["warning"])
+        run = self.run_ok("pick", "front.json", "--index", "idx/two")
+        self.assertIn("warning", run.stderr)
+        run.json()
+
+    def test_preferences_that_are_none_are_refused(self):
+        for preference in ("quality", "speed=1", "quality=-1", "quality=0,cost=0", "quality=x",
+                           "quality=nan", "quality=1,quality=2", "=1"):
+            self.refused(2, "pick", "front.json", "--prefer", preference)
+        self.refused(2, "pick", "front.json", "--max-cost", "2")
+        self.refused(2, "pick", "front.json", "--method", "best")
+
+    def test_files_that_are_no_front_are_refused(self):
+        front = self.file()
+        front["format"] = 99
+        self.write("f.json", json.dumps(front))
+        self.assertEqual(self.refused(1, "pick", "f.json")["code"], "unsupported")
+        front["format"] = 1
+        front["points"][0]["training"]["quality"] = 3
+        self.write("f.json", json.dumps(front))
+        error = self.refused(1, "pick", "f.json")
+        self.assertEqual((error["file"], error["field"]), ("f.json", "points[0].training.quality"))
+        self.write("f.json", "{}")
+        self.refused(1, "pick", "f.json")
+        self.assertEqual(self.refused(1, "pick", "absent.json")["code"], "not_found")
+
+
+if __name__ == "__main__":
+    unittest.main()
