@@ -58,7 +58,7 @@ float BarOf(const TopKCollector& best) { return best.full() ? best.worst().score
 template <typename Emit>
 void ForParts(const LexicalState& s, float weight, const PostingList::Block& block,
               const std::uint32_t* docs, std::size_t from, std::size_t to, const Emit& emit) {
-  if (s.fields.there()) {
+  if (s.fields.there()) [[unlikely]] {
     std::uint32_t numbers[kBlockRoom];
     block.Tfs(numbers);
     for (std::size_t i = from; i < to; ++i)

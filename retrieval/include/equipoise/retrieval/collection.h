@@ -262,7 +262,8 @@ class EQUIPOISE_API Collection {
   ///          With operators also as ParseQuery; a required or excluded word or phrase of which nothing
   ///          is indexed; kUnsupported: a phrase where texts are not stored
   /// Note     a phrase costs the analysis of each document that has all its words and that nothing else
-  ///          excludes, some 10 µs a document of 100 words
+  ///          excludes, 5 µs a document of 250 bytes: 29 µs a search in the median, 4 ms in the 99th
+  ///          percentile, of phrases of two words from npl
   Result<SearchResult> Search(const SearchRequest& request) const;
 
   /// Many searches over `threads` threads; results in the order of the requests, the same as from
