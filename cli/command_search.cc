@@ -39,6 +39,7 @@ struct SearchArguments {
   bool filter_given = false;
   bool query_given = false;
   bool exact = false;
+  bool parallel_paths = false;
   bool explain = false;
   bool snippets = false;
   bool json = false;
@@ -315,6 +316,7 @@ int RunSearch(const SearchArguments& a) {
                         .min_score = a.min_score};
   if (a.alpha_given) request.alpha = a.alpha;
   if (a.mmr_given) request.mmr = a.mmr;
+  request.parallel_paths = a.parallel_paths;
   if (!a.fusion.empty()) {
     auto fusion = ParseFusion(a.fusion);
     if (!fusion) return FailUsage(fusion.error(), a.json);
@@ -426,6 +428,8 @@ Action AddSearchCommand(CLI::App* app) {
       ->check(InRange(0.0, 0.9999))
       ->capture_default_str();
   app->add_flag("--exact", a->exact, "Compare with every vector instead of walking the graph");
+  app->add_flag("--parallel-paths", a->parallel_paths,
+                "Ask both paths at once, on two threads; the result is the same");
   app->add_flag("--explain", a->explain,
                 "Show both paths' scores and ranks, and BM25 term by term");
   app->add_flag(

@@ -18,6 +18,7 @@
 
 #include "collection_files.h"
 #include "query_operators.h"
+#include "search_paths.h"
 
 namespace equipoise {
 namespace {
@@ -32,45 +33,37 @@ const RowSet* Allowed(const SearchRequest& request, std::optional<RowSet>* made)
   return &**made;
 }
 
-/// Splits the time of a search into its layers.
-class Stopwatch {
- public:
-  std::uint64_t Lap() {
-    const auto now = std::chrono::steady_clock::now();
-    const auto lap = now - last_;
-    last_ = now;
-    return Nanoseconds(lap);
-  }
-  std::uint64_t Total() const { return Nanoseconds(last_ - start_); }
+std::uint64_t NanosecondsSince(std::chrono::steady_clock::time_point start) {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start)
+          .count());
+}
 
- private:
-  static std::uint64_t Nanoseconds(std::chrono::steady_clock::duration d) {
-    return static_cast<std::uint64_t>(
-        std::chrono::duration_cast<std::chrono::nanoseconds>(d).count());
-  }
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-  std::chrono::steady_clock::time_point last_ = start_;
-};
-
-/// The documents of both lists with their ranks, scores still missing where a list lacks them.
-std::vector<Candidate> Union(std::span<const Scored> lexical, std::span<const Scored> vector) {
+/// The documents of both lists with their ranks; by the vectors, scores of what the terms alone have
+/// found are still missing.
+std::vector<Candidate> Union(const PathLists& lists) {
   std::vector<Candidate> out;
-  out.reserve(lexical.size() + vector.size());
-  for (std::uint32_t r = 0; r < lexical.size(); ++r)
-    out.push_back({.doc = lexical[r].id, .lexical = lexical[r].score, .lexical_rank = r + 1});
+  out.reserve(lists.lexical.size() + lists.vector.size());
+  for (std::uint32_t r = 0; r < lists.lexical.size(); ++r)
+    out.push_back(
+        {.doc = lists.lexical[r].id, .lexical = lists.lexical[r].score, .lexical_rank = r + 1});
   std::sort(out.begin(), out.end(),
             [](const Candidate& a, const Candidate& b) { return a.doc < b.doc; });
   const std::size_t from_lexical = out.size();
-  for (std::uint32_t r = 0; r < vector.size(); ++r) {
+  for (std::uint32_t r = 0; r < lists.vector.size(); ++r) {
+    const Scored& item = lists.vector[r];
     const auto end = out.begin() + static_cast<std::ptrdiff_t>(from_lexical);
     const auto found =
-        std::lower_bound(out.begin(), end, vector[r].id,
+        std::lower_bound(out.begin(), end, item.id,
                          [](const Candidate& c, std::uint32_t doc) { return c.doc < doc; });
-    if (found != end && found->doc == vector[r].id) {
-      found->vector = vector[r].score;
+    if (found != end && found->doc == item.id) {
+      found->vector = item.score;
       found->vector_rank = r + 1;
     } else {
-      out.push_back({.doc = vector[r].id, .vector = vector[r].score, .vector_rank = r + 1});
+      out.push_back({.doc = item.id,
+                     .lexical = lists.lexical_of_vector.empty() ? 0 : lists.lexical_of_vector[r],
+                     .vector = item.score,
+                     .vector_rank = r + 1});
     }
   }
   return out;
@@ -119,6 +112,7 @@ struct Collection::State {
   Columns columns;
   LexicalIndex lexical;
   std::optional<VectorIndex> vectors;
+  mutable Pool<PathWorker> workers;
   Telemetry telemetry;
   LatencyHistogram* analysis_time = &telemetry.Histogram("analysis");
   LatencyHistogram* lexical_time = &telemetry.Histogram("lexical");
@@ -130,14 +124,15 @@ struct Collection::State {
   Status Load();
   Status Check(const SearchRequest& request) const;
   void Decide(const SearchRequest& request, SearchResult* result) const;
-  Status FillMissing(const SearchRequest& request, std::span<const std::string> tokens,
-                     std::vector<Candidate>* candidates) const;
+  Status FillMissing(const SearchRequest& request, std::vector<Candidate>* candidates) const;
   float LowestVectorScore(std::span<const float> query) const;
   Status Diversify(const SearchRequest& request, std::vector<Candidate>* candidates,
                    std::vector<float>* similarities) const;
   std::vector<std::string> Tokens(std::string_view text, QuerySyntax syntax) const;
-  Status Run(const SearchRequest& request, Stopwatch* watch, SearchResult* result) const;
-  Status RunOperators(const SearchRequest& request, Stopwatch* watch, SearchResult* result) const;
+  using Time = std::chrono::steady_clock::time_point;
+  Status Run(const SearchRequest& request, Time start, std::uint64_t operators_ns,
+             SearchResult* result) const;
+  Status RunOperators(const SearchRequest& request, Time start, SearchResult* result) const;
 };
 
 Collection::Collection(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -308,29 +303,17 @@ void Collection::State::Decide(const SearchRequest& request, SearchResult* resul
   result->vector_searched = used.alpha < 1 || both;
 }
 
-/// Gives every candidate of one path its true score on the other.
+/// Gives every candidate that the terms alone have found its true score by the vectors.
 Status Collection::State::FillMissing(const SearchRequest& request,
-                                      std::span<const std::string> tokens,
                                       std::vector<Candidate>* candidates) const {
   std::vector<std::uint32_t> docs;
-  std::vector<float> scores;
-  auto collect = [&](std::uint32_t Candidate::*rank) {
-    docs.clear();
-    for (const Candidate& c : *candidates)
-      if (c.*rank == 0) docs.push_back(c.doc);
-    scores.assign(docs.size(), 0.0f);
-  };
-  auto give = [&](std::uint32_t Candidate::*rank, float Candidate::*score) {
-    std::size_t next = 0;
-    for (Candidate& c : *candidates)
-      if (c.*rank == 0) c.*score = scores[next++];
-  };
-  collect(&Candidate::lexical_rank);
-  lexical.Score(tokens, docs, scores);
-  give(&Candidate::lexical_rank, &Candidate::lexical);
-  collect(&Candidate::vector_rank);
+  for (const Candidate& c : *candidates)
+    if (c.vector_rank == 0) docs.push_back(c.doc);
+  std::vector<float> scores(docs.size());
   EQUIPOISE_RETURN_IF_ERROR(vectors->Score(request.embedding, docs, scores));
-  give(&Candidate::vector_rank, &Candidate::vector);
+  std::size_t next = 0;
+  for (Candidate& c : *candidates)
+    if (c.vector_rank == 0) c.vector = scores[next++];
   return {};
 }
 
@@ -375,7 +358,7 @@ Status Collection::State::Diversify(const SearchRequest& request,
 }
 
 /// Without the operators of the text: its words, and the documents that it allows.
-Status Collection::State::RunOperators(const SearchRequest& request, Stopwatch* watch,
+Status Collection::State::RunOperators(const SearchRequest& request, Time start,
                                        SearchResult* result) const {
   EQUIPOISE_RETURN_IF_ERROR(Check(request));
   EQUIPOISE_ASSIGN_OR_RETURN(const auto clauses, ParseQuery(request.text));
@@ -391,54 +374,44 @@ Status Collection::State::RunOperators(const SearchRequest& request, Stopwatch* 
     asked.allowed = &*allowed;
     asked.filter = nullptr;  // what it matches is in there
   }
-  result->times.analysis_ns = watch->Lap();
-  return Run(asked, watch, result);
+  return Run(asked, start, NanosecondsSince(start), result);
 }
 
-Status Collection::State::Run(const SearchRequest& request, Stopwatch* clock,
+/// start: of the search, of which operators have taken so long.
+Status Collection::State::Run(const SearchRequest& request, Time start, std::uint64_t operators_ns,
                               SearchResult* result) const {
   EQUIPOISE_RETURN_IF_ERROR(Check(request));
   Decide(request, result);
   const std::size_t depth = std::max(request.depth, request.k);
   LayerTimes& times = result->times;
-  Stopwatch& watch = *clock;
   std::optional<RowSet> made;
   const RowSet* const allowed = Allowed(request, &made);
 
-  std::vector<std::string> tokens;
-  std::vector<Scored> lexical_list;
+  PathLists lists;
+  EQUIPOISE_RETURN_IF_ERROR(AskPaths({.analyzer = analyzer,
+                                      .lexical = lexical,
+                                      .vectors = vectors ? &*vectors : nullptr,
+                                      .workers = workers},
+                                     request, allowed, depth, result, &lists));
+  times.analysis_ns += operators_ns;
   if (result->lexical_searched) {
-    analyzer.Analyze(request.text, &tokens);
-    times.analysis_ns += watch.Lap();
-    lexical_list = allowed == nullptr ? lexical.Search(tokens, depth)
-                                      : lexical.Search(tokens, depth, allowed->words());
-    times.lexical_ns = watch.Lap();
     analysis_time->Record(times.analysis_ns);
     lexical_time->Record(times.lexical_ns);
   }
-  std::vector<Scored> vector_list;
-  if (result->vector_searched) {
-    EQUIPOISE_ASSIGN_OR_RETURN(
-        vector_list, vectors->Search(request.embedding, {.k = depth,
-                                                         .ef_search = request.ef_search,
-                                                         .target_recall = request.target_recall,
-                                                         .exact = request.exact,
-                                                         .allowed = allowed}));
-    times.vector_ns = watch.Lap();
-    vector_time->Record(times.vector_ns);
-  }
+  if (result->vector_searched) vector_time->Record(times.vector_ns);
+  const std::uint64_t until_fusion = NanosecondsSince(start);
 
-  std::vector<Candidate> candidates = Union(lexical_list, vector_list);
+  std::vector<Candidate> candidates = Union(lists);
   if (result->lexical_searched && result->vector_searched)
-    EQUIPOISE_RETURN_IF_ERROR(FillMissing(request, tokens, &candidates));
+    EQUIPOISE_RETURN_IF_ERROR(FillMissing(request, &candidates));
   const FusionMethod method = result->weights.method;
   FusionScale scale{.method = method, .alpha = result->weights.alpha, .depth = request.depth};
   if (result->lexical_searched)
-    scale.lexical = LexicalFrame(method, lexical_list, request.depth,
+    scale.lexical = LexicalFrame(method, lists.lexical, request.depth,
                                  allowed == nullptr ? documents.size() : allowed->Count());
   if (result->vector_searched)
     scale.vector =
-        VectorFrame(method, vector_list, request.depth, LowestVectorScore(request.embedding));
+        VectorFrame(method, lists.vector, request.depth, LowestVectorScore(request.embedding));
   if (request.keep_candidates) KeepScores(scale, &candidates, result);
   Fuse(scale, request.mmr ? std::max(request.k, request.mmr_candidates) : request.k, &candidates);
   std::erase_if(candidates, [&](const Candidate& c) { return c.score < request.min_score; });
@@ -458,8 +431,13 @@ Status Collection::State::Run(const SearchRequest& request, Stopwatch* clock,
                             .vector_rank = c.vector_rank});
   for (std::size_t i = 0; i < similarities.size(); ++i)
     result->hits[i].similarity = similarities[i];
-  times.fusion_ns = watch.Lap();
-  times.total_ns = watch.Total();
+  times.total_ns = NanosecondsSince(start);
+  // One after the other, the layers add up to the whole.
+  const bool at_once =
+      request.parallel_paths && result->lexical_searched && result->vector_searched;
+  times.fusion_ns =
+      times.total_ns -
+      (at_once ? until_fusion : times.analysis_ns + times.lexical_ns + times.vector_ns);
   fusion_time->Record(times.fusion_ns);
   total_time->Record(times.total_ns);
   return {};
@@ -468,10 +446,10 @@ Status Collection::State::Run(const SearchRequest& request, Stopwatch* clock,
 Result<SearchResult> Collection::Search(const SearchRequest& request) const {
   try {
     SearchResult result;
-    Stopwatch watch;
+    const auto start = std::chrono::steady_clock::now();
     EQUIPOISE_RETURN_IF_ERROR(request.syntax == QuerySyntax::kOperators
-                                  ? state_->RunOperators(request, &watch, &result)
-                                  : state_->Run(request, &watch, &result));
+                                  ? state_->RunOperators(request, start, &result)
+                                  : state_->Run(request, start, 0, &result));
     return result;
   } catch (const std::bad_alloc&) {
     return Status(Code::kOutOfMemory, "no memory for this search; ask for a smaller k or depth");

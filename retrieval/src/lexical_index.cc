@@ -44,6 +44,31 @@ std::vector<std::uint32_t> DocumentsOf(std::span<const std::uint64_t> words,
   return out;
 }
 
+std::uint32_t WindowFor(const LexicalState& s) {
+  return s.documents() > kFewDocuments ? LexicalState::kWindow : 0;
+}
+
+// The best of the allowed documents, in the way that is the faster one.
+std::vector<Scored> SearchSome(const LexicalState& s, std::span<const QueryTerm> query,
+                               std::size_t k, std::span<const std::uint64_t> allowed,
+                               AlsoScored* also) {
+  const std::size_t words = (std::size_t{s.documents()} + 63) / 64;
+  std::vector<std::uint64_t> longer;
+  if (allowed.size() < words) {
+    longer.assign(allowed.begin(), allowed.end());
+    longer.resize(words);
+    allowed = longer;
+  }
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < words; ++i)
+    count += static_cast<std::size_t>(std::popcount(allowed[i]));
+  double postings = 0;
+  for (const QueryTerm& term : query) postings += term.list.df();
+  if (static_cast<double>(count * query.size()) * kLookupAllowed < postings)
+    return s.SearchAllowed(query, k, DocumentsOf(allowed.first(words), s.documents()));
+  return s.Search(query, k, WindowFor(s), allowed.data(), also);
+}
+
 Status Corrupt(const CheckedFile& file, std::string message) {
   return Status(Code::kCorruption, std::move(message) + "; build the index again",
                 {.file = file.path()});
@@ -250,30 +275,33 @@ std::vector<Scored> LexicalIndex::Search(std::span<const std::string> query_toke
   if (state_ == nullptr || k == 0) return {};
   const auto query = state_->Resolve(query_tokens);
   if (query.empty()) return {};
-  return state_->Search(query, k, state_->documents() > kFewDocuments ? State::kWindow : 0);
+  return state_->Search(query, k, WindowFor(*state_));
 }
 
 std::vector<Scored> LexicalIndex::Search(std::span<const std::string> query_tokens, std::size_t k,
                                          std::span<const std::uint64_t> allowed) const {
   if (state_ == nullptr || k == 0) return {};
-  const State& s = *state_;
-  const auto query = s.Resolve(query_tokens);
-  if (query.empty()) return {};
-  const std::size_t words = (std::size_t{s.documents()} + 63) / 64;
-  std::vector<std::uint64_t> longer;
-  if (allowed.size() < words) {
-    longer.assign(allowed.begin(), allowed.end());
-    longer.resize(words);
-    allowed = longer;
+  const auto query = state_->Resolve(query_tokens);
+  return query.empty() ? std::vector<Scored>() : SearchSome(*state_, query, k, allowed, nullptr);
+}
+
+std::vector<Scored> LexicalIndex::SearchAndScore(
+    std::span<const std::string> query_tokens, std::size_t k,
+    std::optional<std::span<const std::uint64_t>> allowed,
+    const std::function<std::span<const std::uint32_t>()>& also, std::vector<float>* scores) const {
+  std::vector<QueryTerm> query;
+  if (state_ != nullptr) query = state_->Resolve(query_tokens);
+  AlsoScored wanted{.docs = also, .scores = scores};
+  std::vector<Scored> out;
+  if (!query.empty() && k > 0)
+    out = allowed ? SearchSome(*state_, query, k, *allowed, &wanted)
+                  : state_->Search(query, k, WindowFor(*state_), nullptr, &wanted);
+  if (!wanted.done) {
+    const auto docs = also();
+    scores->assign(docs.size(), 0.0f);
+    if (!query.empty()) state_->Score(query, docs, *scores);
   }
-  std::size_t count = 0;
-  for (std::size_t i = 0; i < words; ++i)
-    count += static_cast<std::size_t>(std::popcount(allowed[i]));
-  double postings = 0;
-  for (const QueryTerm& term : query) postings += term.list.df();
-  if (static_cast<double>(count * query.size()) * kLookupAllowed < postings)
-    return s.SearchAllowed(query, k, DocumentsOf(allowed.first(words), s.documents()));
-  return s.Search(query, k, s.documents() > kFewDocuments ? State::kWindow : 0, allowed.data());
+  return out;
 }
 
 void LexicalIndex::Score(std::span<const std::string> query_tokens,
@@ -281,19 +309,23 @@ void LexicalIndex::Score(std::span<const std::string> query_tokens,
   const std::size_t m = std::min(docs.size(), scores.size());
   std::fill_n(scores.begin(), m, 0.0f);
   if (state_ == nullptr || m == 0) return;
-  const State& s = *state_;
-  const auto query = s.Resolve(query_tokens);
-  if (query.empty()) return;
+  if (const auto query = state_->Resolve(query_tokens); !query.empty())
+    state_->Score(query, docs.first(m), scores.first(m));
+}
+
+void LexicalState::Score(std::span<const QueryTerm> query, std::span<const std::uint32_t> docs,
+                         std::span<float> scores) const {
   // Candidates in ascending order, so that each list is passed through once: document and position.
+  const std::size_t m = docs.size();
   std::vector<std::uint64_t> order(m);
   for (std::size_t i = 0; i < m; ++i) order[i] = std::uint64_t{docs[i]} << 32 | i;
   std::sort(order.begin(), order.end());
   std::vector<std::uint32_t> ascending(m);
   std::size_t there = 0;
-  for (; there < m && order[there] >> 32 < s.meta.documents; ++there)
+  for (; there < m && order[there] >> 32 < meta.documents; ++there)
     ascending[there] = static_cast<std::uint32_t>(order[there] >> 32);
   std::vector<float> found(there, 0.0f);
-  s.ScoreAscending(query, std::span(ascending).first(there), found);
+  ScoreAscending(query, std::span(ascending).first(there), found);
   for (std::size_t i = 0; i < there; ++i) scores[order[i] & 0xFFFFFFFFu] = found[i];
 }
 

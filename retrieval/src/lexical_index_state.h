@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -33,6 +34,13 @@ struct QueryTerm {
 
 /// What one search at a time needs. Between searches all sums are kNoSum.
 struct LexicalScratch;
+
+/// Documents whose scores a search gives besides, where it has them at hand.
+struct AlsoScored {
+  const std::function<std::span<const std::uint32_t>()>& docs;  // asked once, as late as possible
+  std::vector<float>* scores;
+  bool done = false;
+};
 
 struct LexicalState {
   LexicalState();
@@ -99,9 +107,11 @@ struct LexicalState {
   /// window of so many documents, unless the terms are very many. `allowed`: the words of the documents
   /// that may be found, for all documents; null: every document.
   std::vector<Scored> Search(std::span<const QueryTerm> query, std::size_t k, std::uint32_t window,
-                             const std::uint64_t* allowed = nullptr) const;
+                             const std::uint64_t* allowed = nullptr,
+                             AlsoScored* also = nullptr) const;
   std::vector<Scored> SearchAll(std::span<const QueryTerm> query, std::size_t k,
-                                const std::uint64_t* allowed, LexicalScratch* mine) const;
+                                const std::uint64_t* allowed, AlsoScored* also,
+                                LexicalScratch* mine) const;
   std::vector<Scored> SearchPruned(std::span<const QueryTerm> query, std::size_t k,
                                    std::uint32_t window, const std::uint64_t* allowed,
                                    LexicalScratch* mine) const;
@@ -111,6 +121,9 @@ struct LexicalState {
   /// scores [docs] of documents in ascending order, as a whole search gives them.
   void ScoreAscending(std::span<const QueryTerm> query, std::span<const std::uint32_t> docs,
                       std::span<float> scores) const;
+  /// The same in any order, of any number: see LexicalIndex::Score.
+  void Score(std::span<const QueryTerm> query, std::span<const std::uint32_t> docs,
+             std::span<float> scores) const;
 };
 
 }  // namespace equipoise

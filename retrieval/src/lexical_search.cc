@@ -123,15 +123,16 @@ LexicalState::LexicalState() = default;
 LexicalState::~LexicalState() = default;
 
 std::vector<Scored> LexicalState::Search(std::span<const QueryTerm> query, std::size_t k,
-                                         std::uint32_t window, const std::uint64_t* allowed) const {
+                                         std::uint32_t window, const std::uint64_t* allowed,
+                                         AlsoScored* also) const {
   const auto lease = scratch.Take([] { return std::make_unique<LexicalScratch>(); });
   if (window > 0 && query.size() <= kMostPrunedTerms)
     return SearchPruned(query, k, window, allowed, &*lease);
-  return SearchAll(query, k, allowed, &*lease);
+  return SearchAll(query, k, allowed, also, &*lease);
 }
 
 std::vector<Scored> LexicalState::SearchAll(std::span<const QueryTerm> query, std::size_t k,
-                                            const std::uint64_t* allowed,
+                                            const std::uint64_t* allowed, AlsoScored* also,
                                             LexicalScratch* mine) const {
   if (mine->sums.size() < documents()) mine->sums.assign(documents(), kNoSum);
   Clean clean(mine);
@@ -143,6 +144,13 @@ std::vector<Scored> LexicalState::SearchAll(std::span<const QueryTerm> query, st
       ForParts(*this, term.weight, block, docs, 0, block.n,
                [=](std::uint32_t doc, float part) { sums[doc] += part; });
     }
+  }
+  if (also != nullptr) {
+    const auto wanted = also->docs();
+    also->scores->resize(wanted.size());
+    for (std::size_t i = 0; i < wanted.size(); ++i)
+      (*also->scores)[i] = wanted[i] < documents() ? sums[wanted[i]] + 0.0f : 0.0f;
+    also->done = true;
   }
   TopKCollector best(k);
   TakeBest(std::span(sums, documents()), 0, allowed, mine, &best);

@@ -419,12 +419,14 @@ Status VectorIndex::Score(std::span<const float> query, std::span<const std::uin
   const State& s = *state_;
   EQUIPOISE_CHECK_EQUAL("Score", docs.size(), scores.size());
   EQUIPOISE_ASSIGN_OR_RETURN(const auto prepared, s.rows.Prepare("Score", query));
+  constexpr std::size_t kAhead = 4;
   for (std::size_t i = 0; i < docs.size(); ++i) {
     if (docs[i] >= rows())
       return Status(Code::kInvalidArgument,
                     fmt::format("Score: docs[{}] = {} is not below the number of rows, {}", i,
                                 docs[i], rows()),
                     {.field = "docs"});
+    if (i + kAhead < docs.size() && docs[i + kAhead] < rows()) s.rows.Prefetch(docs[i + kAhead]);
     scores[i] = s.rows.Score(prepared, docs[i]);
     if (std::isnan(scores[i])) return s.NotANumber(docs[i]);
   }

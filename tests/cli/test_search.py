@@ -271,6 +271,10 @@ class Fused(SearchTest):
         self.assertIn("similar", self.run_ok("search", "idx", *query, "--mmr", "0.2",
                                              "--explain").stdout)
 
+    def test_parallel_paths_change_no_hit(self):
+        both = ("--text", "wing bread", "--embedding", "q.npy", "--explain")
+        self.assertEqual(self.search(*both)["hits"], self.search(*both, "--parallel-paths")["hits"])
+
     def test_min_score_leaves_what_reaches_it(self):
         both = ("--text", "wing", "--embedding", "q.npy")
         hits = self.search(*both)["hits"]

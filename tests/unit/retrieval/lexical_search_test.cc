@@ -1,9 +1,11 @@
 // Every way of searching a lexical index against the plainest one: the same documents, the same scores.
 #include "lexical_search.h"
 
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <random>
 
 #include <gmock/gmock.h>
@@ -176,6 +178,45 @@ TEST(LexicalSearch, FilteredSearchesGiveTheAllowedDocumentsOfBruteForceInEveryWa
           }
         }
       }
+    }
+  }
+}
+
+TEST(LexicalSearch, SearchAndScoreGivesWhatSearchAndScoreGive) {
+  std::mt19937 random(25);
+  TempFolder folder;
+  const auto documents = RandomDocuments(&random, 4000, 300, 30);
+  Write(folder.path("index"), documents);
+  auto index = LexicalIndex::Open(folder.path("index"));
+  ASSERT_TRUE(index.ok());
+  const RowSet few(4000, [](std::uint32_t doc) { return doc % 500 == 7; });
+  const RowSet most(4000, [](std::uint32_t doc) { return doc % 5 != 0; });
+  const RowSet* const kAllowed[] = {nullptr, &few, &most};
+  for (int q = 0; q < 60; ++q) {
+    Words words = q == 0 ? Words{} : q == 1 ? Words{"nowhere"} : documents[random() % 4000];
+    if (q % 10 == 9)  // more terms than are pruned
+      for (int i = 0; i < 100; ++i) words.push_back("w" + std::to_string(i));
+    std::vector<std::uint32_t> docs = {4000, 0xFFFFFFFFu, 3, 3};
+    for (int i = 0; i < 50; ++i) docs.push_back(static_cast<std::uint32_t>(random() % 4000));
+    std::vector<float> truth(docs.size());
+    index->Score(words, docs, truth);
+    for (const RowSet* allowed : kAllowed) {
+      int asked = 0;
+      std::vector<float> scores(7, -1.0f);
+      std::optional<std::span<const std::uint64_t>> set;
+      if (allowed != nullptr) set = allowed->words();
+      const auto found = index->SearchAndScore(
+          words, 10, set,
+          [&] {
+            ++asked;
+            return std::span<const std::uint32_t>(docs);
+          },
+          &scores);
+      EXPECT_EQ(found,
+                allowed ? index->Search(words, 10, allowed->words()) : index->Search(words, 10));
+      EXPECT_EQ(scores, truth);
+      EXPECT_EQ(asked, 1);
+      for (const float score : scores) EXPECT_FALSE(std::signbit(score));
     }
   }
 }

@@ -145,6 +145,9 @@ struct SearchRequest {
   std::string_view domain{};
   /// With α = 0 or 1, searches the path without weight nevertheless, where the query has what it needs.
   bool both_paths = false;
+  /// Asks both paths at once, the lexical one on a thread that is kept for the next such search. The
+  /// result is the same; off, a search keeps to its caller's thread.
+  bool parallel_paths = false;
   bool keep_candidates = false;  ///< fill SearchResult::candidates
 };
 
@@ -186,12 +189,12 @@ struct CandidateScores {
 
 struct SearchContext;  // engine/search_context.h
 
-/// Time of each layer of one search, in nanoseconds.
+/// Time of each layer of one search, in nanoseconds; with parallel_paths they add up to more than all.
 struct LayerTimes {
   std::uint64_t analysis_ns = 0;
   std::uint64_t lexical_ns = 0;
   std::uint64_t vector_ns = 0;
-  std::uint64_t fusion_ns = 0;  ///< missing scores, normalization, order, diversity
+  std::uint64_t fusion_ns = 0;  ///< filter, missing scores, order, diversity
   std::uint64_t domain_ns = 0;  ///< detecting the domain, in Engine
   std::uint64_t total_ns = 0;
 };
@@ -242,7 +245,7 @@ struct CollectionInfo {
 
 /// An open collection.
 /// Threads  everything is const and safe from many threads, with no lock held during a search; one
-///          search runs in its caller's thread
+///          search runs in its caller's thread unless it asks for parallel_paths
 class EQUIPOISE_API Collection {
  public:
   /// Maps the files. What searches rely on is checked now, the rest is only mapped (see Verify); a

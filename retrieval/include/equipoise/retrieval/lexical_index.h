@@ -171,6 +171,16 @@ class EQUIPOISE_API LexicalIndex {
   std::vector<Scored> Search(std::span<const std::string> query_tokens, std::size_t k,
                              std::span<const std::uint64_t> allowed) const;
 
+  /// A search and the scores of further documents, for little more than the search where it adds up all
+  /// postings: it has the scores then.
+  /// Shapes   allowed as above, absent: all; also() any documents; scores [also().size()], as of Score
+  /// Threads  also is called once, in the caller's thread, as late as possible: what it returns may be
+  ///          found by another thread meanwhile
+  std::vector<Scored> SearchAndScore(std::span<const std::string> query_tokens, std::size_t k,
+                                     std::optional<std::span<const std::uint64_t>> allowed,
+                                     const std::function<std::span<const std::uint32_t>()>& also,
+                                     std::vector<float>* scores) const;
+
   /// The scores of given documents, in their order; 0 where no term occurs.
   /// Shapes   docs [m], any order, repetitions fine; scores [m]
   /// Range    a document >= documents() scores 0; of spans of different lengths the shorter counts

@@ -1,0 +1,123 @@
+#include "search_paths.h"
+
+#include <chrono>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <system_error>
+
+#include <equipoise/core/check.h>
+
+namespace equipoise {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+std::uint64_t NanosecondsSince(Clock::time_point start) {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count());
+}
+
+class Search {
+ public:
+  Search(const SearchPaths& paths, const SearchRequest& request, const RowSet* allowed,
+         std::size_t depth, LayerTimes* times, PathLists* lists)
+      : paths_(paths),
+        request_(request),
+        allowed_(allowed),
+        depth_(depth),
+        times_(*times),
+        lists_(*lists) {}
+
+  Status AskVectors() {
+    const auto start = Clock::now();
+    EQUIPOISE_ASSIGN_OR_RETURN(
+        lists_.vector,
+        paths_.vectors->Search(request_.embedding, {.k = depth_,
+                                                    .ef_search = request_.ef_search,
+                                                    .target_recall = request_.target_recall,
+                                                    .exact = request_.exact,
+                                                    .allowed = allowed_}));
+    found_.reserve(lists_.vector.size());
+    for (const Scored& item : lists_.vector) found_.push_back(item.id);
+    times_.vector_ns = NanosecondsSince(start);
+    return {};
+  }
+
+  // `vectors` is called before the end; what the vectors have found is there when it returns.
+  void AskTerms(const std::function<void()>& vectors) {
+    auto start = Clock::now();
+    std::vector<std::string> tokens;
+    paths_.analyzer.Analyze(request_.text, &tokens);
+    times_.analysis_ns = NanosecondsSince(start);
+    start = Clock::now();
+    std::uint64_t waited = 0;
+    const auto also = [&] {
+      const auto before = Clock::now();
+      vectors();
+      waited = NanosecondsSince(before);
+      return std::span<const std::uint32_t>(found_);
+    };
+    std::optional<std::span<const std::uint64_t>> words;
+    if (allowed_ != nullptr) words = allowed_->words();
+    lists_.lexical =
+        paths_.lexical.SearchAndScore(tokens, depth_, words, also, &lists_.lexical_of_vector);
+    times_.lexical_ns = NanosecondsSince(start) - waited;
+  }
+
+  Status AskBothAtOnce(PathWorker* worker) {
+    Soon vectors_done;
+    std::exception_ptr thrown;
+    const std::function<void()> terms = [&] {
+      try {
+        AskTerms([&] { vectors_done.Wait(); });
+      } catch (...) {
+        thrown = std::current_exception();
+      }
+    };
+    worker->Start(terms);
+    Status status;
+    try {
+      status = AskVectors();
+    } catch (...) {
+      found_.clear();
+      vectors_done.Set();
+      worker->Wait();
+      throw;
+    }
+    vectors_done.Set();
+    worker->Wait();
+    if (thrown) std::rethrow_exception(thrown);
+    return status;
+  }
+
+ private:
+  const SearchPaths& paths_;
+  const SearchRequest& request_;
+  const RowSet* allowed_;
+  std::size_t depth_;
+  LayerTimes& times_;
+  PathLists& lists_;
+  std::vector<std::uint32_t> found_;
+};
+
+}  // namespace
+
+Status AskPaths(const SearchPaths& paths, const SearchRequest& request, const RowSet* allowed,
+                std::size_t depth, SearchResult* result, PathLists* lists) {
+  Search search(paths, request, allowed, depth, &result->times, lists);
+  if (result->lexical_searched && result->vector_searched && request.parallel_paths) {
+    try {
+      const auto worker = paths.workers.Take([] { return std::make_unique<PathWorker>(); });
+      if (worker->here()) return search.AskBothAtOnce(&*worker);
+    } catch (const std::system_error&) {
+      // No thread is to be had: one after the other, then.
+    }
+  }
+  if (result->vector_searched) EQUIPOISE_RETURN_IF_ERROR(search.AskVectors());
+  if (result->lexical_searched) search.AskTerms([] {});
+  return {};
+}
+
+}  // namespace equipoise
