@@ -124,7 +124,7 @@ struct SearchRequest {
                             ///< normalized over the first `depth` whatever k is
   // How thorough the vector search is: as in VectorIndex::SearchParams.
   std::size_t ef_search = 0;  ///< beam; 0: until the target recall
-  float target_recall = 0;    ///< [0, 1); 0: that of the index
+  float target_recall = 0;    ///< [0, 1), of the ten nearest; 0: that of the index
   bool exact = false;         ///< compare with every vector instead of walking the graph
   /// Only these documents may be found; null: all. rows() must be the collection's documents. There are
   /// min(k, those that match) hits, whatever is allowed.
