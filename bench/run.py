@@ -25,6 +25,7 @@ BENCHMARKS = {
     "pareto": "pareto.pareto_report",
     "peers-vector": "peers.vector_report",
     "peers-lexical": "peers.lexical_report",
+    "hybrid": "peers.hybrid_report",
 }
 
 

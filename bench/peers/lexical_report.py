@@ -47,12 +47,15 @@ class Contestant:
         self.ways = ways
         self.process, self.built, self.best = None, None, {}
 
+    def files(self, folder):
+        return ["--docs", folder / "docs", "--queries", folder / "queries", "--texts", folder / "texts",
+                "--query-texts", folder / "query-texts", "--folder", folder / self.name]  # fmt: skip
+
     def start(self, folder):
         if self.command is None:
             raise Absent(self.why)
-        files = ["--docs", folder / "docs", "--queries", folder / "queries", "--texts", folder / "texts",
-                 "--query-texts", folder / "query-texts", "--folder", folder / self.name]  # fmt: skip
-        self.log = WORK / f"{self.name}.log"
+        files = self.files(folder)
+        self.log = folder.parent / f"{self.name}.log"
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen([*map(str, [*self.command, *files])], stdin=subprocess.PIPE,
                                             stdout=subprocess.PIPE, stderr=log, text=True)  # fmt: skip

@@ -74,4 +74,8 @@ std::size_t TakeSumsAbove(float* sums, std::size_t n, float bar, std::uint32_t* 
   return Default().take_above(sums, n, bar, positions, above);
 }
 
+void LargestSums(const float* sums, std::size_t n, std::size_t each, float* largest) {
+  Default().largest(sums, n, each, largest);
+}
+
 }  // namespace equipoise

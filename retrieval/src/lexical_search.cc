@@ -25,6 +25,10 @@ using lexical::PostingList;
 // Sums are looked through in parts, small ones first, so that the bar rises soon.
 constexpr std::size_t kFirstScan = 128;
 constexpr std::size_t kScan = 4096;
+// Before that, into so many parts for each of the best that are asked for, each of so many sums at least.
+constexpr std::size_t kPartsOfBest = 4;
+constexpr std::size_t kLeastParts = 64;
+constexpr std::size_t kLeastPart = 16;
 // One document in so many of a window: more candidates are not worth adding up one by one.
 constexpr std::size_t kCandidateShare = 32;
 // A document is looked up in the time in which about so many postings are added.
@@ -58,7 +62,7 @@ float BarOf(const TopKCollector& best) { return best.full() ? best.worst().score
 template <typename Emit>
 void ForParts(const LexicalState& s, float weight, const PostingList::Block& block,
               const std::uint32_t* docs, std::size_t from, std::size_t to, const Emit& emit) {
-  if (s.fields.there()) {
+  if (s.fields.there()) [[unlikely]] {
     std::uint32_t numbers[kBlockRoom];
     block.Tfs(numbers);
     for (std::size_t i = from; i < to; ++i)
@@ -98,17 +102,33 @@ bool AnyOf(const std::uint64_t* words, std::uint32_t begin, std::uint32_t end) {
                      [](std::uint64_t word) { return word != 0; });
 }
 
+// A bar that at least k of the sums reach, so that hardly more than k of them are looked at one by one;
+// kNoSum where looking for it would not pay. `room`: scratch.
+float BarThatMostMiss(std::span<const float> sums, std::size_t k, std::vector<float>* room) {
+  const std::size_t each = sums.size() / std::max(kPartsOfBest * k, kLeastParts);
+  if (each < kLeastPart) return kNoSum;
+  room->resize((sums.size() + each - 1) / each);
+  LargestSums(sums.data(), sums.size(), each, room->data());
+  const auto kth = room->begin() + static_cast<std::ptrdiff_t>(k - 1);
+  std::nth_element(room->begin(), kth, room->end(), std::greater<>());
+  // One that equals it may be among the best as well.
+  return *kth > 0 ? std::nextafter(*kth, 0.0f) : kNoSum;
+}
+
 // Keeps the best of the sums of documents from `begin` on that are allowed (null: all are) and sets
 // the sums back.
 void TakeBest(std::span<float> sums, std::uint32_t begin, const std::uint64_t* allowed,
               LexicalScratch* scratch, TopKCollector* best) {
   scratch->positions.resize(std::max(scratch->positions.size(), kScan));
-  scratch->above.resize(kScan);
-  std::size_t part = best->full() ? kScan : kFirstScan;
+  const float bar = allowed == nullptr && !best->full()
+                        ? BarThatMostMiss(sums, best->k(), &scratch->above)
+                        : kNoSum;
+  scratch->above.resize(std::max(scratch->above.size(), kScan));
+  std::size_t part = best->full() || bar > 0 ? kScan : kFirstScan;
   for (std::size_t from = 0, n = 0; from < sums.size();
        from += n, part = std::min(2 * part, kScan)) {
     n = std::min(part, sums.size() - from);
-    const std::size_t found = TakeSumsAbove(sums.data() + from, n, BarOf(*best),
+    const std::size_t found = TakeSumsAbove(sums.data() + from, n, std::max(bar, BarOf(*best)),
                                             scratch->positions.data(), scratch->above.data());
     for (std::size_t i = 0; i < found; ++i) {
       const std::uint32_t doc = begin + static_cast<std::uint32_t>(from) + scratch->positions[i];

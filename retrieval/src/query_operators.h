@@ -23,7 +23,10 @@ std::string ScoredText(std::string_view text, const std::vector<QueryClause>& cl
 /// Errors   kInvalidArgument: a clause that restricts without an indexed word; kUnsupported: a phrase
 ///          where texts are not kept
 /// Threads  safe from many threads; std::bad_alloc is not caught here
-/// Note     documents with all words of a phrase are analyzed again to see whether they stand together
+/// Note     documents with all words of a phrase are analyzed again to see whether they stand together.
+///          Positions in the index would be faster where such documents are many, and would cost every
+///          index bytes and time that few queries are for; this way phrases work in every collection
+///          that keeps its texts, also in those that are there
 Result<std::optional<RowSet>> AllowedDocuments(std::string_view text,
                                                const std::vector<QueryClause>& clauses,
                                                const RowSet* among, const Analyzer& analyzer,

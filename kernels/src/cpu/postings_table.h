@@ -17,6 +17,7 @@ struct PostingsTable {
                float* parts);
   std::size_t (*take_above)(float* sums, std::size_t n, float bar, std::uint32_t* positions,
                             float* above);
+  void (*largest)(const float* sums, std::size_t n, std::size_t each, float* largest);
 };
 
 /// Null where this build lacks the level.

@@ -67,6 +67,30 @@ TEST(Collection, LargerKKeepsThePrefixAndAlphaOneIsTheLexicalList) {
   EXPECT_FALSE(fused->vector_searched);
 }
 
+// A path's list of 100 is asked for with less room beyond the last one than the ten nearest alone are.
+TEST(Collection, ListsOfAPathHoldTheNearestRows) {
+  TempFolder temp;
+  const Sample sample = MakeSample(6000, 18);
+  ASSERT_TRUE(BuildSample(temp.path("index"), sample).ok());
+  const Collection collection = OpenSample(temp.path("index"));
+  std::size_t of_ten = 0, of_all = 0;
+  for (std::size_t q = 0; q < 50; ++q) {
+    SearchRequest request{.embedding = sample.view().row_span(100 * q), .k = 100, .alpha = 0.0};
+    const auto found = collection.Search(request);
+    request.exact = true;
+    const auto truth = collection.Search(request);
+    ASSERT_EQ(found->hits.size(), 100u);
+    std::set<std::uint32_t> docs;
+    for (const Hit& hit : found->hits) docs.insert(hit.doc);
+    for (std::size_t i = 0; i < 100; ++i) {
+      of_all += docs.count(truth->hits[i].doc);
+      if (i < 10) of_ten += docs.count(truth->hits[i].doc);
+    }
+  }
+  EXPECT_GE(of_ten, 498u) << "of 500: the index aims at 0.995";
+  EXPECT_GE(of_all, 4900u) << "of 5000";
+}
+
 TEST(Collection, SaysWhenOnlyOnePathCouldBeAsked) {
   TempFolder temp;
   Sample sample = MakeSample(20);

@@ -56,7 +56,7 @@ LexicalIndex Opened(const std::string& path) {
   return *std::move(index);
 }
 
-// Robertson & Zaragoza 2009, equations 3.18 to 3.21, with the idf of lexical_index.h.
+// Robertson & Zaragoza 2009, section 3.6, with the idf of lexical_index.h.
 std::vector<double> Plainly(const Documents& documents, const Words& query, double k1,
                             const Bm25Fields& fields) {
   const auto n = static_cast<double>(documents.size());

@@ -67,4 +67,11 @@ EQUIPOISE_API void Bm25Parts(const std::uint32_t* tfs, const float* norms, std::
 EQUIPOISE_API std::size_t TakeSumsAbove(float* sums, std::size_t n, float bar,
                                         std::uint32_t* positions, float* above);
 
+/// The largest sum of every `each` sums, the last part perhaps shorter: the k-th of them is one that at
+/// least k sums reach.
+/// Shapes   sums [n]; largest [ceil(n / each)]
+/// Range    each >= 1; sums as TakeSumsAbove
+/// Threads  safe from many threads
+EQUIPOISE_API void LargestSums(const float* sums, std::size_t n, std::size_t each, float* largest);
+
 }  // namespace equipoise

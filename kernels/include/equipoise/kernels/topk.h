@@ -42,6 +42,7 @@ class EQUIPOISE_API TopKCollector {
     }
   }
 
+  std::size_t k() const { return k_; }
   bool full() const { return heap_.size() >= k_; }
   /// The worst item kept; only where full() and k > 0.
   const Scored& worst() const { return heap_.front(); }

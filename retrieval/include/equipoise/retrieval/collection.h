@@ -128,7 +128,7 @@ struct SearchRequest {
   // How thorough the vector search is: as in VectorIndex::SearchParams.
   std::size_t ef_search = 0;  ///< beam; 0: until the target recall
   std::size_t rescore = 0;    ///< best rows by codes that are scored exactly; 0: chosen by depth
-  float target_recall = 0;    ///< [0, 1); 0: that of the index
+  float target_recall = 0;    ///< [0, 1), of the ten nearest; 0: that of the index
   bool exact = false;         ///< compare with every vector instead of walking the graph
   /// Only these documents may be found; null: all. rows() must be the collection's documents. There are
   /// min(k, those that match) hits, whatever is allowed.
@@ -269,7 +269,8 @@ class EQUIPOISE_API Collection {
   ///          With operators also as ParseQuery; a required or excluded word or phrase of which nothing
   ///          is indexed; kUnsupported: a phrase where texts are not stored
   /// Note     a phrase costs the analysis of each document that has all its words and that nothing else
-  ///          excludes, some 10 µs a document of 100 words
+  ///          excludes, 5 µs a document of 250 bytes: 29 µs a search in the median, 4 ms in the 99th
+  ///          percentile, of phrases of two words from npl
   Result<SearchResult> Search(const SearchRequest& request) const;
 
   /// Many searches over `threads` threads; results in the order of the requests, the same as from

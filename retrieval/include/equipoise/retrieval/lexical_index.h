@@ -43,8 +43,8 @@ struct Bm25Params {
 ///
 /// with tf_f the occurrences of t in the field, dl_f its length in the document and avgdl_f the mean of
 /// that over all documents; idf over documents, as without fields. So a word that is in title and text is
-/// saturated once. Postings hold both counts as they are, and nothing is rounded; they take about two bits
-/// more each where titles have a word once, and a search somewhat longer (lexical_fields.h).
+/// saturated once. Postings hold both counts as they are, and nothing is rounded: the file is 9 % larger on
+/// reverse-dictionary and 21 % on cacm, a search takes about a tenth longer (npl).
 /// Range    weights in (0, 1e6]: more lets the field count more against the other, and against k1;
 ///          b in [0, 1]
 /// Source   Robertson & Zaragoza 2009, doi:10.1561/1500000019, section 3.6

@@ -22,9 +22,8 @@
 /// Phrases are matched over analyzed words: "slip streams" finds "slip stream". Stop words are in no
 /// index, so that "state of the art" finds "state art" as well; a phrase of stop words alone is refused.
 /// A word that analysis cuts in two (+well-known) asks for both parts, in any order.
-/// Source   a phrase restricts and does not score: web search engines since AltaVista; where the words
-///          occur together and how often changes BM25 little (Robertson & Zaragoza 2009,
-///          doi:10.1561/1500000019, section 3.1)
+/// Source   the signs and quotes of web search engines; a phrase restricts, and its words are scored as any
+///          others, so that a query with and without quotes ranks the documents that both find alike
 #pragma once
 
 #include <cstddef>

@@ -58,7 +58,8 @@ struct DocumentSnippet {
 /// Shapes   terms: the distinct terms of the query with their idf, as LexicalIndex::Explain gives them
 /// Range    text: valid UTF-8
 /// Errors   none; std::bad_alloc is not caught here
-/// Threads  safe from many threads; O(bytes of the text that are looked at)
+/// Threads  safe from many threads; O(bytes of the text that are looked at): 4 µs for a text of 17 bytes,
+///          10 for 245, 25 for 960 (medians over hits of reverse-dictionary, npl, med)
 EQUIPOISE_API Snippet MakeSnippet(std::string_view text, std::span<const TermScore> terms,
                                   const Analyzer& analyzer, const SnippetOptions& options = {});
 
