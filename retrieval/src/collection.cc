@@ -369,9 +369,8 @@ Status Collection::State::Run(const SearchRequest& request, SearchResult* result
     analyzer.Analyze(request.text, &tokens);
     times.analysis_ns = watch.Lap();
     const std::size_t n = std::max(lexical_depth, request.k);
-    lexical_list = request.allowed == nullptr
-                       ? lexical.Search(tokens, n)
-                       : lexical.Search(tokens, n, request.allowed->words());
+    lexical_list = request.allowed == nullptr ? lexical.Search(tokens, n)
+                                              : lexical.Search(tokens, n, request.allowed->words());
     times.lexical_ns = watch.Lap();
     analysis_time->Record(times.analysis_ns);
     lexical_time->Record(times.lexical_ns);
