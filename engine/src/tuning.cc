@@ -279,13 +279,12 @@ Status Tuner::AddPoints(const Nsga2& solver) {
     const auto [at, added] = different.try_emplace(front_.Minimized(judged_.at(c)), c);
     if (!added && ByOrder()(c, at->second)) at->second = c;
   }
-  for (const auto& [values, configuration] : different) {
+  for (const auto& one : different) {
     const bool worse = std::any_of(different.begin(), different.end(), [&](const auto& other) {
-      return Dominates(other.first, values);
+      return Dominates(other.first, one.first);
     });
     if (!worse)
-      front_.points.push_back(
-          {.configuration = configuration, .training = judged_.at(configuration)});
+      front_.points.push_back({.configuration = one.second, .training = judged_.at(one.second)});
   }
   front_.standard = {.configuration = standard, .training = judged_.at(standard)};
   EQUIPOISE_RETURN_IF_ERROR(evaluator_->Prepare(found));

@@ -75,5 +75,6 @@ std::vector<Target> DomainTargets();
 std::vector<Target> FeedbackTargets();
 std::vector<Target> PolicyTargets();
 std::vector<Target> LearningTargets();
+std::vector<Target> TuningTargets();
 
 }  // namespace equipoise::fuzz
