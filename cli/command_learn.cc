@@ -4,6 +4,7 @@
 #include <equipoise/core/atomic_file.h>
 #include <equipoise/core/check.h>
 #include <equipoise/engine/learning_study.h>
+#include <equipoise/engine/tuning.h>
 
 #include "arguments.h"
 #include "commands.h"
@@ -22,7 +23,7 @@ using simulation::Difference;
 
 struct LearnArguments {
   JudgedOptions judged;
-  std::string policies, feedback = "full", priors, fusion, report;
+  std::string policies, feedback = "full", priors, prior, fusion, report;
   StudyOptions options;
   ConfigurationOptions configuration;
   bool json = false;
@@ -192,6 +193,20 @@ int RunLearn(LearnArguments* a) {
     if (!priors) return fail(priors.error());
     options.priors = *std::move(priors);
   }
+  if (!a->prior.empty()) {
+    const auto front = ReadFront(a->prior);
+    if (!front) return fail(front.error());
+    options.prior = PriorOf(*front);
+    // An α means nothing with another fusion than the one that it was found with.
+    if (!options.fusion && !options.configuration.fusion) options.fusion = front->sweep.fusion;
+    for (const StudySource& source : *sources)
+      if (const auto engine = Engine::Open(source.index);
+          engine && !MadeOn(*front, engine->collection().fingerprint()))
+        Say(
+            fmt::format("equipoise: warning: {} is not the collection that {} was made on, or has "
+                        "changed since",
+                        source.index, a->prior));
+  }
   // First, so that a place that cannot be written to is known before the work is done.
   AtomicFile report(a->report);
   if (!a->report.empty())
@@ -236,6 +251,9 @@ Action AddLearnCommand(CLI::App* app) {
   app->add_option("--delay", options.feedback.delay, "Queries until feedback arrives (0)")
       ->check(WholeNumber(0, 1'000'000));
   app->add_option("--priors", a->priors, "Priors of domains, JSON")->check(Named());
+  app->add_option("--prior", a->prior,
+                  "A front of tune: its curve over α is where policies start in every other domain")
+      ->check(Named());
   app->add_option("--both-paths-share", options.both_paths_share,
                   "Share of queries at α = 0 or 1 that search both paths (0.05)")
       ->check(InRange(0, 1));

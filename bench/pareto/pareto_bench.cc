@@ -11,6 +11,7 @@
 
 #include <equipoise/core/random.h>
 #include <equipoise/optimizer/front_quality.h>
+#include <equipoise/optimizer/pareto_router.h>
 
 #include "pagmo_peer.h"
 #include "problems.h"
@@ -40,9 +41,13 @@ double VolumeOf(const MatrixView<double>& points) {
   return *volume;
 }
 
+// pagmo's default settings. They mutate less: better on DTLZ2, worse on ZDT6 and, at worst, on ZDT2 and 3.
+const Nsga2Options kAsPagmo = {
+    .crossover = 0.95, .crossover_eta = 10, .mutation = 0.01, .mutation_eta = 50};
+
 json Race(const TestProblem& problem, int seeds) {
   json ours = {{"volumes", json::array()}, {"seconds", json::array()}};
-  json pagmo = ours;
+  json pagmo = ours, as_pagmo = {{"volumes", json::array()}};
   for (int seed = 1; seed <= seeds; ++seed) {
     Population found;
     ours["seconds"].push_back(Seconds([&] {
@@ -52,6 +57,11 @@ json Race(const TestProblem& problem, int seeds) {
     }));
     ours["volumes"].push_back(VolumeOf(found.f_view()));
     if (!HasPagmo()) continue;
+    Nsga2Options same = kAsPagmo;
+    same.seed = static_cast<std::uint64_t>(seed);
+    const auto alike = Minimize(problem, same);
+    if (!alike.ok()) throw std::runtime_error(alike.error().ToString());
+    as_pagmo["volumes"].push_back(VolumeOf(alike->f_view()));
     std::vector<double> f;
     pagmo["seconds"].push_back(
         Seconds([&] { f = RunPagmo(problem, static_cast<unsigned>(seed)); }));
@@ -59,7 +69,10 @@ json Race(const TestProblem& problem, int seeds) {
         VolumeOf({f.data(), f.size() / problem.objectives, problem.objectives}));
   }
   json out = {{"problem", problem.name}, {"volume", problem.volume}, {"equipoise", ours}};
-  if (HasPagmo()) out["pagmo"] = pagmo;
+  if (HasPagmo()) {
+    out["pagmo"] = pagmo;
+    out["as_pagmo"] = as_pagmo;
+  }
   return out;
 }
 
@@ -105,6 +118,30 @@ json Volumes() {
   return out;
 }
 
+json Picking() {
+  // The front of DTLZ2, turned over, so that no point is better than another in everything.
+  std::vector<double> points = Front(1000);
+  for (double& value : points) value = -value;
+  ParetoRouter router;
+  auto table = PreferenceTable::Create({points.data(), 1000, 3});
+  if (!table.ok()) throw std::runtime_error(table.error().ToString());
+  router.Use(std::make_shared<const PreferenceTable>(*std::move(table)));
+  constexpr int kPicks = 2000;
+  json out = json::object();
+  for (const PickMethod method : {PickMethod::kIdeal, PickMethod::kAsf}) {
+    Preference preference{.weights = {0.5, 0.3, 0.2}, .limits = {0, 0, 0}, .method = method};
+    std::uint64_t sum = 0;
+    const double seconds = BestOf(20, [&] {
+      for (int i = 0; i < kPicks; ++i) {
+        preference.weights[0] = 0.1 + i * 0.0005;
+        sum += router.Pick(preference)->point;
+      }
+    });
+    out[std::string(PickMethodName(method))] = {{"seconds", seconds / kPicks}, {"sum", sum}};
+  }
+  return out;
+}
+
 int Run(int seeds, const char* path) {
   json out = {{"pagmo", PagmoVersion()}, {"races", json::array()}, {"sorting", json::array()}};
   for (const TestProblem& problem : TestProblems()) out["races"].push_back(Race(problem, seeds));
@@ -113,6 +150,7 @@ int Run(int seeds, const char* path) {
   out["sorting"].push_back(Sorting(100'000, 3, 3, false));
   out["sorting"].push_back(Sorting(100'000, 3, 3, true));
   out["hypervolume"] = Volumes();
+  out["picking"] = Picking();
   std::ofstream(path) << json{{"cloud", Cloud(5'000, 3)}, {"front", Front(5'000)}};
   std::printf("%s\n", out.dump(1).c_str());
   return 0;

@@ -117,7 +117,9 @@ Result<Configuration> ConfigurationFromJson(const Json& object, const std::strin
   if (!object.is_object())
     return Status(Code::kInvalidArgument, "must be a JSON object", {.file = name});
   Configuration out;
-  for (const auto& [field, value] : object.items()) {
+  for (const auto& item : object.items()) {
+    const std::string& field = item.key();
+    const Json& value = item.value();
     if (field == "format") {
       if (!value.is_number_integer()) return Refuse(name, field, "must be a whole number");
       if (value != kFormat)

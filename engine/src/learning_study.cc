@@ -196,11 +196,15 @@ Result<LearningStudy> StudyLearning(const std::vector<StudySource>& sources,
   for (const std::string& name : options.policies)
     EQUIPOISE_RETURN_IF_ERROR(MakeWeightPolicy(name).error());
   EQUIPOISE_ASSIGN_OR_RETURN(const JudgedStream stream, ReadJudgedStream(sources, options));
-  EQUIPOISE_RETURN_IF_ERROR(CheckNormalization(options.priors, FusionName(stream.fusion)));
+  StudyOptions asked = options;
+  if (asked.prior)
+    for (const simulation::JudgedSet& set : stream.sets)
+      asked.priors.try_emplace(set.name, *asked.prior);
+  EQUIPOISE_RETURN_IF_ERROR(CheckNormalization(asked.priors, FusionName(stream.fusion)));
   LearningStudy out;
   out.fusion = stream.fusion;
   out.left_out = stream.left_out;
-  EQUIPOISE_RETURN_IF_ERROR(Study(stream, options).Run(&out));
+  EQUIPOISE_RETURN_IF_ERROR(Study(stream, asked).Run(&out));
   return out;
 } catch (const std::bad_alloc&) {
   return Status(Code::kOutOfMemory, "StudyLearning: not enough memory; simulate fewer orders");

@@ -279,13 +279,12 @@ Status Tuner::AddPoints(const Nsga2& solver) {
     const auto [at, added] = different.try_emplace(front_.Minimized(judged_.at(c)), c);
     if (!added && ByOrder()(c, at->second)) at->second = c;
   }
-  for (const auto& [values, configuration] : different) {
+  for (const auto& one : different) {
     const bool worse = std::any_of(different.begin(), different.end(), [&](const auto& other) {
-      return Dominates(other.first, values);
+      return Dominates(other.first, one.first);
     });
     if (!worse)
-      front_.points.push_back(
-          {.configuration = configuration, .training = judged_.at(configuration)});
+      front_.points.push_back({.configuration = one.second, .training = judged_.at(one.second)});
   }
   front_.standard = {.configuration = standard, .training = judged_.at(standard)};
   EQUIPOISE_RETURN_IF_ERROR(evaluator_->Prepare(found));
@@ -327,12 +326,18 @@ Status Tuner::Time() {
 }
 
 Status Tuner::Sweep() {
-  EQUIPOISE_ASSIGN_OR_RETURN(const PickedPoint picked, PickFromFront(front_));
+  const auto& names = front_.objectives;
+  FrontPreference wanted;
+  if (std::find(names.begin(), names.end(), "quality") != names.end())
+    wanted.weights = {{"quality", 1.0}};
+  EQUIPOISE_ASSIGN_OR_RETURN(const PickedPoint picked, PickFromFront(front_, wanted));
   AlphaSweep& sweep = front_.sweep;
   sweep.point = picked.point;
   Configuration c = front_.points[picked.point].configuration;
   // What says nothing of a path that it does not ask is completed from the default.
   if (c.alpha == 0.0 || c.alpha == 1.0) c.fusion = FusionMethod::kMinMaxUnion;
+  // Policies fuse; they do not know of mmr.
+  c.mmr.reset();
   sweep.fusion = *c.fusion;
   sweep.queries = evaluator_->queries();
   std::vector<std::uint32_t> all(evaluator_->queries());
@@ -459,6 +464,18 @@ std::vector<double> TunedFront::Minimized(const TunedValues& values) const {
 bool MadeOn(const TunedFront& front, std::uint64_t fingerprint) {
   return std::any_of(front.collections.begin(), front.collections.end(),
                      [&](const TunedCollection& c) { return c.fingerprint == fingerprint; });
+}
+
+DomainPrior PriorOf(const TunedFront& front) {
+  constexpr double kMostStrength = 30;
+  const std::vector<double>& curve = front.sweep.quality;
+  const auto best = std::max_element(curve.begin(), curve.end()) - curve.begin();
+  return {.alpha = curve.size() < 2
+                       ? 0.5
+                       : static_cast<double>(best) / static_cast<double>(curve.size() - 1),
+          .strength = std::min(kMostStrength, static_cast<double>(front.sweep.queries)),
+          .normalization = std::string(FusionName(front.sweep.fusion)),
+          .curve = curve};
 }
 
 Result<Preference> PreferenceFor(const TunedFront& front, const FrontPreference& wanted) {

@@ -71,25 +71,33 @@ Result<CostUnits> Calibrate(const std::vector<JudgedSource>& sources, std::size_
   Layer lexical{.first = 0, .parts = 3}, vector{.first = 3, .parts = 4},
       fusion{.first = 7, .parts = 4};
   const std::size_t n = evaluator->queries(), step = std::max<std::size_t>(1, n / kQueries);
-  for (std::size_t q = 0; q < n; q += step) {
-    const Engine& engine = sources[evaluator->SourceOf(q)].engine;
-    for (const Configuration& configuration : tried) {
-      std::vector<double> words, nearest, fused;
-      for (int round = 0; round <= kRounds; ++round) {
+  struct Times {
+    std::vector<double> words, nearest, fused;
+  };
+  std::vector<Times> times(n * tried.size());
+  // All queries again and again, not one query again and again: between two searches for it others have
+  // used the caches, as they do where it is used. The first round brings the index into memory.
+  for (int round = 0; round <= kRounds; ++round)
+    for (std::size_t q = 0; q < n; q += step) {
+      const Engine& engine = sources[evaluator->SourceOf(q)].engine;
+      for (std::size_t c = 0; c < tried.size(); ++c) {
         EQUIPOISE_ASSIGN_OR_RETURN(const SearchResult found,
-                                   engine.Search(evaluator->RequestOf(q), configuration));
-        if (round == 0) continue;  // brings it into memory
-        const LayerTimes& t = found.times;
-        words.push_back(static_cast<double>(t.analysis_ns + t.lexical_ns));
-        nearest.push_back(static_cast<double>(t.vector_ns));
-        fused.push_back(static_cast<double>(t.fusion_ns));
+                                   engine.Search(evaluator->RequestOf(q), tried[c]));
+        if (round == 0) continue;
+        Times& to = times[q * tried.size() + c];
+        to.words.push_back(static_cast<double>(found.times.analysis_ns + found.times.lexical_ns));
+        to.nearest.push_back(static_cast<double>(found.times.vector_ns));
+        to.fused.push_back(static_cast<double>(found.times.fusion_ns));
       }
-      const SearchCounts counts = evaluator->Judge(configuration, q).counts;
-      lexical.Add(counts, Median(words));
-      vector.Add(counts, Median(nearest));
-      fusion.Add(counts, Median(fused));
     }
-  }
+  for (std::size_t q = 0; q < n; q += step)
+    for (std::size_t c = 0; c < tried.size(); ++c) {
+      const SearchCounts counts = evaluator->Judge(tried[c], q).counts;
+      Times& of = times[q * tried.size() + c];
+      lexical.Add(counts, Median(std::move(of.words)));
+      vector.Add(counts, Median(std::move(of.nearest)));
+      fusion.Add(counts, Median(std::move(of.fused)));
+    }
   const auto fit = [](const Layer& layer) {
     return FitNonNegative(layer.rows, layer.parts, layer.times);
   };

@@ -67,6 +67,19 @@ bool IsSound(const CurveConstants& constants) {
          constants.curvature < 1e3 && constants.roughness >= 0 && constants.roughness < 1e3;
 }
 
+// The curve at the grid's values of α, linear between its own.
+std::vector<double> OnGrid(std::span<const double> curve, std::size_t grid) {
+  std::vector<double> out;
+  for (std::size_t i = 0; i < grid; ++i) {
+    const double at = static_cast<double>(i) * static_cast<double>(curve.size() - 1) /
+                      static_cast<double>(grid - 1);
+    const auto low = std::min(static_cast<std::size_t>(at), curve.size() - 2);
+    const double part = at - static_cast<double>(low);
+    out.push_back((1 - part) * curve[low] + part * curve[low + 1]);
+  }
+  return out;
+}
+
 Status CheckOptions(const CurvePolicyOptions& options) {
   constexpr const char* kName = "CurvePolicy::Create";
   EQUIPOISE_CHECK_RANGE(kName, options.prior_alpha, 0, 1);
@@ -85,6 +98,10 @@ Status CheckOptions(const CurvePolicyOptions& options) {
   for (const auto& [domain, prior] : options.priors) {
     EQUIPOISE_CHECK_RANGE(kName, prior.alpha, 0, 1);
     EQUIPOISE_CHECK_RANGE(kName, prior.strength, 0, 1e6);
+    if (!prior.curve.empty()) {
+      EQUIPOISE_CHECK_RANGE(kName, prior.curve.size(), std::size_t{3}, std::size_t{1001});
+      for (const double reward : prior.curve) EQUIPOISE_CHECK_RANGE(kName, reward, 0, 1);
+    }
     if (domain.empty())
       return Status(Code::kInvalidArgument, "CurvePolicy::Create: a prior has no domain",
                     {.field = "priors"});
@@ -159,7 +176,9 @@ Result<std::unique_ptr<CurvePolicy>> CurveTuning::Create(CurvePolicyOptions opti
       DomainTables::Entry* entry = state->Make(name);
       DomainSums& sums = state->domains.back().sums;
       sums.prior_queries = prior.strength;
-      sums.prior = state->model.PeakAt(prior.alpha);
+      sums.prior = prior.curve.empty()
+                       ? state->model.PeakAt(prior.alpha)
+                       : state->model.Observe(OnGrid(prior.curve, state->options.grid)).modes;
       state->Publish(sums, 0, &entry->table);
       state->tables.Show(entry);
     }

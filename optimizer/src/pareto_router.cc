@@ -290,14 +290,20 @@ Result<PickedPoint> PreferenceTable::Explain(const Preference& preference) const
   return Status(Code::kOutOfMemory, "Explain: not enough memory");
 }
 
+// Not std::atomic<std::shared_ptr>: that of libstdc++ 12 lets a reader race with a writer, as the thread
+// sanitizer sees.
 void ParetoRouter::Use(std::shared_ptr<const PreferenceTable> table) {
-  table_.store(std::move(table));
+  const std::lock_guard lock(mutex_);
+  table_.swap(table);  // the one before is let go of after the lock
 }
 
-std::shared_ptr<const PreferenceTable> ParetoRouter::table() const { return table_.load(); }
+std::shared_ptr<const PreferenceTable> ParetoRouter::table() const {
+  const std::lock_guard lock(mutex_);
+  return table_;
+}
 
 Result<ParetoRouter::Route> ParetoRouter::Pick(const Preference& preference) const {
-  Route out{.point = 0, .table = table_.load()};
+  Route out{.point = 0, .table = table()};
   if (out.table == nullptr)
     return Status(Code::kUnavailable, "ParetoRouter: no front is in use; Use gives one");
   EQUIPOISE_ASSIGN_OR_RETURN(out.point, out.table->Pick(preference));

@@ -8,12 +8,14 @@ using nlohmann::json;
 
 std::string OptionsToJson(const CurvePolicyOptions& options, const CurveConstants& constants) {
   json priors = json::array();  // a name may hold any bytes: as numbers
-  for (const auto& [domain, prior] : options.priors)
+  for (const auto& [domain, prior] : options.priors) {
     priors.push_back({{"domain", std::vector<unsigned char>(domain.begin(), domain.end())},
                       {"alpha", prior.alpha},
                       {"strength", prior.strength},
                       {"normalization", std::vector<unsigned char>(prior.normalization.begin(),
                                                                    prior.normalization.end())}});
+    if (!prior.curve.empty()) priors.back()["curve"] = prior.curve;
+  }
   const json object = {{"priors", std::move(priors)},
                        {"prior_alpha", options.prior_alpha},
                        {"both_paths_share", options.both_paths_share},
@@ -47,7 +49,8 @@ Status OptionsFromJson(std::string_view text, const std::string& path, CurvePoli
       options->priors[std::string(domain.begin(), domain.end())] = {
           .alpha = item.at("alpha"),
           .strength = item.at("strength"),
-          .normalization = std::string(normalization.begin(), normalization.end())};
+          .normalization = std::string(normalization.begin(), normalization.end()),
+          .curve = item.value("curve", std::vector<double>())};
     }
     options->prior_alpha = object.at("prior_alpha");
     options->both_paths_share = object.at("both_paths_share");

@@ -212,5 +212,37 @@ class Pick(TuneTest):
         self.assertEqual(self.refused(1, "pick", "absent.json")["code"], "not_found")
 
 
+class Prior(TuneTest):
+    def learn(self, *options):
+        result = self.run_ok("learn", *self.ONE, "--orders", "20", "--policy", "static,curve", *options,
+                             "--json").json()
+        return result, {p["policy"]: p for p in result["policies"]}
+
+    def test_a_front_tells_policies_where_to_start(self):
+        front = self.tune("--depths", "20:60", "--no-mmr")
+        sweep = front["sweep"]
+        self.write("c.json", json.dumps(front["points"][sweep["point"]]["configuration"]))
+        result, policies = self.learn("--prior", "front.json", "--config", "c.json")
+        self.assertEqual(result["fusion"], sweep["fusion"])
+        # The one picture: what was tuned on is what is learned on.
+        for mine, other in zip(result["domains"][0]["reward"], sweep["quality"], strict=True):
+            self.assertAlmostEqual(mine, other, places=5)
+        # Which α is the best is known from the first query on.
+        _, plain = self.learn("--config", "c.json")
+        self.assertLess(sum(policies["curve"]["regret_by_query"][:5]),
+                        sum(plain["curve"]["regret_by_query"][:5]))
+        self.assertLessEqual(policies["static, priors"]["regret"], policies["static 0.5"]["regret"])
+
+    def test_a_prior_of_another_fusion_or_collection_is_said_to_be_one(self):
+        self.tune("--fusion", "minmax")
+        error = self.refused(1, "learn", *self.ONE, "--prior", "front.json", "--fusion", "rrf")
+        self.assertIn("minmax", error["message"])
+        self.make("two", 5, 12)
+        run = self.run_ok("learn", "idx/two", "--data", "data/two", "--orders", "2", "--prior",
+                          "front.json", "--json")
+        self.assertIn("has changed since", run.stderr)
+        self.refused(1, "learn", *self.ONE, "--prior", "absent.json")
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -40,7 +40,7 @@ std::span<const Target> AllTargets() {
     for (const auto& part :
          {TextTargets(), MatrixTargets(), CheckedFileTargets(), AnalyzerTargets(), QueryTargets(),
           IndexPartTargets(), CollectionTargets(), DomainTargets(), FeedbackTargets(),
-          FilterTargets(), PolicyTargets(), LearningTargets()})
+          FilterTargets(), PolicyTargets(), LearningTargets(), TuningTargets()})
       out.insert(out.end(), part.begin(), part.end());
     return out;
   }();

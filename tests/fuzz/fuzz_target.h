@@ -77,5 +77,6 @@ std::vector<Target> FeedbackTargets();
 std::vector<Target> FilterTargets();
 std::vector<Target> PolicyTargets();
 std::vector<Target> LearningTargets();
+std::vector<Target> TuningTargets();
 
 }  // namespace equipoise::fuzz

@@ -397,6 +397,39 @@ TEST(Tune, JudgmentsOfOtherQueriesAreTooFew) {
   EXPECT_EQ(Tune({source}, Small()).error().where().file, source.qrels);
 }
 
+TEST(Front, TheSweepOverAlphaIsWhatRealSearchesGiveAndAPoliciesPrior) {
+  const Judged judged(300, 24);
+  const auto front = Tune(judged.sources(), Small());
+  ASSERT_TRUE(front.ok());
+  std::vector<JudgedSource> sources;
+  sources.push_back(*OpenJudgedSource(judged.source()));
+  Configuration c = front->points[front->sweep.point].configuration;
+  c.fusion = front->sweep.fusion;
+  c.mmr.reset();
+  ASSERT_EQ(front->sweep.quality.size(), 21u);
+  ASSERT_EQ(front->sweep.queries, 24u);
+  for (const std::size_t i : {0, 7, 10, 20}) {
+    c.alpha = static_cast<double>(i) / 20;
+    double sum = 0;
+    for (std::size_t q = 0; q < sources[0].queries.size(); ++q) {
+      const Queries::Item& item = sources[0].queries.items()[q];
+      const auto embedding = sources[0].EmbeddingOf(q);
+      const auto found = sources[0].engine.Search({.text = item.text, .embedding = embedding}, c);
+      ASSERT_TRUE(found.ok());
+      std::vector<std::string_view> ids;
+      for (const Hit& hit : found->hits) ids.push_back(hit.id);
+      sum += EvaluateRanking(ids, *sources[0].judgments.Find(item.id)).ndcg_10;
+    }
+    EXPECT_NEAR(front->sweep.quality[i], sum / 24, 1e-12) << i;
+  }
+  const DomainPrior prior = PriorOf(*front);
+  EXPECT_EQ(prior.curve, front->sweep.quality);
+  EXPECT_EQ(prior.strength, 24);
+  EXPECT_EQ(prior.normalization, FusionName(front->sweep.fusion));
+  const auto best = static_cast<std::size_t>(std::round(prior.alpha * 20));
+  for (const double value : prior.curve) EXPECT_LE(value, prior.curve[best]);
+}
+
 TEST(Front, FilesThatWereEditedIntoNonsenseAreRefused) {
   const Judged judged(200, 20);
   const auto front = Tune(judged.sources(), Small());

@@ -1,5 +1,6 @@
 // Packed numbers and sums of scores on every instruction set that this machine has, against the plain
 // definition of each.
+#include <algorithm>
 #include <cmath>
 #include <random>
 #include <string>
@@ -125,6 +126,28 @@ TEST_P(PostingsLevels, TakesTheSumsAboveTheBarAndLeavesNone) {
         ++expected;
       }
       ASSERT_EQ(expected, count);
+    }
+  }
+}
+
+TEST_P(PostingsLevels, TheLargestSumOfEachPartIsFound) {
+  for (const std::size_t n : {1, 15, 16, 17, 200, 1000}) {
+    for (const std::size_t each : {1, 3, 16, 33, 1000}) {
+      std::vector<float> sums(n);
+      for (float& sum : sums)
+        sum = random_() % 3 == 0 ? kNoSum : static_cast<float>(random_() % 100) / 7;
+      std::vector<float> largest((n + each - 1) / each + 1, -5.0f);
+      kernels().largest(sums.data(), n, each, largest.data());
+      EXPECT_EQ(largest.back(), -5.0f) << "wrote past the last part";
+      for (std::size_t part = 0; part * each < n; ++part) {
+        const auto begin = sums.begin() + static_cast<std::ptrdiff_t>(part * each);
+        const auto end = sums.begin() + static_cast<std::ptrdiff_t>(std::min(n, (part + 1) * each));
+        const bool none = std::all_of(begin, end, [](float sum) { return std::signbit(sum); });
+        ASSERT_EQ(std::signbit(largest[part]), none);
+        if (!none) {
+          ASSERT_EQ(largest[part], *std::max_element(begin, end));
+        }
+      }
     }
   }
 }

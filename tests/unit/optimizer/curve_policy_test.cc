@@ -85,6 +85,38 @@ TEST(CurvePolicy, FindsTheBestAlphaOfEachDomain) {
   }
 }
 
+TEST(CurvePolicy, StartsFromTheCurveOfItsPrior) {
+  // A curve that is best at 0.2 and, unlike one peak at 0.2, worst in between.
+  std::vector<double> curve;
+  for (int i = 0; i <= 40; ++i) {
+    const double a = i / 40.0;
+    curve.push_back(0.5 - 0.3 * std::pow(a - 0.2, 2) + (a > 0.5 ? 0.2 * (a - 0.5) : 0));
+  }
+  for (const std::size_t grid : {std::size_t{11}, std::size_t{21}, std::size_t{41}}) {
+    const auto policy =
+        Make({.priors = {{"d", {.alpha = 0.2, .strength = 30, .curve = curve}}}, .grid = grid});
+    const auto known = policy->Inspect("d");
+    ASSERT_TRUE(known.ok());
+    EXPECT_NEAR(known->best_alpha, 0.2, 0.1);
+    // The shape, up to its level, as far as a few modes tell it.
+    double level = 0;
+    for (std::size_t i = 0; i < grid; ++i)
+      level += curve[i * 40 / (grid - 1)] / static_cast<double>(grid);
+    for (std::size_t i = 0; i < grid; ++i)
+      EXPECT_NEAR(known->mean[i], curve[i * 40 / (grid - 1)] - level, 0.03) << grid << ' ' << i;
+  }
+  // It is a part of what is saved, and fades as feedback comes.
+  const auto policy = Make({.priors = {{"d", {.alpha = 0.2, .strength = 10, .curve = curve}}}});
+  const std::string path = ::testing::TempDir() + "curve_prior_policy";
+  ASSERT_TRUE(policy->Save(path).ok());
+  const auto loaded = CurvePolicy::Load(path);
+  ASSERT_TRUE(loaded.ok()) << loaded.error().ToString();
+  EXPECT_EQ((*loaded)->options().priors.at("d").curve, curve);
+  EXPECT_EQ((*loaded)->Inspect("d")->mean, policy->Inspect("d")->mean);
+  for (int i = 0; i < 150; ++i) ASSERT_TRUE(Teach(policy.get(), "d", PeakAt(0.9)).ok());
+  EXPECT_NEAR(policy->Inspect("d")->best_alpha, 0.9, 0.1);
+}
+
 TEST(CurvePolicy, TheExampleOfTheReadmeRuns) {
   Random random(1);
   const std::vector<RewardCandidate> candidates = {{.lexical = 1, .vector = 0.2f, .gain = 1},
@@ -265,6 +297,9 @@ TEST(CurvePolicy, RefusesOptionsOutOfRange) {
        std::vector<CurvePolicyOptions>{{.priors = {{"d", {.alpha = nan}}}},
                                        {.priors = {{"d", {.strength = -1}}}},
                                        {.priors = {{"", {}}}},
+                                       {.priors = {{"d", {.curve = {0.1, 0.2}}}}},
+                                       {.priors = {{"d", {.curve = {0.1, 0.2, nan}}}}},
+                                       {.priors = {{"d", {.curve = {0.1, 0.2, 1.5}}}}},
                                        {.prior_alpha = 1.5},
                                        {.both_paths_share = nan},
                                        {.exploration = -1},

@@ -36,6 +36,7 @@ struct StudyOptions {
   std::size_t horizon = 100;  ///< queries of a domain in an order, >= 1
   simulation::Feedback feedback{};
   PolicyPriors priors{};
+  std::optional<DomainPrior> prior{};  ///< of every domain that `priors` does not name
   double both_paths_share = CurvePolicyOptions{}.both_paths_share;
   std::optional<FusionMethod>
       fusion{};  ///< absent: the configuration's, else that of the first index

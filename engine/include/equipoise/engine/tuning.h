@@ -21,6 +21,7 @@
 #include <equipoise/engine/configuration.h>
 #include <equipoise/engine/learning_study.h>
 #include <equipoise/optimizer/pareto_router.h>
+#include <equipoise/optimizer/policy_priors.h>
 
 namespace equipoise {
 
@@ -133,10 +134,10 @@ struct TuningEffort {
   friend bool operator==(const TuningEffort&, const TuningEffort&) = default;
 };
 
-/// The mean reward of each α where all else is a configuration's, over all judged queries: what a policy can
-/// start from.
+/// The mean reward of each α where all else, but for mmr, is as in the front's point of the best quality, over
+/// all judged queries: what a policy can start from.
 struct AlphaSweep {
-  std::size_t point = 0;  ///< of the front, by the preference of equal weights
+  std::size_t point = 0;  ///< of the front; without quality as an objective that of equal weights
   FusionMethod fusion = FusionMethod::kMinMaxUnion;
   std::size_t queries = 0;
   std::vector<double> quality{};  ///< [21] at α = i / 20
@@ -223,6 +224,11 @@ EQUIPOISE_API Result<PreferenceTable> TableOf(const TunedFront& front);
 /// Errors   as PreferenceFor and PreferenceTable::Explain
 EQUIPOISE_API Result<PickedPoint> PickFromFront(const TunedFront& front,
                                                 const FrontPreference& wanted = {});
+
+/// The front's sweep over α as what a policy believes before there is feedback: the whole curve, worth as many
+/// pseudo-queries as were judged, at most 30, since users may ask otherwise.
+/// Source   `./dev bench bandit`: curves of domains are best drawn to others by 3 to 30 pseudo-queries
+EQUIPOISE_API DomainPrior PriorOf(const TunedFront& front);
 
 /// False where the collection is none of those that the front was made on, or has changed since.
 EQUIPOISE_API bool MadeOn(const TunedFront& front, std::uint64_t fingerprint);

@@ -7,10 +7,10 @@
 ///   route->point;                                        // its row in `points`
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -116,7 +116,8 @@ class EQUIPOISE_API ParetoRouter {
   Result<Route> Pick(const Preference& preference) const;
 
  private:
-  std::atomic<std::shared_ptr<const PreferenceTable>> table_{};
+  mutable std::mutex mutex_{};  // held while a pointer is copied, no longer
+  std::shared_ptr<const PreferenceTable> table_{};
 };
 
 }  // namespace equipoise

@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <equipoise/core/export.h>
 #include <equipoise/core/status.h>
@@ -15,6 +16,9 @@ struct DomainPrior {
   double strength = 5;  ///< pseudo-queries that say so, >= 0; it fades as feedback comes
   /// The fusion that this α was found with (FusionName); an α means nothing with another.
   std::string normalization = "minmax_union";
+  /// Mean reward at equal steps of α from 0 to 1, in [0, 1]: of 3 to 1001 values. CurvePolicy starts from it
+  /// instead of from a peak at `alpha`. Empty: nothing but `alpha` is known.
+  std::vector<double> curve{};
 };
 
 /// Domain -> prior.
