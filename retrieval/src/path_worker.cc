@@ -7,7 +7,8 @@
 namespace equipoise {
 namespace {
 
-// Longer waits sleep: waking up takes some 50 µs on a busy machine, as long as a path takes.
+// Longer waits sleep: waking up takes some 50 µs (a virtual machine), as long as a path takes. So the
+// thread is awake for the next search where that comes soon.
 constexpr auto kAwake = std::chrono::milliseconds(1);
 constexpr int kPauses = 64;  // between looks at the clock
 
@@ -19,21 +20,24 @@ inline void Pause() {
 #endif
 }
 
-}  // namespace
-
-void Soon::Wait() const {
-  if (set_.load(std::memory_order_acquire) != 0) return;
+// Returns when the value is another one.
+void AwaitOther(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
+  if (value.load(std::memory_order_acquire) != old) return;
   const auto start = std::chrono::steady_clock::now();
   do {
     for (int i = 0; i < kPauses; ++i) {
-      if (set_.load(std::memory_order_acquire) != 0) return;
+      if (value.load(std::memory_order_acquire) != old) return;
       Pause();
     }
     // Whoever is waited for may need this processor.
     std::this_thread::yield();
   } while (std::chrono::steady_clock::now() - start < kAwake);
-  while (set_.load(std::memory_order_acquire) == 0) set_.wait(0, std::memory_order_acquire);
+  while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
 }
+
+}  // namespace
+
+void Soon::Wait() const { AwaitOther(set_, 0); }
 
 PathWorker::PathWorker() : process_(::getpid()), thread_([this] { Run(); }) {}
 
@@ -59,7 +63,7 @@ void PathWorker::Start(const std::function<void()>& task) {
 
 void PathWorker::Run() {
   for (std::uint32_t seen = 0;; ++seen) {
-    started_.wait(seen, std::memory_order_acquire);
+    AwaitOther(started_, seen);
     if (task_ == nullptr) return;
     (*task_)();
     done_.Set();

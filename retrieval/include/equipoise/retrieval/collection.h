@@ -150,7 +150,7 @@ struct SearchRequest {
   /// With α = 0 or 1, searches the path without weight nevertheless, where the query has what it needs.
   bool both_paths = false;
   /// Asks both paths at once, the lexical one on a thread that is kept for the next such search. The
-  /// result is the same; off, a search keeps to its caller's thread.
+  /// result is the same. That thread stays awake for a millisecond after a search, then it sleeps.
   bool parallel_paths = false;
   bool keep_candidates = false;  ///< fill SearchResult::candidates
 };
