@@ -105,6 +105,7 @@ bool AnyOf(const std::uint64_t* words, std::uint32_t begin, std::uint32_t end) {
 // A bar that at least k of the sums reach, so that hardly more than k of them are looked at one by one;
 // kNoSum where looking for it would not pay. `room`: scratch.
 float BarThatMostMiss(std::span<const float> sums, std::size_t k, std::vector<float>* room) {
+  if (k > sums.size() / kPartsOfBest) return kNoSum;
   const std::size_t each = sums.size() / std::max(kPartsOfBest * k, kLeastParts);
   if (each < kLeastPart) return kNoSum;
   room->resize((sums.size() + each - 1) / each);

@@ -132,15 +132,8 @@ void StoredRows::ReadCodes(std::uint32_t row, float* to) const {
     std::fill_n(to, info.dim, 0.0f);
     return;
   }
-  const std::uint8_t* from = codes.codes + (codes.codes == nullptr ? 0 : row * codes.dim);
-  std::vector<std::uint8_t> unpacked;
-  if (codes.codes == nullptr) {
-    unpacked.resize(codes.dim);
-    const std::size_t at = std::size_t{row} * codes.nibble_bytes;
-    UnpackNibbles(codes.high + at, codes.low + at, codes.dim, unpacked.data());
-    from = unpacked.data();
-  }
-  DequantizeI8(from, codes.dim, codes.scale, to);
+  std::vector<std::uint8_t> unpacked(codes.codes == nullptr ? codes.dim : 0);
+  DequantizeI8(WholeCodes(codes, row, unpacked.data()), codes.dim, codes.scale, to);
 }
 
 void StoredRows::Read(std::uint32_t row, float* to) const {

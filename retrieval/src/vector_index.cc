@@ -435,7 +435,7 @@ Status VectorIndex::Score(std::span<const float> query, std::span<const std::uin
   return Status(Code::kOutOfMemory, "not enough memory for vector scores");
 }
 
-Status VectorIndex::Read(std::span<const std::uint32_t> docs, std::span<float> values) const {
+Status VectorIndex::Read(std::span<const std::uint32_t> docs, std::span<float> values) const try {
   EQUIPOISE_CHECK_EQUAL("Read", values.size(), docs.size() * dim());
   for (std::size_t i = 0; i < docs.size(); ++i) {
     if (docs[i] >= rows())
@@ -446,6 +446,8 @@ Status VectorIndex::Read(std::span<const std::uint32_t> docs, std::span<float> v
     state_->rows.Read(docs[i], values.data() + i * dim());
   }
   return {};
+} catch (const std::bad_alloc&) {
+  return Status(Code::kOutOfMemory, "not enough memory to read vectors");
 }
 
 std::size_t VectorIndex::rows() const { return static_cast<std::size_t>(state_->rows.info.rows); }

@@ -394,7 +394,13 @@ Status BuildFiles(const EmbeddingsView& rows, const VectorIndexOptions& options,
   try {
     status = WriteVectors(before != nullptr ? &before->rows : nullptr, rows, options, vectors_path);
     vectors_written = status.ok();
-    if (vectors_written) status = WriteGraph(options, ready, before, vectors_path, graph_path);
+    // Under two names of one file the second would be written over the first while it is read.
+    std::error_code ignored;
+    if (vectors_written && std::filesystem::equivalent(vectors_path, graph_path, ignored))
+      status =
+          Status(Code::kInvalidArgument, "the two files of a vector index need names of their own",
+                 {.file = graph_path});
+    if (status.ok()) status = WriteGraph(options, ready, before, vectors_path, graph_path);
   } catch (const std::bad_alloc&) {
     status = Status(Code::kOutOfMemory, "not enough memory to build the vector index");
   }

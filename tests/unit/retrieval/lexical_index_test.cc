@@ -177,6 +177,19 @@ TEST(LexicalIndex, GivesThePrefixOfTheWholeRankingForEveryK) {
   }
 }
 
+TEST(LexicalIndex, AnyKIsFineWhateverItsBits) {
+  std::mt19937 random(6);
+  TempFolder folder;
+  const LexicalIndex index = Build(folder, RandomDocuments(&random, 3000, 20));
+  const Words query = {"w1", "w0"};
+  const auto all = index.Search(query, 3000);
+  for (int bit = 12; bit < 64; ++bit) {
+    const auto found = index.Search(query, std::size_t{1} << bit);
+    ASSERT_EQ(found.size(), all.size()) << bit;
+    ASSERT_TRUE(std::equal(found.begin(), found.end(), all.begin()));
+  }
+}
+
 TEST(LexicalIndex, ScoreIsZeroWhenTermIsAbsent) {
   TempFolder folder;
   const LexicalIndex index = Build(folder, {{"a"}, {"b"}, {}});

@@ -269,6 +269,8 @@ TEST(AddVectorRows, RefusesWhatItCannotAddAndLeavesNothingBehind) {
   EXPECT_EQ(add(some.before.vectors, some.graph).error().code(), Code::kInvalidArgument);
   EXPECT_EQ(add(some.vectors, some.before.graph).error().code(), Code::kInvalidArgument);
   EXPECT_EQ(add(some.vectors, some.vectors).error().code(), Code::kInvalidArgument);
+  EXPECT_EQ(add(some.vectors, some.before.folder.path("./v2")).error().code(),
+            Code::kInvalidArgument);
   EXPECT_EQ(add(some.vectors, some.before.folder.path("no/g")).error().code(), Code::kIo);
   const auto cancelled =
       AddVectorRows(Part(rows, 300, 400), {.progress = [](const Progress&) { return false; }},

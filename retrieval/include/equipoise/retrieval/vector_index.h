@@ -90,7 +90,7 @@ struct VectorIndexOptions {
 /// Shapes   rows [n, d]
 /// Range    n < 2³¹; 1 <= d <= 32,768 (n = 0: d may be 0); values finite
 /// Errors   kInvalidArgument: options or sizes out of range, a NaN or infinite value (row named)
-///          before anything is written; kCancelled; kIo; kOutOfMemory. After an error neither file
+///          before anything is written, one path twice; kCancelled; kIo; kOutOfMemory. After an error neither file
 ///          remains.
 /// Threads  options.threads; memory about n (1.2 d + 16 m + 60) bytes, with storage inline also that of the
 ///          sketches of links
@@ -225,7 +225,7 @@ class EQUIPOISE_API VectorIndex {
   /// The rows themselves as float32: in units of the input, of cosine of unit length. Where only codes
   /// are kept, what the codes stand for.
   /// Shapes   docs [m], in any order, repeats allowed; values [m, dim]
-  /// Errors   kInvalidArgument: values.size() != m dim; a row out of range
+  /// Errors   kInvalidArgument: values.size() != m dim; a row out of range; kOutOfMemory
   Status Read(std::span<const std::uint32_t> docs, std::span<float> values) const;
 
   std::size_t rows() const;

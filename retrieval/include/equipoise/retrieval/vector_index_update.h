@@ -29,8 +29,9 @@ struct AddRowsOptions {
 /// gone on, so that adding some costs their share of building; but both files are written anew, so add
 /// many at a time. Recall is measured again.
 ///
-/// Rows that were deleted stay so. Old rows keep their bits (float16 ones of l2 and inner product as long
-/// as no new one is so much larger that all need another power of two). Codes get a new scale if the
+/// Rows that were deleted stay so. Old rows keep their bits, for l2 and inner product as long as no new one
+/// is so large that all need another power of two: in float16 where it does not fit the old one, in
+/// float32 beyond 1e15. What then is too small for their common scale becomes 0. Codes get a new scale if the
 /// rows are there to make them from; an index that keeps codes alone keeps their scale, and clamps new
 /// rows that leave it: if your rows change in size, build it again.
 /// Shapes   rows [m, d]; m may be 0
@@ -41,8 +42,8 @@ struct AddRowsOptions {
 ///          that was imported and keeps other lists than m allows; kCancelled; kIo; kOutOfMemory.
 ///          After an error neither new file remains
 /// Threads  options.threads; memory as BuildVectorIndex
-/// Source   tests/unit/retrieval/vector_update_test.cc: recall after adding half of the rows, against
-///          that of one building
+/// Source   tests/unit/retrieval/vector_add_test.cc: recall after adding half of the rows, against that
+///          of one building
 EQUIPOISE_API Result<std::uint32_t> AddVectorRows(const EmbeddingsView& rows,
                                                   const AddRowsOptions& options,
                                                   const std::string& vectors_path,
