@@ -69,6 +69,25 @@ void CodeQuery::Set(const CodeRows& rows, const float* query) {
   offset_high = 120.5 * sum;
 }
 
+std::int32_t CodeQuery::Rounding(const CodeRows& rows, float reach, std::int32_t distance,
+                                 bool walked) const {
+  constexpr double kDeviations = 3;
+  constexpr double kMost = 1e9;  // well within 32 bits, added to any distance
+  // A value is off by up to half a step either way: its variance is a twelfth of the step squared.
+  const double step = walked && rows.codes == nullptr ? 16.0 : 1.0;
+  double variance = 0;
+  if (rows.metric == Metric::kL2) {
+    // |q - x|² changes by 2 <q - x, e>; the two rows may lie on opposite sides of the query.
+    const double squared = std::max(distance, 1);
+    variance = (2 * step * step + 4) * 4 * squared / 12;
+  } else {
+    const double row = double{rows.scale.scale} * reach;
+    const double query = unit / rows.scale.scale;
+    variance = (2 * step * step * query * query + row * row) / 12;
+  }
+  return static_cast<std::int32_t>(std::min(kMost, std::ceil(kDeviations * std::sqrt(variance))));
+}
+
 void CodeQuery::SetRow(const CodeRows& rows, std::uint32_t row) {
   const std::size_t d = rows.dim;
   const std::uint8_t* from = rows.codes + std::size_t{row} * d;

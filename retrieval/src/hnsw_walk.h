@@ -45,6 +45,12 @@ struct CodeQuery {
     return static_cast<std::int32_t>(shrink * (squared - gain * dot));
   }
 
+  // By so much the integer distances of two rows that are equally far may differ, as codes are rounded:
+  // three standard deviations of it. `walked`: of distances that walks go by.
+  // Units    reach: largest norm of a row; distance: of the nearer row
+  std::int32_t Rounding(const CodeRows& rows, float reach, std::int32_t distance,
+                        bool walked) const;
+
   // Shapes   query [dim]
   void Set(const CodeRows& rows, const float* query);
   // One of the rows itself: distances are those of codes to codes, the same from either side, so

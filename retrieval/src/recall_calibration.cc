@@ -10,6 +10,7 @@
 #include <equipoise/core/parallel.h>
 
 #include "exact_search.h"
+#include "rescored_rows.h"
 
 namespace equipoise {
 namespace {
@@ -97,10 +98,10 @@ Result<std::vector<RecallPoint>> MeasureRecall(const HnswGraph& graph, const Sto
           const PreparedQuery& query = queries[i];
           if (!WalkGraph(graph, query.walked.data(), request, &scratch).ok()) failed = true;
           std::vector<Scored> best;
-          const std::size_t rescored =
-              std::min(scratch.found.size(), AutomaticRescore(options.storage, kDepth));
-          for (std::size_t j = 0; j < rescored; ++j) {
-            const std::uint32_t id = scratch.found[j].id;
+          RescoredRows scored(graph.codes, rows.info.max_norm, scratch.query, kDepth,
+                              AutomaticRescore(options.storage, kDepth), false, true);
+          for (const auto& [distance, id] : scratch.found) {
+            if (!scored.Takes(distance, best.size())) break;
             const float score =
                 by_codes ? -static_cast<float>(CodeDistance(whole, scratch.query, id, nullptr))
                          : rows.Score(query, id);

@@ -161,8 +161,9 @@ Result<std::vector<std::vector<Scored>>> VectorIndex::State::ScanMany(
 }
 
 Status VectorIndex::State::ScanCodes(const PreparedQuery& query, const std::uint64_t* allowed,
-                                     std::size_t rescored, std::size_t k, WalkScratch* scratch,
-                                     VectorSearchReport* report, std::vector<Scored>* out) const {
+                                     std::size_t rescored, bool asked, std::size_t k,
+                                     WalkScratch* scratch, VectorSearchReport* report,
+                                     std::vector<Scored>* out) const {
   const auto n = static_cast<std::uint32_t>(rows.info.rows);
   scratch->query.Set(rows.codes, query.walked.data());
   const CodeQuery& codes = scratch->query;
@@ -212,7 +213,12 @@ Status VectorIndex::State::ScanCodes(const PreparedQuery& query, const std::uint
     if (ids.size() >= kScanBatch) flush();
   }
   flush();
-  for (const Candidate& candidate : best) ids.push_back(candidate.id);
+  std::sort_heap(best.begin(), best.end(), nearer);
+  RescoredRows scored(rows.codes, rows.info.max_norm, codes, k, rescored, asked, false);
+  for (const Candidate& candidate : best) {
+    if (!scored.Takes(candidate.distance, ids.size())) break;
+    ids.push_back(candidate.id);
+  }
   report->rescored = ids.size();
   EQUIPOISE_RETURN_IF_ERROR(Rescore(query, ids, out));
   KeepBest(k, out);
@@ -221,7 +227,7 @@ Status VectorIndex::State::ScanCodes(const PreparedQuery& query, const std::uint
 
 Result<bool> VectorIndex::State::Walk(const PreparedQuery& query, const WalkRequest& request,
                                       const std::uint64_t* allowed, std::size_t rescored,
-                                      std::size_t k, WalkScratch* scratch,
+                                      bool asked, std::size_t k, WalkScratch* scratch,
                                       VectorSearchReport* report, std::vector<Scored>* out) const {
   if (Status status = WalkGraph(graph, query.walked.data(), request, scratch); !status.ok())
     return status.At({.file = graph_file.path()});
@@ -230,8 +236,9 @@ Result<bool> VectorIndex::State::Walk(const PreparedQuery& query, const WalkRequ
   const auto may = [&](std::uint32_t row) {
     return allowed == nullptr || ((allowed[row / 64] >> (row % 64)) & 1) != 0;
   };
+  RescoredRows scored(rows.codes, rows.info.max_norm, scratch->query, k, rescored, asked, true);
   for (const auto& candidate : scratch->found) {
-    if (ids.size() >= rescored) break;
+    if (!scored.Takes(candidate.distance, ids.size())) break;
     if (may(candidate.id)) ids.push_back(candidate.id);
     // Rows with the same codes are not linked: they come with the one that is.
     auto copy = std::lower_bound(copies.begin(), copies.end(), Copy{candidate.id, 0});
@@ -294,7 +301,8 @@ Status VectorIndex::State::Find(const PreparedQuery& query, const SearchParams& 
     // Every row is scored.
   } else if (!walks || few) {
     report->plan = allowed == nullptr ? VectorPlan::kScanCodes : VectorPlan::kScanAllowed;
-    EQUIPOISE_RETURN_IF_ERROR(ScanCodes(query, allowed, rescored, k, &scratch, report, out));
+    EQUIPOISE_RETURN_IF_ERROR(
+        ScanCodes(query, allowed, rescored, params.rescore > 0, k, &scratch, report, out));
   } else {
     WalkRequest request{.k = rank, .ef = limits.ef, .margin = limits.margin};
     request.allowed = allowed;
@@ -308,8 +316,9 @@ Status VectorIndex::State::Find(const PreparedQuery& query, const SearchParams& 
     request.two_hop =
         allowed != nullptr && (chosen ? share <= kTwoHopShare : params.plan == VectorPlan::kTwoHop);
     report->plan = request.two_hop ? VectorPlan::kTwoHop : VectorPlan::kWalk;
-    EQUIPOISE_ASSIGN_OR_RETURN(const bool whole,
-                               Walk(query, request, allowed, rescored, k, &scratch, report, out));
+    EQUIPOISE_ASSIGN_OR_RETURN(
+        const bool whole,
+        Walk(query, request, allowed, rescored, params.rescore > 0, k, &scratch, report, out));
     if (!whole) out->clear();  // the links do not lead to enough of the rows
   }
   if (out->empty()) {

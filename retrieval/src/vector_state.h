@@ -18,6 +18,7 @@
 #include <equipoise/retrieval/vector_index.h>
 
 #include "hnsw_walk.h"
+#include "rescored_rows.h"
 #include "stored_rows.h"
 #include "vector_files.h"
 
@@ -90,12 +91,12 @@ struct VectorIndex::State {
                                                     int threads) const;
   // By sketches and codes first, the best of them by their rows.
   Status ScanCodes(const PreparedQuery& query, const std::uint64_t* allowed, std::size_t rescored,
-                   std::size_t k, WalkScratch* scratch, VectorSearchReport* report,
+                   bool asked, std::size_t k, WalkScratch* scratch, VectorSearchReport* report,
                    std::vector<Scored>* out) const;
   // False where it found fewer than k, because the links do not lead to them.
   // `allowed`: request.allowed without those that are walked to for their copies
   Result<bool> Walk(const PreparedQuery& query, const WalkRequest& request,
-                    const std::uint64_t* allowed, std::size_t rescored, std::size_t k,
+                    const std::uint64_t* allowed, std::size_t rescored, bool asked, std::size_t k,
                     WalkScratch* scratch, VectorSearchReport* report,
                     std::vector<Scored>* out) const;
   // Adds the originals of allowed copies: only they are linked.

@@ -185,8 +185,9 @@ class EQUIPOISE_API VectorIndex {
     /// recall@10 as in RecallPoint; the next higher one that was measured is taken. 0: not set.
     float target_recall = 0;
 
-    /// Best rows by codes that are scored by the rows themselves, at least k. 0: k and a half more,
-    /// at least 10 more; with storage int4+int8, 3 k + 20.
+    /// Best rows by codes that are scored by the rows themselves, at least k. 0: those of k and a half
+    /// more, at least 10 more (with storage int4+int8 3 k + 20), that the rounding of codes might have
+    /// kept from the best k, by three standard deviations of it.
     std::size_t rescore = 0;
     /// Score every row by itself: no graph, no codes.
     bool exact = false;
