@@ -3,20 +3,26 @@
 #include <equipoise/kernels/topk.h>
 
 namespace equipoise {
+namespace {
+
+// As an object, which sorting inlines.
+constexpr auto kBetter = [](const Scored& a, const Scored& b) { return Better(a, b); };
+
+}  // namespace
 
 void TopKCollector::Insert(Scored item) {
   heap_.push_back(item);
-  std::push_heap(heap_.begin(), heap_.end(), Better);
+  std::push_heap(heap_.begin(), heap_.end(), kBetter);
 }
 
 void TopKCollector::Replace(Scored item) {
-  std::pop_heap(heap_.begin(), heap_.end(), Better);
+  std::pop_heap(heap_.begin(), heap_.end(), kBetter);
   heap_.back() = item;
-  std::push_heap(heap_.begin(), heap_.end(), Better);
+  std::push_heap(heap_.begin(), heap_.end(), kBetter);
 }
 
 std::vector<Scored> TopKCollector::Take() {
-  std::sort(heap_.begin(), heap_.end(), Better);
+  std::sort(heap_.begin(), heap_.end(), kBetter);
   return std::move(heap_);
 }
 

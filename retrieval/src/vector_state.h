@@ -76,7 +76,7 @@ struct VectorIndex::State {
   static void KeepBest(std::size_t k, std::vector<Scored>* out) {
     const std::size_t kept = std::min(k, out->size());
     std::partial_sort(out->begin(), out->begin() + static_cast<std::ptrdiff_t>(kept), out->end(),
-                      Better);
+                      [](const Scored& a, const Scored& b) { return Better(a, b); });
     out->resize(kept);
   }
 
