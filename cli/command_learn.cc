@@ -233,6 +233,7 @@ Action AddLearnCommand(CLI::App* app) {
       "A line of the stream: {\"index\": \"a\", \"query\": \"q7\", \"domain\": \"finance\", "
       "\"time\": "
       "1700000000}; the index is a path as given here or its last name.\n"
+      "Rewards are those of fused scores at every α: α and mmr of --config do not count.\n"
       "Example: equipoise learn idx/a idx/b --data data/a data/b --stream stream.jsonl --report "
       "learn.html");
   a->judged.Add(app);

@@ -1,10 +1,12 @@
 // What tuning finds beside an exhaustive sweep of the same space, on one judged set:
 //   equipoise_tune_bench INDEX QUERIES EMBEDDINGS QRELS SPLITS THREADS
 // For each of SPLITS splits of the queries both choose on the training half the configuration of the best
-// quality, and are judged on the other half, as gains over the default.
+// quality, and are judged on the other half, as gains over the default. The first split calibrates the cost
+// model, the others take its units.
 #include <chrono>
 #include <cstdio>
 #include <numeric>
+#include <set>
 #include <stdexcept>
 
 #include <nlohmann/json.hpp>
@@ -33,21 +35,25 @@ double SecondsSince(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-/// Every fusion, pair of depths and α of the grid, with the graph and without.
+/// Every fusion, pair of depths and α of the grid, with the graph and without, but of those that search alike
+/// one.
 std::vector<Configuration> Grid() {
   std::vector<Configuration> out;
+  std::set<std::string> seen;
   const TuningSpace space;
   for (const std::size_t lexical : {10, 15, 20, 30, 40, 60, 80, 100, 150, 200})
     for (const std::size_t vector : {10, 15, 20, 30, 40, 60, 80, 100, 150, 200})
       for (const FusionMethod fusion : space.fusions)
         for (std::size_t i = 0; i < kAlphas; ++i)
-          for (const bool exact : {false, true})
-            out.push_back(Canonical({.alpha = static_cast<double>(i) / (kAlphas - 1),
-                                     .fusion = fusion,
-                                     .lexical_depth = lexical,
-                                     .vector_depth = vector,
-                                     .exact = exact},
-                                    10));
+          for (const bool exact : {false, true}) {
+            const Configuration c = Canonical({.alpha = static_cast<double>(i) / (kAlphas - 1),
+                                               .fusion = fusion,
+                                               .lexical_depth = lexical,
+                                               .vector_depth = vector,
+                                               .exact = exact},
+                                              10);
+            if (seen.insert(ConfigurationJson(c)).second) out.push_back(c);
+          }
   return out;
 }
 

@@ -30,7 +30,7 @@ def files(folder):
 def measure(context, result):
     sets = find_sets(context)
     if not sets:
-        for claim in ("tune-time", "tune-pooled", "tune-sweep"):
+        for claim in ("tune-time", "tune-sweep", "tune-cost", "tune-pooled"):
             result.claim(claim, "tuning: the judged sets are not here", None, "", "", None)
         return
     with tempfile.TemporaryDirectory() as scratch:
@@ -41,13 +41,14 @@ def measure(context, result):
                               folder / "corpus.f16.npy", "--out", indexes[name])
         single(context, result, sets, indexes, scratch)
         sweep(result, sets, indexes)
-        if len(sets) == len(SETS):
-            pooled(context, result, sets, indexes, scratch)
+        pooled(context, result, sets, indexes, scratch)
 
 
 def single(context, result, sets, indexes, scratch):
     """All of a run on cranfield, as a user waits for it."""
+    text = "tune on cranfield, 64 × 40, three objectives, 2 threads"
     if "cranfield" not in sets:
+        result.claim("tune-time", text, None, "s", "<= 180", None)
         return
     arguments = [part for pair in files(sets["cranfield"]).items() for part in pair]
     start = time.monotonic()
@@ -56,8 +57,7 @@ def single(context, result, sets, indexes, scratch):
     seconds = time.monotonic() - start
     effort = front["effort"]
     result.row("tune/cranfield", seconds=seconds, **effort)
-    result.claim("tune-time", "tune on cranfield, 64 × 40, three objectives, 2 threads", seconds, "s",
-                 "<= 180", seconds <= 180)
+    result.claim("tune-time", text, seconds, "s", "<= 180", seconds <= 180)
     asked, judged = f"{effort['asked']:,}", f"{effort['judged']:,}"
     result.table("tune on cranfield, 64 × 40, cost, quality and diversity, 2 threads",
                  ["seconds", "asked for", "judged", "searches", "searches saved"],
@@ -69,29 +69,37 @@ def sweep(result, sets, indexes):
     program = report.ROOT / "build/release/bin/equipoise_tune_bench"
     if not program.exists():
         raise report.BenchError(f"{program} is not there; run ./dev bench pareto")
-    rows, fine = [], []
+    rows, fine, swept = [], [], 0
     for name, folder in sets.items():
         found = report.run_json([program, indexes[name], *files(folder).values(), SPLITS, THREADS])
         mean = {key: statistics.fmean(split[key] for split in found["splits"]) for key in found["splits"][0]}
         mine, theirs = mean["found_gain"], mean["swept_gain"]
+        seconds = found["splits"][0]["seconds"]  # the first split calibrates, as every run of a user does
+        swept = found["swept"]
         if theirs > NOTHING:
             fine.append(mine >= 0.6 * theirs)
-        result.row(f"tune/{name}", quality={"gain": mine}, swept_gain=theirs, seconds=mean["seconds"],
+        result.row(f"tune/{name}", quality={"gain": mine}, swept_gain=theirs, seconds=seconds,
                    sweep_seconds=found["sweep_seconds"])
         rows.append([name, str(found["queries"]), f"{mean['standard']:.4f}", f"{mine:+.4f}", f"{theirs:+.4f}",
                      f"{mine / theirs:.0%}" if theirs > NOTHING else "–",
-                     f"{mean['found_training'] - mean['swept_training']:+.4f}", f"{mean['seconds']:.1f}",
+                     f"{mean['found_training'] - mean['swept_training']:+.4f}", f"{seconds:.1f}",
                      f"{found['sweep_seconds']:.1f}"])
     result.table(f"nDCG@10 gained over the default on validation queries, mean of {SPLITS} splits: tune (64 × 40) and "
-                 f"an exhaustive sweep of {found['swept']:,} configurations",
+                 f"an exhaustive sweep of {swept:,} configurations; seconds of one split, calibration included",
                  ["set", "queries", "default", "tune", "sweep", "share", "training, tune − sweep", "tune s",
                   "sweep s"], rows)
     result.claim("tune-sweep", f"of the {len(fine)} sets (of {len(sets)}) on which the sweep gains more than {NOTHING} on "
-                 "validation, tune reaches 60 % of that on", sum(fine), "", f"= {len(fine)}", all(fine))
+                 "validation, tune reaches 60 % of that on", sum(fine), "", f"= {len(fine)}", all(fine) if fine else None)
 
 
 def pooled(context, result, sets, indexes, scratch):
     """All sets as one: of what is cheap enough, the best on training queries, judged on the others."""
+    cost = f"pooled: modelled cost less than the default's, of the best with at least {LESS_COST:.0%} less"
+    quality = "pooled: that configuration's nDCG@10 less the default's, lower end of 95 %"
+    if len(sets) < len(SETS):
+        result.claim("tune-cost", cost, None, "", f">= {LESS_COST}", None)
+        result.claim("tune-pooled", quality, None, "", f">= -{QUALITY_LOST}", None)
+        return
     lists = {}
     for folder in sets.values():
         for option, path in files(folder).items():
@@ -101,6 +109,10 @@ def pooled(context, result, sets, indexes, scratch):
                               THREADS, "--out", pathlib.Path(scratch) / "pooled.json")
     default = front["default"]
     cheap = [p for p in front["points"] if p["training"]["cost"] <= (1 - LESS_COST) * default["training"]["cost"]]
+    if not cheap:  # the front has nothing of the kind
+        result.claim("tune-cost", cost, None, "", f">= {LESS_COST}", False)
+        result.claim("tune-pooled", quality, None, "", f">= -{QUALITY_LOST}", False)
+        return
     best = max(cheap, key=lambda p: p["training"]["quality"])
     less = 1 - best["validation"]["cost"] / default["validation"]["cost"]
     configuration = best["configuration"]
@@ -114,7 +126,6 @@ def pooled(context, result, sets, indexes, scratch):
                    f"{configuration['vector_depth']}", f"{best['validation']['cost']:.4f}",
                    f"{best['measured_ms']:.4f}", f"{best['validation']['quality']:.4f}", f"{best['gain']:+.4f}",
                    f"[{best['gain_low']:+.4f}, {best['gain_high']:+.4f}]"]])
-    result.claim("tune-cost", "pooled: modelled cost less than the default's", less, "", f">= {LESS_COST}",
-                 less >= LESS_COST)
-    result.claim("tune-pooled", "pooled: that configuration's nDCG@10 less the default's, lower end of 95 %",
-                 best["gain_low"], "", f">= -{QUALITY_LOST}", best["gain_low"] >= -QUALITY_LOST)
+    result.claim("tune-cost", cost, less, "", f">= {LESS_COST}", less >= LESS_COST)
+    result.claim("tune-pooled", quality, best["gain_low"], "", f">= -{QUALITY_LOST}",
+                 best["gain_low"] >= -QUALITY_LOST)

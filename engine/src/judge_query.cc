@@ -16,6 +16,7 @@ Result<std::vector<RewardCandidate>> CandidatesOf(const Engine& engine, const Se
                                                   const Judgments::OfQuery& judged) {
   SearchRequest request = asked;
   request.k = 1;
+  request.mmr.reset();  // rewards of every α are those of fused scores
   request.alpha = 0.5;
   request.keep_candidates = true;
   EQUIPOISE_ASSIGN_OR_RETURN(SearchResult found, engine.Search(request));

@@ -2,13 +2,13 @@
 #include <array>
 #include <chrono>
 #include <cmath>
-#include <limits>
 #include <map>
 #include <new>
 #include <numeric>
+#include <stdexcept>
+#include <tuple>
 
 #include <equipoise/core/check.h>
-#include <equipoise/core/parallel.h>
 #include <equipoise/core/random.h>
 #include <equipoise/engine/comparison.h>
 #include <equipoise/engine/simulation.h>
@@ -17,9 +17,11 @@
 #include <equipoise/optimizer/nsga2.h>
 
 #include "judged_source.h"
+#include "parallel_status.h"
 #include "tuning_cost.h"
 #include "tuning_evaluator.h"
 #include "tuning_space.h"
+#include "tuning_units.h"
 
 namespace equipoise {
 namespace {
@@ -79,11 +81,17 @@ class Tuner {
   Status Generation(Nsga2* solver);
   Status AddVolume(const Population& population);
   Status AddPoints(const Nsga2& solver);
+  void AddDominated();
   Status Validate(TunedPoint* point, std::span<const double> standard) const;
   Status Time();
   Status Sweep();
   bool Report(std::string_view stage, std::size_t done, std::size_t total) const {
     return !options_.progress || options_.progress({.stage = stage, .done = done, .total = total});
+  }
+  /// Where a front needs the rest of the stage: a stop is remembered.
+  bool Remember(std::string_view stage, std::size_t done, std::size_t total) {
+    if (!Report(stage, done, total)) stopped_ = true;
+    return true;
   }
 
   const std::vector<JudgedSource>& sources_;
@@ -94,6 +102,7 @@ class Tuner {
   std::map<Configuration, TunedValues, ByOrder> judged_;
   TunedFront front_;
   std::uint64_t alone_ = 0;  // searches that judging each by itself would have run
+  bool stopped_ = false;
 };
 
 Status Tuner::MakeSplit() {
@@ -153,17 +162,13 @@ Status Tuner::CheckResumed() const {
 }
 
 Status Tuner::Begin(Nsga2* solver) {
-  if (options_.resume == nullptr) {
-    front_.reference = {};
-    return {};
-  }
+  if (options_.resume == nullptr) return {};
   EQUIPOISE_RETURN_IF_ERROR(CheckResumed());
   const TunedFront& before = *options_.resume;
   front_.reference = before.reference;
   front_.hypervolume = before.hypervolume;
   front_.effort = before.effort;
   alone_ = before.effort.searches + before.effort.searches_saved;
-  front_.dominated = before.dominated;
   Population population{.variables = space_.variables().size(),
                         .objectives = options_.objectives.size(),
                         .x = before.state.x,
@@ -173,6 +178,18 @@ Status Tuner::Begin(Nsga2* solver) {
   if (population.x.size() != n * population.variables)
     return Status(Code::kInvalidArgument, "Tune: the run to resume has no whole state",
                   {.field = "state"});
+  for (std::size_t i = 0; i < population.x.size(); ++i) {
+    const std::vector<Variable>& variables = space_.variables();
+    const Variable& v = variables[i % variables.size()];
+    const double x = population.x[i];
+    if (!(x >= v.low && x <= v.high) || (v.kind != VariableKind::kReal && x != std::floor(x)))
+      return Status(
+          Code::kInvalidArgument,
+          fmt::format("Tune: variable {} of point {} of the run to resume is {}, which is "
+                      "no value of it in [{}, {}]",
+                      i % variables.size(), i / variables.size(), x, v.low, v.high),
+          {.field = "state"});
+  }
   std::vector<Configuration> configurations;
   for (std::size_t i = 0; i < n; ++i)
     configurations.push_back(space_.Decode(population.x_view().row_span(i)));
@@ -193,10 +210,10 @@ Status Tuner::Judge(std::span<const Configuration> configurations) {
     if (judged_.try_emplace(c).second) fresh.push_back(c);
   EQUIPOISE_RETURN_IF_ERROR(evaluator_->Prepare(fresh));
   std::vector<TunedValues> values(fresh.size());
-  ParallelFor(fresh.size(), options_.threads, [&](std::size_t begin, std::size_t end, int) {
-    for (std::size_t i = begin; i < end; ++i)
-      values[i] = evaluator_->Judge(fresh[i], split_.training, front_.units);
-  });
+  EQUIPOISE_RETURN_IF_ERROR(ForEach(fresh.size(), options_.threads, [&](std::size_t i) {
+    values[i] = evaluator_->Judge(fresh[i], split_.training, front_.units);
+    return Status();
+  }));
   for (std::size_t i = 0; i < fresh.size(); ++i) judged_[fresh[i]] = values[i];
   return {};
 }
@@ -291,22 +308,38 @@ Status Tuner::AddPoints(const Nsga2& solver) {
   std::vector<double> baseline;
   evaluator_->Judge(standard, split_.validation, front_.units, &baseline);
   EQUIPOISE_RETURN_IF_ERROR(Validate(&front_.standard, {}));
-  std::vector<Status> failed(front_.points.size());
-  ParallelFor(failed.size(), options_.threads, [&](std::size_t begin, std::size_t end, int) {
-    for (std::size_t i = begin; i < end; ++i) failed[i] = Validate(&front_.points[i], baseline);
-  });
-  for (const Status& status : failed) EQUIPOISE_RETURN_IF_ERROR(status);
-  for (const auto& [configuration, values] : judged_) {
-    if (front_.dominated.size() >= kDominated) break;
-    if (different.find(front_.Minimized(values)) == different.end())
-      front_.dominated.push_back(values);
-  }
+  const std::size_t n = front_.points.size();
+  EQUIPOISE_RETURN_IF_ERROR(ForEach(
+      n, options_.threads, [&](std::size_t i) { return Validate(&front_.points[i], baseline); },
+      [&](std::size_t done) { return Remember("validating", done, n); }));
+  AddDominated();
   return {};
+}
+
+/// Of all that was judged, each value once, what a point is better than; evenly where that is too much.
+void Tuner::AddDominated() {
+  std::vector<TunedValues> all;
+  for (const auto& [configuration, values] : judged_) all.push_back(values);
+  if (const TunedFront* before = options_.resume)
+    all.insert(all.end(), before->dominated.begin(), before->dominated.end());
+  std::sort(all.begin(), all.end(), [](const TunedValues& a, const TunedValues& b) {
+    return std::tie(a.cost, a.quality, a.diversity) < std::tie(b.cost, b.quality, b.diversity);
+  });
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+  std::vector<std::vector<double>> points;
+  for (const TunedPoint& point : front_.points) points.push_back(front_.Minimized(point.training));
+  std::erase_if(all, [&](const TunedValues& values) {
+    const std::vector<double> of = front_.Minimized(values);
+    return std::none_of(points.begin(), points.end(),
+                        [&](const auto& point) { return Dominates(point, of); });
+  });
+  const std::size_t kept = std::min(all.size(), kDominated);
+  for (std::size_t i = 0; i < kept; ++i) front_.dominated.push_back(all[i * all.size() / kept]);
 }
 
 Status Tuner::Time() {
   const std::size_t n = evaluator_->queries();
-  const std::size_t step = std::max<std::size_t>(1, n / kTimedQueries);
+  const std::size_t step = EveryNth(n, kTimedQueries);
   for (std::size_t i = 0; i <= front_.points.size(); ++i) {
     TunedPoint& point = i < front_.points.size() ? front_.points[i] : front_.standard;
     double ns = 0, searches = 0;
@@ -334,8 +367,6 @@ Status Tuner::Sweep() {
   AlphaSweep& sweep = front_.sweep;
   sweep.point = picked.point;
   Configuration c = front_.points[picked.point].configuration;
-  // What says nothing of a path that it does not ask is completed from the default.
-  if (c.alpha == 0.0 || c.alpha == 1.0) c.fusion = FusionMethod::kMinMaxUnion;
   // Policies fuse; they do not know of mmr.
   c.mmr.reset();
   sweep.fusion = *c.fusion;
@@ -348,12 +379,15 @@ Status Tuner::Sweep() {
     along.push_back(c);
   }
   EQUIPOISE_RETURN_IF_ERROR(evaluator_->Prepare(along));
-  for (const Configuration& each : along)
+  for (const Configuration& each : along) {
+    Remember("sweep", sweep.quality.size(), along.size());
     sweep.quality.push_back(evaluator_->Judge(each, all, front_.units).quality);
+  }
   return {};
 }
 
 Result<TunedFront> Tuner::Run() {
+  const auto start = Clock::now();
   front_.objectives = options_.objectives;
   front_.measure = options_.measure;
   front_.k = options_.k;
@@ -365,7 +399,8 @@ Result<TunedFront> Tuner::Run() {
                              TuningEvaluator::Create(sources_, {.measure = options_.measure,
                                                                 .k = options_.k,
                                                                 .longest = space_.longest(),
-                                                                .threads = options_.threads}));
+                                                                .threads = options_.threads,
+                                                                .progress = options_.progress}));
   EQUIPOISE_RETURN_IF_ERROR(MakeSplit());
   EQUIPOISE_ASSIGN_OR_RETURN(Nsga2 solver,
                              Nsga2::Create(space_.variables(), options_.objectives.size(),
@@ -379,10 +414,12 @@ Result<TunedFront> Tuner::Run() {
   } else if (options_.units) {
     front_.units = *options_.units;
   } else {
+    const auto more = [&](std::size_t done, std::size_t total) {
+      return Report("calibrating", done, total);
+    };
     EQUIPOISE_ASSIGN_OR_RETURN(front_.units,
-                               Calibrate(sources_, space_.longest(), evaluator_.get()));
+                               Calibrate(sources_, space_.longest(), more, evaluator_.get()));
   }
-  const auto start = Clock::now();
   EQUIPOISE_RETURN_IF_ERROR(Begin(&solver));
   while (solver.generation() < options_.generations) {
     const std::string stage = front_.hypervolume.empty()
@@ -402,8 +439,28 @@ Result<TunedFront> Tuner::Run() {
   TuningEffort& effort = front_.effort;
   effort.searches += evaluator_->searches();
   effort.searches_saved = alone_ > effort.searches ? alone_ - effort.searches : 0;
-  if (options_.timed && front_.complete) EQUIPOISE_RETURN_IF_ERROR(Time());
+  if (options_.timed && front_.complete && !stopped_) EQUIPOISE_RETURN_IF_ERROR(Time());
   return std::move(front_);
+}
+
+/// Finds the first unit that is out of its range.
+struct UnitCheck {
+  Status* found;
+
+  void Number(const char* name, double value, double low, double high) const {
+    if (!found->ok() || (value >= low && value <= high)) return;
+    *found =
+        Status(Code::kInvalidArgument,
+               fmt::format("Tune: units.{} = {} is out of range [{}, {}]", name, value, low, high),
+               {.field = fmt::format("units.{}", name)});
+  }
+  void operator()(const char*, bool) const {}
+};
+
+Status CheckUnits(const CostUnits& units) {
+  Status found;
+  VisitUnits(UnitCheck{&found}, units);
+  return found;
 }
 
 Status CheckOptions(const TuningOptions& options) {
@@ -430,10 +487,8 @@ Status CheckOptions(const TuningOptions& options) {
   EQUIPOISE_CHECK_RANGE(kWhere, options.generations, std::size_t{1}, std::size_t{100'000});
   EQUIPOISE_CHECK_RANGE(kWhere, options.budget_seconds, 0.0, 1e9);
   EQUIPOISE_CHECK_RANGE(kWhere, options.threads, 1, 1024);
-  if (options.units)
-    for (const double unit : {options.units->lexical_search, options.units->vector_search})
-      EQUIPOISE_CHECK_RANGE(kWhere, unit, 0.0, 1e12);
-  return {};
+  if (options.resume != nullptr) return CheckUnits(options.resume->units);
+  return options.units ? CheckUnits(*options.units) : Status();
 }
 
 }  // namespace
@@ -461,79 +516,6 @@ std::vector<double> TunedFront::Minimized(const TunedValues& values) const {
   return out;
 }
 
-bool MadeOn(const TunedFront& front, std::uint64_t fingerprint) {
-  return std::any_of(front.collections.begin(), front.collections.end(),
-                     [&](const TunedCollection& c) { return c.fingerprint == fingerprint; });
-}
-
-DomainPrior PriorOf(const TunedFront& front) {
-  constexpr double kMostStrength = 30;
-  const std::vector<double>& curve = front.sweep.quality;
-  const auto best = std::max_element(curve.begin(), curve.end()) - curve.begin();
-  return {.alpha = curve.size() < 2
-                       ? 0.5
-                       : static_cast<double>(best) / static_cast<double>(curve.size() - 1),
-          .strength = std::min(kMostStrength, static_cast<double>(front.sweep.queries)),
-          .normalization = std::string(FusionName(front.sweep.fusion)),
-          .curve = curve};
-}
-
-Result<Preference> PreferenceFor(const TunedFront& front, const FrontPreference& wanted) {
-  Preference out{.weights = std::vector<double>(front.objectives.size(), 0.0),
-                 .method = wanted.method};
-  const auto place = [&](const std::string& name) {
-    return static_cast<std::size_t>(
-        std::find(front.objectives.begin(), front.objectives.end(), name) -
-        front.objectives.begin());
-  };
-  if (wanted.weights.empty()) std::fill(out.weights.begin(), out.weights.end(), 1.0);
-  for (const auto& [name, weight] : wanted.weights) {
-    const std::size_t at = place(name);
-    if (at == front.objectives.size())
-      return Status(Code::kInvalidArgument,
-                    fmt::format("the front has no objective \"{}\"; it has {}", name,
-                                fmt::join(front.objectives, ", ")),
-                    {.field = name});
-    if (!(weight >= 0 && std::isfinite(weight)))
-      return Status(Code::kInvalidArgument,
-                    fmt::format("the weight of {} is {}; weights are 0 or more", name, weight),
-                    {.field = name});
-    out.weights[at] = weight;
-  }
-  if (std::all_of(out.weights.begin(), out.weights.end(), [](double w) { return w == 0; }))
-    return Status(Code::kInvalidArgument, "all weights are 0; at least one must be more",
-                  {.field = "weights"});
-  if (!wanted.max_cost) return out;
-  const std::size_t at = place("cost");
-  if (at == front.objectives.size())
-    return Status(Code::kInvalidArgument, "the front was made without cost, which is to be limited",
-                  {.field = "max_cost"});
-  if (!(*wanted.max_cost >= 0))
-    return Status(Code::kInvalidArgument,
-                  fmt::format("max_cost is {}; it is 0 or more", *wanted.max_cost),
-                  {.field = "max_cost"});
-  out.limits.assign(front.objectives.size(), std::numeric_limits<double>::infinity());
-  out.limits[at] = *wanted.max_cost;
-  return out;
-}
-
-Result<PreferenceTable> TableOf(const TunedFront& front) {
-  std::vector<double> rows;
-  for (const TunedPoint& point : front.points) {
-    const auto values = front.Minimized(point.training);
-    rows.insert(rows.end(), values.begin(), values.end());
-  }
-  return PreferenceTable::Create({rows.data(), front.points.size(), front.objectives.size()});
-}
-
-Result<PickedPoint> PickFromFront(const TunedFront& front, const FrontPreference& wanted) try {
-  EQUIPOISE_ASSIGN_OR_RETURN(const Preference preference, PreferenceFor(front, wanted));
-  EQUIPOISE_ASSIGN_OR_RETURN(const PreferenceTable table, TableOf(front));
-  return table.Explain(preference);
-} catch (const std::bad_alloc&) {
-  return Status(Code::kOutOfMemory, "PickFromFront: not enough memory");
-}
-
 Result<TunedFront> Tune(const std::vector<StudySource>& sources, const TuningOptions& options) try {
   EQUIPOISE_RETURN_IF_ERROR(CheckOptions(options));
   if (sources.empty()) return Status(Code::kInvalidArgument, "Tune: no index is given");
@@ -554,6 +536,8 @@ Result<TunedFront> Tune(const std::vector<StudySource>& sources, const TuningOpt
                                  {.k = options.k, .diversity = diversity, .graph = graph}));
   return Tuner(opened, options, std::move(space)).Run();
 } catch (const std::bad_alloc&) {
+  return Status(Code::kOutOfMemory, "Tune: not enough memory; tune with fewer queries or depths");
+} catch (const std::length_error&) {
   return Status(Code::kOutOfMemory, "Tune: not enough memory; tune with fewer queries or depths");
 }
 

@@ -8,7 +8,7 @@ namespace equipoise {
 namespace {
 
 constexpr std::size_t kQueries = 40;  // at most, evenly over all
-constexpr int kRounds = 5;
+constexpr std::size_t kRounds = 5;
 constexpr int kSteps = 2000;
 
 double Median(std::vector<double> values) {
@@ -49,6 +49,7 @@ std::vector<double> FitNonNegative(std::span<const double> rows, std::size_t m,
 }
 
 Result<CostUnits> Calibrate(const std::vector<JudgedSource>& sources, std::size_t longest,
+                            const std::function<bool(std::size_t done, std::size_t total)>& more,
                             TuningEvaluator* evaluator) {
   std::vector<Configuration> tried;
   for (const std::size_t depth : {std::size_t{10}, std::min<std::size_t>(60, longest), longest}) {
@@ -70,15 +71,17 @@ Result<CostUnits> Calibrate(const std::vector<JudgedSource>& sources, std::size_
   EQUIPOISE_RETURN_IF_ERROR(evaluator->Prepare(tried));
   Layer lexical{.first = 0, .parts = 3}, vector{.first = 3, .parts = 4},
       fusion{.first = 7, .parts = 4};
-  const std::size_t n = evaluator->queries(), step = std::max<std::size_t>(1, n / kQueries);
+  const std::size_t n = evaluator->queries(), step = EveryNth(n, kQueries);
   struct Times {
     std::vector<double> words, nearest, fused;
   };
   std::vector<Times> times(n * tried.size());
   // All queries again and again, not one query again and again: between two searches for it others have
   // used the caches, as they do where it is used. The first round brings the index into memory.
-  for (int round = 0; round <= kRounds; ++round)
+  for (std::size_t round = 0; round <= kRounds; ++round)
     for (std::size_t q = 0; q < n; q += step) {
+      if (!more(round * n + q, (kRounds + 1) * n))
+        return Status(Code::kCancelled, "stopped before there was a front");
       const Engine& engine = sources[evaluator->SourceOf(q)].engine;
       for (std::size_t c = 0; c < tried.size(); ++c) {
         EQUIPOISE_ASSIGN_OR_RETURN(const SearchResult found,

@@ -5,11 +5,12 @@
 #include <unordered_map>
 
 #include <equipoise/core/check.h>
-#include <equipoise/core/parallel.h>
 #include <equipoise/core/ranking_measures.h>
 #include <equipoise/kernels/rows.h>
 #include <equipoise/retrieval/diversity.h>
-#include <equipoise/retrieval/fusion.h>
+#include <equipoise/retrieval/vector_path.h>
+
+#include "parallel_status.h"
 
 namespace equipoise {
 namespace {
@@ -101,12 +102,16 @@ Result<std::unique_ptr<TuningEvaluator>> TuningEvaluator::Create(
   out->sources_ = &sources;
   for (std::size_t i = 0; i < sources.size(); ++i)
     EQUIPOISE_RETURN_IF_ERROR(out->AddSource(sources[i], i));
-  std::vector<Status> failed(out->queries_.size());
-  ParallelFor(out->queries_.size(), options.threads, [&](std::size_t begin, std::size_t end, int) {
-    for (std::size_t i = begin; i < end; ++i) failed[i] = out->SearchWords(&out->queries_[i]);
-  });
-  for (const Status& status : failed) EQUIPOISE_RETURN_IF_ERROR(status);
-  out->searches_ = out->queries_.size();
+  const std::size_t n = out->queries_.size();
+  EQUIPOISE_RETURN_IF_ERROR(ForEach(
+      n, options.threads, [&](std::size_t i) { return out->SearchWords(&out->queries_[i]); },
+      [&](std::size_t done) {
+        return !options.progress ||
+               options.progress({.stage = "searching", .done = done, .total = n});
+      }));
+  out->searches_ = n;
+  // What words find may be shown without any search of the vectors.
+  EQUIPOISE_RETURN_IF_ERROR(out->ReadRows());
   return out;
 }
 
@@ -168,17 +173,17 @@ TuningEvaluator::VectorKey TuningEvaluator::KeyOf(const Configuration& c) const 
 
 Status TuningEvaluator::SearchVectors(std::span<const VectorKey> keys, Query* query) const {
   const Collection& collection = (*sources_)[query->source].engine.collection();
+  const VectorIndex& vectors = *collection.vectors();
   std::vector<std::uint32_t> fresh;
   for (const VectorKey& key : keys) {
     Query::List& list = query->lists.emplace_back();
-    EQUIPOISE_ASSIGN_OR_RETURN(list.found,
-                               collection.vectors()->Search(query->embedding,
-                                                            {.k = key.depth,
-                                                             .ef_search = key.ef_search,
-                                                             .target_recall = key.target_recall,
-                                                             .rescore = key.rescore,
-                                                             .exact = key.exact},
-                                                            &list.report));
+    const SearchRequest asked = {.ef_search = key.ef_search,
+                                 .rescore = key.rescore,
+                                 .target_recall = key.target_recall,
+                                 .exact = key.exact};
+    EQUIPOISE_ASSIGN_OR_RETURN(
+        list.found, vectors.Search(query->embedding, VectorPathParams(vectors, asked, key.depth),
+                                   &list.report));
     for (const Scored& scored : list.found) {
       const auto [at, added] =
           query->places.try_emplace(scored.id, static_cast<std::uint32_t>(query->pool.size()));
@@ -204,11 +209,9 @@ Status TuningEvaluator::Prepare(std::span<const Configuration> configurations) {
     if (keys_.try_emplace(key, keys_.size()).second) fresh.push_back(key);
   }
   if (fresh.empty()) return {};
-  std::vector<Status> failed(queries_.size());
-  ParallelFor(queries_.size(), options_.threads, [&](std::size_t begin, std::size_t end, int) {
-    for (std::size_t i = begin; i < end; ++i) failed[i] = SearchVectors(fresh, &queries_[i]);
-  });
-  for (const Status& status : failed) EQUIPOISE_RETURN_IF_ERROR(status);
+  EQUIPOISE_RETURN_IF_ERROR(ForEach(queries_.size(), options_.threads, [&](std::size_t i) {
+    return SearchVectors(fresh, &queries_[i]);
+  }));
   searches_ += fresh.size() * queries_.size();
   return ReadRows();
 }
@@ -279,12 +282,12 @@ double TuningEvaluator::Diversity(const Query& query, std::span<const Candidate>
   return 1 - (all - own) / (n * (n - 1));
 }
 
-TuningEvaluator::OfQuery TuningEvaluator::Judge(const Configuration& c, std::size_t number) const {
+std::vector<Candidate> TuningEvaluator::Rank(const Configuration& c, std::size_t number,
+                                             SearchCounts* of) const {
   const Query& query = queries_[number];
   const Collection& collection = (*sources_)[query.source].engine.collection();
   const bool lexical = c.alpha != 0.0, vector = c.alpha != 1.0;
-  OfQuery out;
-  auto& counts = out.counts.parts;
+  auto& counts = of->parts;
   std::vector<Candidate> candidates;
   std::span<const Scored> words, nearest;
   FusionScale scale{.method = c.fusion.value_or(FusionMethod::kMinMaxUnion),
@@ -335,6 +338,13 @@ TuningEvaluator::OfQuery TuningEvaluator::Judge(const Configuration& c, std::siz
     counts[kCompared] = static_cast<double>(options_.k * candidates.size());
     Diversify(c, query, &candidates);
   }
+  return candidates;
+}
+
+TuningEvaluator::OfQuery TuningEvaluator::Judge(const Configuration& c, std::size_t number) const {
+  const Query& query = queries_[number];
+  OfQuery out;
+  const std::vector<Candidate> candidates = Rank(c, number, &out.counts);
   std::vector<int> ranked;
   ranked.reserve(candidates.size());
   for (const Candidate& candidate : candidates) ranked.push_back(query.GradeOf(candidate.doc));

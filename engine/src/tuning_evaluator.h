@@ -2,6 +2,7 @@
 // functions that searches fuse with, so that a configuration's ranking is that of Engine::Search.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <compare>
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include <equipoise/engine/tuning.h>
+#include <equipoise/retrieval/fusion.h>
 
 #include "judged_source.h"
 
@@ -24,6 +26,11 @@ struct SearchCounts {
   double Cost(const CostUnits& units) const;  ///< milliseconds, or money
 };
 
+/// The step with which at most `most` of n things are taken, evenly over all.
+inline std::size_t EveryNth(std::size_t n, std::size_t most) {
+  return std::max<std::size_t>(1, (n + most - 1) / most);
+}
+
 /// Threads  Prepare one at a time, everything else const and safe from many
 class TuningEvaluator {
  public:
@@ -32,6 +39,7 @@ class TuningEvaluator {
     std::size_t k = 10;
     std::size_t longest = 200;  ///< no configuration's list is longer
     int threads = 1;
+    ProgressCallback progress{};  ///< of Create, stage "searching"
   };
   /// A query of a source, with all that was found for it.
   struct Query;
@@ -41,7 +49,7 @@ class TuningEvaluator {
   };
 
   /// Searches all queries that can be judged by their words; `sources` must live as long.
-  /// Errors   as Collection::Search; kInvalidArgument: a source without one of the paths
+  /// Errors   as Collection::Search; kInvalidArgument: a source without one of the paths; kCancelled
   static Result<std::unique_ptr<TuningEvaluator>> Create(const std::vector<JudgedSource>& sources,
                                                          const Options& options);
   ~TuningEvaluator();
@@ -50,6 +58,9 @@ class TuningEvaluator {
   /// Errors   as VectorIndex::Search
   Status Prepare(std::span<const Configuration> configurations);
 
+  /// The hits of a prepared configuration for a query, as a search shows them.
+  std::vector<Candidate> Rank(const Configuration& configuration, std::size_t query,
+                              SearchCounts* counts) const;
   /// A prepared configuration on a query.
   OfQuery Judge(const Configuration& configuration, std::size_t query) const;
   /// The means over queries; cost by the units.

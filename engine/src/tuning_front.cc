@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <new>
+#include <optional>
 
 #include <nlohmann/json.hpp>
 
@@ -13,8 +15,10 @@
 #include <equipoise/core/version.h>
 #include <equipoise/engine/simulation.h>
 #include <equipoise/engine/tuning.h>
+#include <equipoise/optimizer/pareto.h>
 
 #include "configuration_json.h"
+#include "tuning_units.h"
 
 namespace equipoise {
 namespace {
@@ -35,6 +39,10 @@ struct Writer {
   template <typename T>
   void Number(const char* name, const T& value, double, double) {
     object[name] = value;
+  }
+  void Bits(const char* name, std::uint64_t value) { object[name] = value; }
+  void Numbers(const char* name, const std::vector<double>& values, double, double) {
+    object[name] = values;
   }
 };
 
@@ -79,29 +87,46 @@ struct Reader {
       return Refuse(name, fmt::format("is {}, outside [{}, {}]", at->dump(), low, high));
     value = at->get<T>();
   }
+  /// Any whole number of 64 bits.
+  void Bits(const char* name, std::uint64_t& value) {
+    const Json* at = Find(name);
+    if (at == nullptr) return;
+    if (!at->is_number_unsigned()) return Refuse(name, "must be a whole number, 0 or more");
+    value = at->get<std::uint64_t>();
+  }
+  /// The elements of an array; none, where it is no array.
+  const Json& Elements(const char* name) {
+    static const Json kNothing = Json::array();
+    const Json* at = Find(name);
+    if (at == nullptr || at->is_array()) return at == nullptr ? kNothing : *at;
+    Refuse(name, "must be an array");
+    return kNothing;
+  }
+  /// An array of numbers; what is null in it is `absent`, where that is given.
+  template <typename T>
+  void Numbers(const char* name, std::vector<T>& values, double low, double high,
+               std::optional<T> absent = {}) {
+    for (const Json& each : Elements(name)) {
+      const bool number =
+          std::is_floating_point_v<T> ? each.is_number() : each.is_number_unsigned();
+      const double value = number ? each.get<double>() : 0;
+      if (absent && each.is_null())
+        values.push_back(*absent);
+      else if (number && value >= low && value <= high)
+        values.push_back(each.get<T>());
+      else
+        return Refuse(fmt::format("{}[{}]", name, values.size()),
+                      fmt::format("is {}, no number in [{}, {}]", each.dump(), low, high));
+    }
+  }
 };
 
 constexpr double kMost = 1e15;
-
-template <typename Visitor, typename Units>
-void VisitUnits(Visitor&& visit, Units& u) {
-  visit.Number("lexical_search", u.lexical_search, 0, kMost);
-  visit.Number("posting", u.posting, 0, kMost);
-  visit.Number("lexical_result", u.lexical_result, 0, kMost);
-  visit.Number("vector_search", u.vector_search, 0, kMost);
-  visit.Number("seen", u.seen, 0, kMost);
-  visit.Number("distance", u.distance, 0, kMost);
-  visit.Number("rescored", u.rescored, 0, kMost);
-  visit.Number("fusion", u.fusion, 0, kMost);
-  visit.Number("candidate", u.candidate, 0, kMost);
-  visit.Number("missing", u.missing, 0, kMost);
-  visit.Number("compared", u.compared, 0, kMost);
-  visit("prices", u.prices);
-}
+constexpr double kMostCost = 1e30;  // of many units at their most
 
 template <typename Visitor, typename Values>
 void VisitValues(Visitor&& visit, Values& v) {
-  visit.Number("cost", v.cost, 0, kMost);
+  visit.Number("cost", v.cost, 0, kMostCost);
   visit.Number("quality", v.quality, 0, 1);
   // Up to what rounding adds.
   visit.Number("diversity", v.diversity, -1e-3, 2 + 1e-3);
@@ -131,7 +156,7 @@ void VisitEffort(Visitor&& visit, Effort& e) {
 template <typename Visitor, typename Collection>
 void VisitCollection(Visitor&& visit, Collection& c) {
   visit("index", c.index);
-  visit("fingerprint", c.fingerprint);
+  visit.Bits("fingerprint", c.fingerprint);
   visit.Number("training", c.training, 0, kMost);
   visit.Number("validation", c.validation, 0, kMost);
   visit.Number("left_out", c.left_out, 0, kMost);
@@ -142,12 +167,13 @@ void VisitFront(Visitor&& visit, Front& f) {
   visit("objectives", f.objectives);
   visit.Number("k", f.k, 1, 1000);
   visit.Number("validation", f.validation, 0.1, 0.9);
-  visit("seed", f.seed);
+  visit.Bits("seed", f.seed);
   visit.Number("population", f.population, 4, 1e4);
   visit.Number("generations", f.generations, 1, 1e5);
   visit("complete", f.complete);
-  visit("reference", f.reference);
-  visit("hypervolume", f.hypervolume);
+  visit.Numbers("reference", f.reference, 0, 2 * kMostCost);
+  // A share, up to what rounding adds.
+  visit.Numbers("hypervolume", f.hypervolume, 0, 1 + 1e-6);
 }
 
 template <typename Visitor, typename Point>
@@ -207,6 +233,7 @@ class FrontReader {
   }
   Status ReadPoint(const Json& object, const std::string& place, TunedPoint* to);
   Status Check(const TunedFront& front) const;
+  Status CheckPoints(const TunedFront& front) const;
 
   const std::string& name_;
   std::string wrong_, field_;
@@ -235,6 +262,29 @@ Status FrontReader::ReadPoint(const Json& object, const std::string& place, Tune
   return Error();
 }
 
+/// No point is worse than another one, or the same.
+Status FrontReader::CheckPoints(const TunedFront& front) const {
+  const auto worse = [&](std::size_t i, std::size_t j) {
+    return Wrong(fmt::format("points[{}]", i),
+                 fmt::format("point {} is nowhere worse than point {}: the file was edited", j, i));
+  };
+  const std::size_t n = front.points.size(), m = front.objectives.size();
+  std::vector<double> values;
+  std::map<std::vector<double>, std::size_t> different;
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::vector<double> one = front.Minimized(front.points[i].training);
+    const auto [at, added] = different.try_emplace(one, i);
+    if (!added) return worse(i, at->second);
+    values.insert(values.end(), one.begin(), one.end());
+  }
+  const MatrixView<double> view(values.data(), n, m);
+  EQUIPOISE_ASSIGN_OR_RETURN(const NonDominatedSorting sorting, NonDominatedSort(view));
+  for (std::size_t i = 0; i < n; ++i)
+    for (std::size_t j = 0; sorting.rank[i] > 0 && j < n; ++j)
+      if (Dominates(view.row_span(j), view.row_span(i))) return worse(i, j);
+  return {};
+}
+
 Status FrontReader::Check(const TunedFront& front) const {
   const auto& names = front.objectives;
   for (std::size_t i = 0; i < names.size(); ++i)
@@ -249,20 +299,11 @@ Status FrontReader::Check(const TunedFront& front) const {
   if (front.reference.size() != names.size())
     return Wrong("reference",
                  "\"reference\" has another number of values than there are objectives");
-  for (std::size_t i = 0; i < front.points.size(); ++i)
-    for (std::size_t j = 0; j < front.points.size(); ++j) {
-      const auto a = front.Minimized(front.points[j].training);
-      const auto b = front.Minimized(front.points[i].training);
-      if (Dominates(a, b) || (i != j && a == b))
-        return Wrong(
-            fmt::format("points[{}]", i),
-            fmt::format("point {} is nowhere worse than point {}: the file was edited", j, i));
-    }
+  if (front.hypervolume.size() != front.generations)
+    return Wrong("hypervolume", "\"hypervolume\" has another number of values than generations");
+  EQUIPOISE_RETURN_IF_ERROR(CheckPoints(front));
   if (front.sweep.point >= front.points.size() || front.sweep.quality.size() != simulation::kGrid)
     return Wrong("sweep", "\"sweep\" is of no point, or of another number of alphas");
-  for (const double value : front.sweep.quality)
-    if (!(value >= 0 && value <= 1))
-      return Wrong("sweep", "a value of \"sweep\" is outside [0, 1]");
   if (front.state.rank.size() != front.population ||
       front.state.crowding.size() != front.population ||
       front.state.x.size() % front.population != 0)
@@ -295,42 +336,46 @@ Result<TunedFront> FrontReader::Read(const Json& object) {
   EQUIPOISE_RETURN_IF_ERROR(Error());
   out.space.fusions.clear();
   for (const std::string& fusion : fusions) {
-    EQUIPOISE_ASSIGN_OR_RETURN(const FusionMethod method, ParseFusion(fusion));
-    out.space.fusions.push_back(method);
+    const auto method = ParseFusion(fusion);
+    if (!method) return method.error().At({.file = name_, .field = "space.fusions"});
+    out.space.fusions.push_back(*method);
   }
   VisitUnits(At(Part(object, "units", ""), "units."), out.units);
   VisitEffort(At(Part(object, "effort", ""), "effort."), out.effort);
-  for (const Json& each : Part(object, "collections", "")) {
+  for (const Json& each : At(object, "").Elements("collections")) {
     out.collections.emplace_back();
     VisitCollection(At(each, fmt::format("collections[{}].", out.collections.size() - 1)),
                     out.collections.back());
   }
-  for (const Json& each : Part(object, "points", "")) {
+  for (const Json& each : At(object, "").Elements("points")) {
     TunedPoint point;
     EQUIPOISE_RETURN_IF_ERROR(
         ReadPoint(each, fmt::format("points[{}].", out.points.size()), &point));
     out.points.push_back(std::move(point));
   }
   EQUIPOISE_RETURN_IF_ERROR(ReadPoint(Part(object, "default", ""), "default.", &out.standard));
-  for (const Json& each : Part(object, "dominated", "")) {
+  for (const Json& each : At(object, "").Elements("dominated")) {
     TunedValues values;
-    VisitValues(At(each, "dominated."), values);
+    VisitValues(At(each, fmt::format("dominated[{}].", out.dominated.size())), values);
     out.dominated.push_back(values);
   }
   const Json& sweep = Part(object, "sweep", "");
   At(sweep, "sweep.").Number("point", out.sweep.point, 0, kMost);
   At(sweep, "sweep.").Number("queries", out.sweep.queries, 0, kMost);
-  At(sweep, "sweep.")("quality", out.sweep.quality);
+  At(sweep, "sweep.").Numbers("quality", out.sweep.quality, 0, 1);
   std::string fusion;
   At(sweep, "sweep.")("fusion", fusion);
   const Json& state = Part(object, "state", "");
-  At(state, "state.")("x", out.state.x);
-  At(state, "state.")("rank", out.state.rank);
-  for (const Json& each : Part(state, "crowding", "state."))
-    out.state.crowding.push_back(each.is_number() ? each.get<double>()
-                                                  : std::numeric_limits<double>::infinity());
+  constexpr double kLargest = std::numeric_limits<double>::max();
+  At(state, "state.").Numbers("x", out.state.x, -kLargest, kLargest);
+  At(state, "state.").Numbers("rank", out.state.rank, 0, static_cast<double>(out.population));
+  At(state, "state.")
+      .Numbers("crowding", out.state.crowding, 0, kLargest,
+               std::optional(std::numeric_limits<double>::infinity()));
   EQUIPOISE_RETURN_IF_ERROR(Error());
-  EQUIPOISE_ASSIGN_OR_RETURN(out.sweep.fusion, ParseFusion(fusion));
+  const auto method = ParseFusion(fusion);
+  if (!method) return method.error().At({.file = name_, .field = "sweep.fusion"});
+  out.sweep.fusion = *method;
   EQUIPOISE_RETURN_IF_ERROR(Check(out));
   return out;
 }

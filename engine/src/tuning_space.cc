@@ -59,7 +59,6 @@ Status Reversed(const char* name, T low, T high) {
 
 Configuration Canonical(Configuration configuration, std::size_t k) {
   Configuration& c = configuration;
-  if (c.alpha) c.alpha = std::round(*c.alpha * 100) / 100;
   const Configuration plain;
   if (c.alpha == 1.0) {
     c.vector_depth = plain.vector_depth;
@@ -109,7 +108,7 @@ Result<ConfigurationSpace> ConfigurationSpace::Create(const TuningSpace& space,
   out.beams_ = Steps(space.ef_low, space.ef_high);
   out.longest_ = std::max({space.depth_high, needs.k, Configuration{}.lexical_depth});
   out.modes_ = {Mode::kTarget};
-  if (needs.graph && space.ef_high > space.ef_low) out.modes_.push_back(Mode::kBeam);
+  if (needs.graph) out.modes_.push_back(Mode::kBeam);
   if (space.exact) out.modes_.push_back(Mode::kExact);
   const double beyond = space.alpha_high > space.alpha_low ? kBeyond : 0;
   const bool mmr = space.mmr && needs.diversity;
@@ -137,7 +136,11 @@ Result<ConfigurationSpace> ConfigurationSpace::Create(const TuningSpace& space,
 Configuration ConfigurationSpace::Decode(std::span<const double> x) const {
   const auto at = [&](Name name) { return static_cast<std::size_t>(x[name]); };
   Configuration out;
-  out.alpha = std::clamp(x[kAlpha], space_.alpha_low, space_.alpha_high);
+  // To two digits within the bounds, which themselves may have more.
+  const double low = space_.alpha_low, high = space_.alpha_high;
+  out.alpha = std::clamp(x[kAlpha], low, high);
+  if (out.alpha > low && out.alpha < high)
+    out.alpha = std::clamp(std::round(*out.alpha * 100) / 100, low, high);
   out.fusion = space_.fusions[at(kFusion)];
   out.lexical_depth = depths_[at(kLexical)];
   out.vector_depth = depths_[at(kVector)];

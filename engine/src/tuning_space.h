@@ -22,7 +22,9 @@ class ConfigurationSpace {
   static Result<ConfigurationSpace> Create(const TuningSpace& space, const Needs& needs);
 
   const std::vector<Variable>& variables() const { return variables_; }
-  /// The configuration of a point, in the one form that stands for all that search alike.
+  /// The configuration of a point, in the one form that stands for all that search alike: α is a bound, or
+  /// has two digits.
+  /// Range    x within the bounds of variables()
   Configuration Decode(std::span<const double> x) const;
   /// Points to begin with: each path alone and both, with the shortest lists, and the default as far as the
   /// bounds allow it. [rows, variables]
@@ -41,7 +43,7 @@ class ConfigurationSpace {
   std::vector<Variable> variables_;
 };
 
-/// What searches alike, written in one way: α to two digits, nothing said of a path that is not asked.
+/// What searches alike, written in one way: nothing said of a path that is not asked.
 Configuration Canonical(Configuration configuration, std::size_t k);
 
 }  // namespace equipoise

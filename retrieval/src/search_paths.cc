@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include <equipoise/core/check.h>
+#include <equipoise/retrieval/vector_path.h>
 
 namespace equipoise {
 namespace {
@@ -52,15 +53,11 @@ class Search {
 
   Status AskVectors() {
     const auto start = Clock::now();
-    VectorIndex::SearchParams params{.k = depths_.vector,
-                                     .ef_search = request_.ef_search,
-                                     .target_recall = request_.target_recall,
-                                     .rescore = request_.rescore,
-                                     .exact = request_.exact,
-                                     .allowed = allowed_};
-    if (request_.ef_search == 0 && allowed_ == nullptr)
-      params.margin = MarginFor(*paths_.vectors, request_.target_recall, depths_.vector);
-    EQUIPOISE_ASSIGN_OR_RETURN(lists_.vector, paths_.vectors->Search(request_.embedding, params));
+    const VectorIndex& vectors = *paths_.vectors;
+    EQUIPOISE_ASSIGN_OR_RETURN(
+        lists_.vector,
+        vectors.Search(request_.embedding,
+                       VectorPathParams(vectors, request_, depths_.vector, allowed_)));
     found_.reserve(lists_.vector.size());
     for (const Scored& item : lists_.vector) found_.push_back(item.id);
     times_.vector_ns = NanosecondsSince(start);
@@ -125,6 +122,19 @@ class Search {
 };
 
 }  // namespace
+
+VectorIndex::SearchParams VectorPathParams(const VectorIndex& vectors, const SearchRequest& request,
+                                           std::size_t depth, const RowSet* allowed) {
+  VectorIndex::SearchParams params{.k = depth,
+                                   .ef_search = request.ef_search,
+                                   .target_recall = request.target_recall,
+                                   .rescore = request.rescore,
+                                   .exact = request.exact,
+                                   .allowed = allowed};
+  if (request.ef_search == 0 && allowed == nullptr)
+    params.margin = MarginFor(vectors, request.target_recall, depth);
+  return params;
+}
 
 Status AskPaths(const SearchPaths& paths, const SearchRequest& request, const RowSet* allowed,
                 PathDepths depths, SearchResult* result, PathLists* lists) {

@@ -1,10 +1,12 @@
 """`equipoise tune` and `equipoise pick`: fronts as a person makes, keeps and uses them."""
 
 import json
+import os
+import pty
 import random
 import signal
 import subprocess
-import time
+import threading
 import unittest
 
 from harness import CliTest, program
@@ -104,12 +106,34 @@ class Tune(TuneTest):
     def test_ctrl_c_keeps_the_front_so_far(self):
         words = [program(), "tune", *self.ONE, "--population", "16", "--generations", "100000",
                  "--no-timing", "--out", "front.json"]
-        with subprocess.Popen(words, cwd=self.folder, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE) as running:
-            time.sleep(1.5)
-            running.send_signal(signal.SIGINT)
-            running.communicate(timeout=60)
-            self.assertEqual(running.returncode, 130)
+        screen, terminal = pty.openpty()
+        one_is_done = threading.Event()
+
+        def watch():
+            text = b""
+            while True:
+                try:
+                    text = text[-40:] + os.read(screen, 4096)
+                except OSError:  # the program has ended
+                    return
+                # The stage's name has the hypervolume of the last generation.
+                if b"front 0." in text:
+                    one_is_done.set()
+
+        with subprocess.Popen(words, cwd=self.folder, stdout=subprocess.PIPE, stderr=terminal) as running:
+            os.close(terminal)
+            watcher = threading.Thread(target=watch)
+            watcher.start()
+            try:
+                self.assertTrue(one_is_done.wait(60))
+                running.send_signal(signal.SIGINT)
+                running.communicate(timeout=60)
+                self.assertEqual(running.returncode, 130)
+            finally:
+                running.kill()
+                running.wait()
+                watcher.join()
+                os.close(screen)
         front = self.file()
         self.assertFalse(front["complete"])
         self.assertGreater(front["generations"], 0)
@@ -119,6 +143,30 @@ class Tune(TuneTest):
         front = self.run_ok("tune", *self.ONE, "--population", "16", "--generations", "100000",
                             "--budget", "300ms", "--no-timing", "--out", "f.json", "--json").json()
         self.assertFalse(front["complete"])
+
+    def test_words_alone_are_tuned_too(self):
+        self.tune("--alpha", "1:1", "--lexical-price", "1")
+        points = self.file()["points"]
+        self.assertEqual({p["training"]["cost"] for p in points}, {1})
+        alphas = {p["configuration"]["alpha"] for p in points}
+        self.assertIn(1, alphas)
+        self.assertLessEqual(alphas, {1, 0.5})  # the default's
+
+    def test_bounds_are_what_they_are(self):
+        self.tune("--alpha", "0.125:0.125", "--ef", "64:64")
+        alphas = {p["configuration"]["alpha"] for p in self.file()["points"]}
+        self.assertIn(0.125, alphas)
+        self.assertLessEqual(alphas, {0.125, 0.5})  # the default's
+
+    def test_a_file_whose_state_was_edited_is_not_resumed(self):
+        self.tune("--no-timing")
+        for x in (1000, -1, 1e300):
+            front = self.file()
+            front["state"]["x"] = [x] * len(front["state"]["x"])
+            self.write("edited.json", json.dumps(front))
+            error = self.refused(1, "tune", *self.ONE, "--population", "16", "--generations", "5",
+                                 "--no-timing", "--resume", "--out", "edited.json")
+            self.assertEqual(error["field"], "state")
 
     def test_what_is_wrong_is_said_before_anything_is_written(self):
         for options, word in ((("--objectives", "cost,speed"), "speed"),
@@ -232,6 +280,15 @@ class Prior(TuneTest):
         self.assertLess(sum(policies["curve"]["regret_by_query"][:5]),
                         sum(plain["curve"]["regret_by_query"][:5]))
         self.assertLessEqual(policies["static, priors"]["regret"], policies["static 0.5"]["regret"])
+
+    def test_a_front_whose_best_is_a_path_alone_is_a_prior_of_its_configuration(self):
+        front = self.tune("--objectives", "cost", "--depths", "20:60", "--lexical-price", "1",
+                          "--vector-price", "2")
+        best = front["points"][front["sweep"]["point"]]["configuration"]
+        self.assertEqual(best["alpha"], 1)
+        self.write("c.json", json.dumps(best))
+        result, _ = self.learn("--prior", "front.json", "--config", "c.json")
+        self.assertEqual(result["fusion"], front["sweep"]["fusion"])
 
     def test_a_prior_of_another_fusion_or_collection_is_said_to_be_one(self):
         self.tune("--fusion", "minmax")

@@ -1,5 +1,8 @@
 // What people write and edit of tuning: configurations, and fronts.
+#include <cstdint>
+
 #include <equipoise/engine/configuration.h>
+#include <equipoise/engine/engine.h>
 #include <equipoise/engine/tuning.h>
 
 #include "fuzz_target.h"
@@ -45,8 +48,72 @@ TunedFront Front() {
   front.hypervolume = {0.25, 0.5};
   front.reference = {10, 1};
   front.sweep = {.point = 1, .queries = 6, .quality = std::vector<double>(21, 0.5)};
-  front.state = {.x = std::vector<double>(36, 0.5), .rank = {0, 0, 0, 1}, .crowding = {1, 2, 3, 0}};
+  // α = 0.5 and the first choice of all else; λ = 1, which is no mmr.
+  for (int i = 0; i < 4; ++i)
+    for (const double x : {0.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0}) front.state.x.push_back(x);
+  front.state.rank = {0, 0, 0, 1};
+  front.state.crowding = {1, 2, 3, 0};
   return front;
+}
+
+/// A collection with judged queries, and what a front made on it says of it.
+struct Tuned {
+  Folder folder{"tuning"};
+  StudySource source{};
+  std::vector<TunedCollection> collections{};
+
+  Tuned() {
+    constexpr std::int32_t kDimensions = 2, kQueries = 6;
+    const std::vector<Document> documents = {{.id = "a", .title = "", .text = "wing flow"},
+                                             {.id = "b", .title = "", .text = "heat flow"},
+                                             {.id = "c", .title = "", .text = "bread"}};
+    const std::vector<float> rows = {1, 0, 0, 1, 0.5f, 0.5f};
+    EQUIPOISE_FUZZ_REQUIRE(Engine::Build(folder.path("index"), documents,
+                                         MatrixView<float>(rows.data(), 3, kDimensions))
+                               .ok(),
+                           "");
+    std::string queries, embeddings, qrels;
+    for (int i = 0; i < kQueries; ++i) {
+      const std::string id = "q" + std::to_string(i);
+      queries += R"({"_id": ")" + id + R"(", "text": "flow"})" + "\n";
+      embeddings.append(reinterpret_cast<const char*>(&kDimensions), sizeof kDimensions);
+      embeddings.append(reinterpret_cast<const char*>(rows.data()), kDimensions * sizeof(float));
+      qrels += id + " 0 a 1\n";
+    }
+    source = {.index = folder.path("index"),
+              .queries = folder.Write("queries.jsonl", queries),
+              .query_embeddings = folder.Write("queries.fvecs", embeddings),
+              .qrels = folder.Write("qrels", qrels)};
+    const auto made = Tune({source}, {.objectives = {"cost", "quality"},
+                                      .units = CostUnits{},
+                                      .population = 4,
+                                      .generations = 1,
+                                      .timed = false});
+    EQUIPOISE_FUZZ_REQUIRE(made.ok(), made.error().ToString());
+    collections = made->collections;
+  }
+};
+
+/// Goes on for one generation, whatever the file says of the run; whether there was anything to go on from.
+bool Resume(TunedFront front) {
+  static const Tuned tuned;
+  front.collections = tuned.collections;
+  front.effort = {};  // which it adds to
+  const auto resumed = Tune({tuned.source}, {.objectives = front.objectives,
+                                             .measure = front.measure,
+                                             .k = front.k,
+                                             .space = front.space,
+                                             .validation = front.validation,
+                                             .seed = front.seed,
+                                             .population = front.population,
+                                             .generations = front.generations + 1,
+                                             .timed = false,
+                                             .resume = &front});
+  RequireCode(resumed.error(), {Code::kInvalidArgument});
+  if (resumed.ok())
+    EQUIPOISE_FUZZ_REQUIRE(ParseFront(FrontJson(*resumed), "resumed").ok(),
+                           ParseFront(FrontJson(*resumed), "resumed").error().ToString());
+  return resumed.ok();
 }
 
 void RunFront(std::string_view input) {
@@ -63,9 +130,13 @@ void RunFront(std::string_view input) {
     EQUIPOISE_FUZZ_REQUIRE(picked->point < read->points.size(), "");
   }
   (void)PriorOf(*read);
+  (void)Resume(*read);
 }
 
-std::vector<std::string> FrontSeeds() { return {FrontJson(Front())}; }
+std::vector<std::string> FrontSeeds() {
+  EQUIPOISE_FUZZ_REQUIRE(Resume(Front()), "");
+  return {FrontJson(Front())};
+}
 
 }  // namespace
 

@@ -1,8 +1,12 @@
 // The front of configurations: against real searches, an exhaustive sweep, and itself at other numbers of
 // threads.
+#include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <functional>
+#include <new>
 #include <set>
+#include <stdexcept>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -11,7 +15,9 @@
 #include <equipoise/core/random.h>
 #include <equipoise/engine/ranking_evaluation.h>
 #include <equipoise/engine/tuning.h>
+#include <equipoise/retrieval/vector_path.h>
 
+#include "parallel_status.h"
 #include "temp_folder.h"
 #include "tuning_cost.h"
 #include "tuning_evaluator.h"
@@ -27,7 +33,8 @@ constexpr std::size_t kDimensions = 12;
 /// A collection whose queries share words with some of their relevant documents and direction with others.
 class Judged {
  public:
-  Judged(std::size_t documents, std::size_t queries, std::uint64_t seed = 1) {
+  Judged(std::size_t documents, std::size_t queries, std::uint64_t seed = 1,
+         std::size_t dimensions = kDimensions) {
     Random random(seed);
     const auto words = [&](std::size_t n, std::uint64_t topic) {
       std::string out;
@@ -37,7 +44,7 @@ class Judged {
     };
     const auto direction = [&](std::uint64_t topic, std::vector<float>* to) {
       Random fixed(topic + 77);
-      for (std::size_t j = 0; j < kDimensions; ++j)
+      for (std::size_t j = 0; j < dimensions; ++j)
         to->push_back(static_cast<float>(fixed.Uniform() - 0.5 + 1.3 * (random.Uniform() - 0.5)));
     };
     constexpr std::uint64_t kTopics = 30;
@@ -48,7 +55,7 @@ class Judged {
       direction(i % kTopics, &rows);
     }
     EXPECT_TRUE(Engine::Build(folder_.path("index"), corpus,
-                              MatrixView<float>(rows.data(), documents, kDimensions))
+                              MatrixView<float>(rows.data(), documents, dimensions))
                     .ok());
     std::string lines, qrels, vectors;
     for (std::size_t q = 0; q < queries; ++q) {
@@ -56,9 +63,9 @@ class Judged {
       lines += "{\"_id\": \"q" + std::to_string(q) + "\", \"text\": \"" + words(3, topic) + "\"}\n";
       std::vector<float> row;
       direction(topic, &row);
-      const auto d = static_cast<std::int32_t>(kDimensions);
+      const auto d = static_cast<std::int32_t>(dimensions);
       vectors.append(reinterpret_cast<const char*>(&d), 4);
-      vectors.append(reinterpret_cast<const char*>(row.data()), 4 * kDimensions);
+      vectors.append(reinterpret_cast<const char*>(row.data()), 4 * dimensions);
       for (std::size_t i = topic; i < documents; i += kTopics)
         if (random.Chance(0.5))
           qrels += "q" + std::to_string(q) + " 0 d" + std::to_string(i) + " " +
@@ -165,6 +172,130 @@ TEST(TuningEvaluator, ValuesAreThoseOfRealSearches) {
   }
 }
 
+TEST(TuningEvaluator, WholeListsAreThoseOfRealSearchesWhereWalksEndEarly) {
+  constexpr std::size_t kMany = 120, kWide = 48;
+  const Judged judged(4000, 20, 3, kWide);
+  std::vector<JudgedSource> sources;
+  sources.push_back(*OpenJudgedSource(judged.source()));
+  const Engine& engine = sources[0].engine;
+  const VectorIndex& vectors = *engine.collection().vectors();
+  ASSERT_TRUE(vectors.settings().has_graph);
+  // As many results as there are candidates, or some of them.
+  for (const std::size_t k : {std::size_t{10}, kMany, 2 * kMany}) {
+    std::vector<Configuration> tried;
+    for (const double alpha : {0.0, 0.3, 0.7})
+      for (const double target : {0.0, 0.5, 0.9})
+        for (const std::size_t depth : {std::size_t{20}, kMany}) {
+          tried.push_back({.alpha = alpha,
+                           .fusion = FusionMethod::kMinMaxUnion,
+                           .lexical_depth = 50,
+                           .vector_depth = depth,
+                           .target_recall = target});
+          tried.push_back(tried.back());
+          tried.back().rescore = 2 * std::max(depth, k);
+          tried.push_back(tried.back());
+          tried.back().ef_search = std::max(depth, k);
+        }
+    const auto made = TuningEvaluator::Create(sources, {.k = k, .longest = 2 * kMany});
+    ASSERT_TRUE(made.ok()) << made.error().ToString();
+    TuningEvaluator& evaluator = **made;
+    ASSERT_TRUE(evaluator.Prepare(tried).ok());
+    for (const Configuration& c : tried)
+      for (std::size_t q = 0; q < evaluator.queries(); ++q) {
+        const auto found = engine.Search(evaluator.RequestOf(q), c);
+        ASSERT_TRUE(found.ok()) << found.error().ToString();
+        SearchCounts counts;
+        std::vector<std::pair<std::uint32_t, float>> expected, ranked;
+        for (const Hit& hit : found->hits) expected.emplace_back(hit.doc, hit.score);
+        for (const Candidate& hit : evaluator.Rank(c, q, &counts))
+          ranked.emplace_back(hit.doc, hit.score);
+        EXPECT_EQ(ranked, expected) << ConfigurationJson(c) << " k " << k << " query " << q;
+      }
+  }
+  // The lists of another margin are others: the comparison can fail.
+  std::size_t differ = 0;
+  for (std::size_t q = 0; q < sources[0].queries.size(); ++q) {
+    const std::vector<float> embedding = sources[0].EmbeddingOf(q);
+    const SearchRequest request{.embedding = embedding, .target_recall = 0.5f};
+    const auto as_search = vectors.Search(embedding, VectorPathParams(vectors, request, kMany));
+    const auto plain = vectors.Search(embedding, {.k = kMany, .target_recall = 0.5f});
+    ASSERT_TRUE(as_search.ok() && plain.ok());
+    for (std::size_t i = 0; i < kMany; ++i)
+      if ((*as_search)[i].id != (*plain)[i].id) {
+        ++differ;
+        break;
+      }
+  }
+  EXPECT_GT(differ, 0u);
+}
+
+TEST(ConfigurationSpace, EqualBoundsOfTheBeamFixItThere) {
+  TuningSpace bounds;
+  bounds.ef_low = bounds.ef_high = 64;
+  bounds.depth_low = bounds.depth_high = 20;
+  bounds.exact = false;
+  const auto space = ConfigurationSpace::Create(bounds, {.k = 10, .graph = true});
+  ASSERT_TRUE(space.ok());
+  // Every value of every whole variable: the target recall, or that beam.
+  std::set<std::size_t> beams;
+  Random random(1);
+  for (int i = 0; i < 200; ++i) {
+    std::vector<double> x;
+    for (const Variable& v : space->variables())
+      x.push_back(v.kind == VariableKind::kReal
+                      ? 0.5
+                      : v.low + static_cast<double>(
+                                    random.Below(static_cast<std::uint64_t>(v.high - v.low) + 1)));
+    beams.insert(space->Decode(x).ef_search);
+  }
+  EXPECT_EQ(beams, (std::set<std::size_t>{0, 64}));
+}
+
+TEST(ConfigurationSpace, AlphaStaysWithinBoundsOfMoreThanTwoDigits) {
+  for (const auto& [low, high] : std::vector<std::pair<double, double>>{
+           {0.125, 0.125}, {0.004, 0.2}, {0.004, 0.004}, {0.123, 0.997}, {0, 1}, {0.3, 0.3}}) {
+    TuningSpace bounds;
+    bounds.alpha_low = low;
+    bounds.alpha_high = high;
+    const auto space = ConfigurationSpace::Create(bounds, {});
+    ASSERT_TRUE(space.ok());
+    const Variable& alpha = space->variables()[0];
+    std::vector<double> x;
+    for (const Variable& v : space->variables()) x.push_back(v.low);
+    for (int i = 0; i <= 1000; ++i) {
+      x[0] = alpha.low + (alpha.high - alpha.low) * i / 1000;
+      const double found = space->Decode(x).alpha.value_or(-1);
+      EXPECT_GE(found, low);
+      EXPECT_LE(found, high);
+      if (found != low && found != high) {
+        EXPECT_EQ(found, std::round(found * 100) / 100);
+      }
+      if (i == 0) {
+        EXPECT_EQ(found, low);
+      }
+      if (i == 1000) {
+        EXPECT_EQ(found, high);
+      }
+    }
+  }
+}
+
+TEST(Tune, TheWordsAloneAreTunedWithoutASearchOfTheVectors) {
+  const Judged judged(100, 12);
+  TuningOptions options = Small();
+  options.space.alpha_low = options.space.alpha_high = 1;
+  const auto front = Tune(judged.sources(), options);
+  ASSERT_TRUE(front.ok()) << front.error().ToString();
+  double most = 0;
+  for (const TunedPoint& point : front->points) {
+    if (point.configuration == front->standard.configuration) continue;
+    EXPECT_EQ(point.configuration.alpha, 1.0);
+    most = std::max(most, point.training.diversity);
+  }
+  // Between documents that words found: 0 would be the same document again and again.
+  EXPECT_GT(most, 0.1);
+}
+
 TEST(Tune, OneVariableAloneGivesEveryPointOfTheFrontThatAnExhaustiveSweepGives) {
   for (const std::uint64_t seed : {1, 2, 3, 4, 5, 6}) {
     const Judged judged(400, 40, seed);
@@ -257,6 +388,17 @@ TEST(Tune, ARunThatWasStoppedAndResumedEndsWhereOneInOnePieceDoes) {
   EXPECT_EQ(resumed->hypervolume, whole->hypervolume);
   EXPECT_EQ(resumed->sweep, whole->sweep);
   EXPECT_EQ(resumed->effort.asked, whole->effort.asked);
+  // What is dominated in one piece is there too, but for what the first part could not yet place: it had no
+  // room for it, and nothing that is better.
+  const std::vector<TunedValues>& found = resumed->dominated;
+  for (const TunedValues& values : found)
+    EXPECT_EQ(std::count(whole->dominated.begin(), whole->dominated.end(), values), 1);
+  for (const TunedValues& values : whole->dominated) {
+    if (std::find(found.begin(), found.end(), values) != found.end()) continue;
+    for (const TunedPoint& point : part->points)
+      EXPECT_FALSE(Dominates(part->Minimized(point.training), part->Minimized(values)));
+  }
+  EXPECT_GT(found.size(), whole->dominated.size() / 2);
   // Of other options or another collection there is nothing to resume.
   options.seed = 2;
   EXPECT_EQ(Tune(judged.sources(), options).error().where().field, "seed");
@@ -267,9 +409,94 @@ TEST(Tune, ARunThatWasStoppedAndResumedEndsWhereOneInOnePieceDoes) {
 
 TEST(Tune, StoppedBeforeTheFirstGenerationIsCancelled) {
   const Judged judged(100, 12);
+  for (const char* last : {"searching", "calibrating", "front"}) {
+    TuningOptions options = Small();
+    options.units.reset();
+    std::string stage;
+    options.progress = [&](const Progress& p) {
+      EXPECT_NE(stage, last);
+      stage = p.stage;
+      return stage != last;
+    };
+    EXPECT_EQ(Tune(judged.sources(), options).error().code(), Code::kCancelled);
+    EXPECT_EQ(stage, last);
+  }
+}
+
+TEST(Tune, AStopAfterTheLastGenerationLeavesOutTheTimingAlone) {
+  const Judged judged(200, 20);
   TuningOptions options = Small();
-  options.progress = [](const Progress&) { return false; };
-  EXPECT_EQ(Tune(judged.sources(), options).error().code(), Code::kCancelled);
+  const auto whole = Tune(judged.sources(), options);
+  ASSERT_TRUE(whole.ok());
+  options.timed = true;
+  std::set<std::string> all;
+  for (const char* last : {"validating", "sweep"}) {
+    bool stopped = false;
+    options.progress = [&](const Progress& p) {
+      const std::string stage(p.stage.substr(0, p.stage.find(' ')));
+      EXPECT_FALSE(stopped && stage == "timing");
+      all.insert(stage);
+      stopped |= stage == last;
+      return !stopped;
+    };
+    const auto front = Tune(judged.sources(), options);
+    ASSERT_TRUE(front.ok()) << front.error().ToString();
+    EXPECT_TRUE(stopped);
+    EXPECT_EQ(*front, *whole);
+  }
+  EXPECT_EQ(all, (std::set<std::string>{"searching", "front", "validating", "sweep"}));
+}
+
+TEST(Tune, AStateThatIsNoneOfItsVariablesIsNotResumed) {
+  const Judged judged(200, 20);
+  TuningOptions options = Small();
+  const auto front = Tune(judged.sources(), options);
+  ASSERT_TRUE(front.ok());
+  const std::size_t variables = front->state.x.size() / front->population;
+  options.generations = 7;
+  for (std::size_t v = 0; v < variables; ++v)
+    for (const double x : {1000.0, -1.0, 1e300, -1e300, double{NAN}, double{INFINITY}}) {
+      TunedFront edited = *front;
+      edited.state.x[3 * variables + v] = x;
+      options.resume = &edited;
+      const Status error = Tune(judged.sources(), options).error();
+      EXPECT_EQ(error.code(), Code::kInvalidArgument) << v << " " << x;
+      EXPECT_EQ(error.where().field, "state") << error.ToString();
+    }
+  TunedFront edited = *front;
+  edited.state.x[1] += 0.5;  // a fusion and a half
+  options.resume = &edited;
+  EXPECT_EQ(Tune(judged.sources(), options).error().where().field, "state");
+  edited = *front;
+  edited.units.seen = NAN;
+  EXPECT_EQ(Tune(judged.sources(), options).error().where().field, "units.seen");
+  edited = *front;
+  EXPECT_TRUE(Tune(judged.sources(), options).ok());
+}
+
+TEST(Tune, WhatIsDominatedIsSoByAPointAndThereOnce) {
+  const Judged judged(300, 24);
+  TuningOptions options = Small();
+  const auto first = Tune(judged.sources(), options);
+  ASSERT_TRUE(first.ok());
+  options.generations = 10;
+  options.resume = &*first;
+  const auto second = Tune(judged.sources(), options);
+  ASSERT_TRUE(second.ok()) << second.error().ToString();
+  for (const TunedFront& front : {*first, *second}) {
+    EXPECT_GT(front.dominated.size(), 10u);
+    for (std::size_t i = 0; i < front.dominated.size(); ++i) {
+      const auto values = front.Minimized(front.dominated[i]);
+      EXPECT_TRUE(
+          std::any_of(front.points.begin(), front.points.end(), [&](const TunedPoint& point) {
+            return Dominates(front.Minimized(point.training), values);
+          }));
+      if (i > 0) {
+        EXPECT_LE(front.dominated[i - 1].cost, front.dominated[i].cost);
+      }
+      for (std::size_t j = 0; j < i; ++j) EXPECT_FALSE(front.dominated[i] == front.dominated[j]);
+    }
+  }
 }
 
 TEST(Tune, TheFrontIsMutuallyNonDominatedAndItsFileComesBack) {
@@ -361,7 +588,11 @@ TEST(Tune, RefusesWhatMakesNoSense) {
         o.space.exact = o.space.rescore = o.space.mmr = false;
       },
       "nothing to choose");
-  refused([](Options& o) { o.units = CostUnits{.lexical_search = -1}; }, "unit");
+  refused([](Options& o) { o.units = CostUnits{.lexical_search = -1}; }, "units.lexical_search");
+  refused([](Options& o) { o.units = CostUnits{.posting = NAN}; }, "units.posting");
+  refused([](Options& o) { o.units = CostUnits{.rescored = -0.1}; }, "units.rescored");
+  refused([](Options& o) { o.units = CostUnits{.compared = INFINITY}; }, "units.compared");
+  refused([](Options& o) { o.units = CostUnits{.missing = 1e16}; }, "units.missing");
   EXPECT_EQ(Tune({}, Small()).error().code(), Code::kInvalidArgument);
 }
 
@@ -404,7 +635,7 @@ TEST(Front, TheSweepOverAlphaIsWhatRealSearchesGiveAndAPoliciesPrior) {
   std::vector<JudgedSource> sources;
   sources.push_back(*OpenJudgedSource(judged.source()));
   Configuration c = front->points[front->sweep.point].configuration;
-  c.fusion = front->sweep.fusion;
+  EXPECT_EQ(c.fusion, front->sweep.fusion);
   c.mmr.reset();
   ASSERT_EQ(front->sweep.quality.size(), 21u);
   ASSERT_EQ(front->sweep.queries, 24u);
@@ -428,6 +659,17 @@ TEST(Front, TheSweepOverAlphaIsWhatRealSearchesGiveAndAPoliciesPrior) {
   EXPECT_EQ(prior.normalization, FusionName(front->sweep.fusion));
   const auto best = static_cast<std::size_t>(std::round(prior.alpha * 20));
   for (const double value : prior.curve) EXPECT_LE(value, prior.curve[best]);
+}
+
+TEST(Front, TheSweepOfAPathAloneIsOfTheFusionThatItsConfigurationNames) {
+  const Judged judged(100, 12);
+  TuningOptions options = Small();
+  options.objectives = {"cost"};
+  const auto front = Tune(judged.sources(), options);
+  ASSERT_TRUE(front.ok()) << front.error().ToString();
+  const Configuration& c = front->points[front->sweep.point].configuration;
+  ASSERT_TRUE(c.alpha == 0.0 || c.alpha == 1.0) << *c.alpha;
+  EXPECT_EQ(c.fusion, front->sweep.fusion);
 }
 
 TEST(Front, FilesThatWereEditedIntoNonsenseAreRefused) {
@@ -462,6 +704,34 @@ TEST(Front, FilesThatWereEditedIntoNonsenseAreRefused) {
   refused("/units/posting", -3, Code::kInvalidArgument);
   refused("/population", 10, Code::kInvalidArgument);
   refused("/collections", json::array(), Code::kInvalidArgument);
+  // Each as strictly as any other.
+  refused("/seed", 1.5, Code::kInvalidArgument);
+  refused("/seed", -1, Code::kInvalidArgument);
+  refused("/collections/0/fingerprint", 7.25, Code::kInvalidArgument);
+  refused("/collections/0/fingerprint", -7, Code::kInvalidArgument);
+  refused("/collections", good["collections"][0], Code::kInvalidArgument);
+  refused("/points", good["points"][0], Code::kInvalidArgument);
+  refused("/points", 3, Code::kInvalidArgument);
+  refused("/dominated", 3, Code::kInvalidArgument);
+  refused("/dominated", good["points"][0]["training"], Code::kInvalidArgument);
+  refused("/dominated/0", 3, Code::kInvalidArgument);
+  refused("/hypervolume", 0.5, Code::kInvalidArgument);
+  refused("/hypervolume", json::array(), Code::kInvalidArgument);
+  refused("/hypervolume/0", 1.5, Code::kInvalidArgument);
+  refused("/hypervolume/0", "0.5", Code::kInvalidArgument);
+  refused("/reference/0", -1, Code::kInvalidArgument);
+  refused("/reference/0", nullptr, Code::kInvalidArgument);
+  refused("/sweep/quality/3", true, Code::kInvalidArgument);
+  refused("/sweep/quality/3", 1.5, Code::kInvalidArgument);
+  refused("/sweep/fusion", "sum", Code::kInvalidArgument);
+  refused("/space/fusions/0", "sum", Code::kInvalidArgument);
+  refused("/state/x/0", nullptr, Code::kInvalidArgument);
+  refused("/state/x", json::object(), Code::kInvalidArgument);
+  refused("/state/rank/0", 0.5, Code::kInvalidArgument);
+  refused("/state/rank/0", -1, Code::kInvalidArgument);
+  refused("/state/crowding/0", "inf", Code::kInvalidArgument);
+  refused("/state/crowding/0", -0.5, Code::kInvalidArgument);
+  refused("/complete", 1, Code::kInvalidArgument);
   // A point that is better in everything: then the others are no front.
   json edited = good;
   edited["points"][0]["training"] = {{"cost", 0}, {"quality", 1}, {"diversity", 2}};
@@ -589,6 +859,61 @@ TEST(Front, FrontsAreExchangedWhileOthersSearch) {
   stop = true;
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(wrong, 0u);
+}
+
+TEST(ForEach, ABodyWithoutMemoryIsAStatusAtAnyNumberOfThreads) {
+  for (const int threads : {1, 4}) {
+    std::atomic<int> calls = 0;
+    const auto run = [&](const std::function<Status(std::size_t)>& body) {
+      calls = 0;
+      return ForEach(40, threads, [&](std::size_t i) {
+        ++calls;
+        return body(i);
+      });
+    };
+    EXPECT_TRUE(run([](std::size_t) { return Status(); }).ok());
+    EXPECT_EQ(calls, 40);
+    EXPECT_EQ(run([](std::size_t i) -> Status {
+                if (i == 17) throw std::bad_alloc();
+                return {};
+              }).code(),
+              Code::kOutOfMemory);
+    EXPECT_EQ(run([](std::size_t i) -> Status {
+                if (i == 17) throw std::length_error("too long");
+                return {};
+              }).code(),
+              Code::kOutOfMemory);
+    // Of several the first.
+    const Status failed = run([](std::size_t i) {
+      return i % 10 == 7 ? Status(Code::kInvalidArgument, std::to_string(i)) : Status();
+    });
+    EXPECT_EQ(failed.message(), "7");
+    // Stopped between batches.
+    std::size_t asked = 0;
+    calls = 0;
+    const Status stopped = ForEach(
+        1000, threads,
+        [&](std::size_t) {
+          ++calls;
+          return Status();
+        },
+        [&](std::size_t done) {
+          EXPECT_EQ(static_cast<std::size_t>(calls), done);
+          return ++asked < 3;
+        });
+    EXPECT_EQ(stopped.code(), Code::kCancelled);
+    EXPECT_GT(calls, 0);
+    EXPECT_LT(calls, 200);
+  }
+}
+
+TEST(EveryNth, TakesNoMoreThanItSaysAndAllWhereTheyAreFew) {
+  for (const std::size_t n : {1, 39, 40, 41, 79, 80, 81, 225, 5000}) {
+    std::size_t taken = 0;
+    for (std::size_t i = 0; i < n; i += EveryNth(n, 40)) ++taken;
+    EXPECT_LE(taken, 40u) << n;
+    EXPECT_GE(taken, std::min<std::size_t>(n, 21)) << n;
+  }
 }
 
 TEST(FitNonNegative, FindsTheUnitsThatCountsWereMadeFrom) {

@@ -58,7 +58,8 @@ struct JudgedSet {
 using Sets = std::vector<const JudgedSet*>;
 
 /// Searches once with both paths, and computes the rewards.
-/// Range    request: text and embedding, depth as it is to be, more than kShown; α and k are not looked at
+/// Range    request: text and embedding, depth as it is to be, more than kShown; α, k and mmr are not looked
+///          at
 /// Errors   as Engine::Search; kInvalidArgument: a query that has no text or no embedding, no relevant
 ///          document, or more than 65,535 candidates
 EQUIPOISE_API Result<JudgedQuery> JudgeQuery(const Engine& engine, const SearchRequest& request,

@@ -68,18 +68,20 @@ struct TuningOptions {
   double validation = 0.5;  ///< share of the queries that only judges what was found, in [0.1, 0.9]
   std::uint64_t seed = 1;   ///< of the split and of the search
   /// Instead of calibrating: those of an earlier run, or prices of a call of each path.
-  std::optional<CostUnits> units{};
+  std::optional<CostUnits> units{};  ///< each in [0, 1e15]
   // How long.
   std::size_t population = 64;   ///< in [4, 10,000], even
   std::size_t generations = 40;  ///< in [1, 100,000]
-  double budget_seconds = 0;     ///< no generation begins after that; 0: no limit
-  int threads = 1;               ///< the front does not depend on them
-  bool timed = true;             ///< search the front's points for real, at the end
+  /// No generation but the first begins so long after the first search; 0: no limit.
+  double budget_seconds = 0;
+  int threads = 1;    ///< the front does not depend on them
+  bool timed = true;  ///< search the front's points for real, at the end
   /// A run that ended early, to be continued as if it had not, with its units; the other options must be
   /// those of that run, `generations` apart.
   const TunedFront* resume = nullptr;
-  /// Stages "searching" (lists that are computed once) and "front", whose name ends with the hypervolume.
-  /// Returning false ends the run with the front so far, not with an error.
+  /// Stages "searching" (by words, once for all configurations), "calibrating", "front", whose name ends with
+  /// the hypervolume, "validating", "sweep" and "timing". Returning false ends the run with the front so far,
+  /// not with an error, where there is one: what its points need is still done, but not the timing.
   ProgressCallback progress{};
 };
 
@@ -158,7 +160,8 @@ struct TunedFront {
   /// Mutually non-dominated on the training queries, in ascending order of their values; each different.
   std::vector<TunedPoint> points{};
   TunedPoint standard{};  ///< α = 0.5, minmax, depth 100, whether or not it is on the front
-  /// Values of configurations that something on the front is better than, at most 2,000 of them.
+  /// Different values of judged configurations that a point dominates, ascending by cost; of more than 2,000
+  /// so many, evenly. What a run that is resumed had judged and could not yet place is not among them.
   std::vector<TunedValues> dominated{};
   std::vector<double>
       hypervolume{};  ///< after each generation, as a share of the box up to `reference`

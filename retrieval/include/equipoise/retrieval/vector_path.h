@@ -1,0 +1,25 @@
+/// The vector path of a hybrid search by itself: for whoever keeps what it finds and fuses later.
+#pragma once
+
+#include <cstddef>
+
+#include <equipoise/core/export.h>
+#include <equipoise/retrieval/collection.h>
+#include <equipoise/retrieval/row_set.h>
+#include <equipoise/retrieval/vector_index.h>
+
+namespace equipoise {
+
+/// The parameters with which Collection::Search asks the vector index: VectorIndex::Search with them finds
+/// the same list.
+/// Shapes   depth: of the list, the request's vector depth or its k, whichever is more; allowed: null or of
+///          vectors.rows() rows, which must live as long as the parameters
+/// Range    of the request ef_search, rescore, target_recall and exact count; nothing is checked before
+///          VectorIndex::Search does
+/// Threads  pure
+EQUIPOISE_API VectorIndex::SearchParams VectorPathParams(const VectorIndex& vectors,
+                                                         const SearchRequest& request,
+                                                         std::size_t depth,
+                                                         const RowSet* allowed = nullptr);
+
+}  // namespace equipoise
