@@ -15,16 +15,6 @@ namespace {
 
 using namespace equipoise::testing;  // NOLINT: helpers of this folder only
 
-VectorIndexOptions Options(Metric metric, VectorStorage storage, std::size_t graph_from = 0) {
-  VectorIndexOptions options;
-  options.metric = metric;
-  options.storage = storage;
-  options.graph_from = graph_from;
-  options.m = 12;
-  options.ef_construction = 80;
-  return options;
-}
-
 // The rows [begin, end) of a matrix.
 MatrixView<float> Part(const Matrix& rows, std::size_t begin, std::size_t end) {
   return {rows.values.data() + begin * rows.d, end - begin, rows.d};
@@ -52,8 +42,8 @@ TEST(AddVectorRows, FindsWhatAnIndexBuiltOfAllRowsFinds) {
   for (const VectorStorage storage : kAllStorages) {
     for (const Metric metric : kAllMetrics) {
       SCOPED_TRACE(std::string(VectorStorageName(storage)) + " " + std::string(MetricName(metric)));
-      const BuiltIndex all(rows.view(), Options(metric, storage));
-      Extended some(rows, 1500, Options(metric, storage));
+      const BuiltIndex all(rows.view(), SmallGraph(metric, storage));
+      Extended some(rows, 1500, SmallGraph(metric, storage));
       auto first = some.Add(Part(rows, 1500, 3000));
       ASSERT_TRUE(first.ok()) << first.error().ToString();
       EXPECT_EQ(*first, 1500u);
@@ -87,7 +77,7 @@ TEST(AddVectorRows, WithoutAGraphItIsTheIndexBuiltOfAllRowsToTheByte) {
     for (const VectorStorage storage :
          {VectorStorage::kInt8Float16, VectorStorage::kInline, VectorStorage::kFloat32}) {
       for (const std::size_t had : {0, 1, 300}) {
-        const auto options = Options(Metric::kCosine, storage, graph_from);
+        const auto options = SmallGraph(Metric::kCosine, storage, graph_from);
         const BuiltIndex all(rows.view(), options);
         Extended some(rows, had, options);
         ASSERT_TRUE(some.Add(Part(rows, had, 900), graph_from).ok());
@@ -101,7 +91,7 @@ TEST(AddVectorRows, WithoutAGraphItIsTheIndexBuiltOfAllRowsToTheByte) {
 TEST(AddVectorRows, AnyNumberOfThreadsWritesTheSameBytes) {
   const Matrix rows = Clustered(2600, 16, 10, 4);
   for (const VectorStorage storage : kAllStorages) {
-    Extended some(rows, 1000, Options(Metric::kL2, storage));
+    Extended some(rows, 1000, SmallGraph(Metric::kL2, storage));
     ASSERT_TRUE(some.Add(Part(rows, 1000, 2600)).ok());
     const std::string vectors = ReadFile(some.vectors), graph = ReadFile(some.graph);
     ASSERT_TRUE(some.Add(Part(rows, 1000, 2600), 0, 3).ok());
@@ -113,7 +103,7 @@ TEST(AddVectorRows, AnyNumberOfThreadsWritesTheSameBytes) {
 TEST(AddVectorRows, OneAfterTheOtherAreAllFound) {
   const Matrix rows = Clustered(525, 8, 5, 5);
   for (const VectorStorage storage : kAllStorages) {
-    BuiltIndex built(Part(rows, 0, 500), Options(Metric::kL2, storage));
+    BuiltIndex built(Part(rows, 0, 500), SmallGraph(Metric::kL2, storage));
     std::string vectors = built.vectors, graph = built.graph;
     for (std::size_t i = 500; i < rows.n; ++i) {
       const std::string name = std::to_string(i);
@@ -143,7 +133,7 @@ TEST(AddVectorRows, MuchLargerOnesCostTheOthersNothingButPrecision) {
   for (const Metric metric : {Metric::kL2, Metric::kInnerProduct}) {
     for (const VectorStorage storage :
          {VectorStorage::kInt8Float16, VectorStorage::kInline, VectorStorage::kFloat32}) {
-      Extended some(rows, 1000, Options(metric, storage));
+      Extended some(rows, 1000, SmallGraph(metric, storage));
       ASSERT_TRUE(some.Add(Part(rows, 1000, 2000)).ok());
       auto index = some.Open();
       ASSERT_TRUE(index.ok());
@@ -179,7 +169,7 @@ TEST(AddVectorRows, RowsThatWereCopiesByOldCodesAreFoundByNewOnes) {
     for (float& value : rows.row(i)) value *= i < 30 ? 1000.0f : 1.0f;
   }
   for (const VectorStorage storage : {VectorStorage::kInt8Float16, VectorStorage::kInline}) {
-    Extended some(rows, 300, Options(Metric::kL2, storage));
+    Extended some(rows, 300, SmallGraph(Metric::kL2, storage));
     ASSERT_TRUE(some.Add(Part(rows, 300, 4000)).ok());
     auto index = some.Open();
     ASSERT_TRUE(index.ok());
@@ -197,7 +187,7 @@ TEST(AddVectorRows, CopiesOfOldRowsAreFoundWithThem) {
   for (std::uint32_t i = 2400; i < 2500; ++i)
     std::copy_n(rows.row(i % 2 == 0 ? 7 : 2399).begin(), 8, rows.row(i).begin());
   for (const VectorStorage storage : kAllStorages) {
-    Extended some(rows, 2300, Options(Metric::kL2, storage));
+    Extended some(rows, 2300, SmallGraph(Metric::kL2, storage));
     ASSERT_TRUE(some.Add(Part(rows, 2300, 2500)).ok());
     auto index = some.Open();
     ASSERT_TRUE(index.ok());
@@ -216,7 +206,7 @@ TEST(AddVectorRows, CopiesOfOldRowsAreFoundWithThem) {
 TEST(AddVectorRows, DeletedRowsStayDeleted) {
   const Matrix rows = Clustered(1500, 8, 10, 9);
   for (const std::size_t graph_from : {0, 100'000}) {
-    Extended some(rows, 1000, Options(Metric::kCosine, VectorStorage::kInt8Float16, graph_from));
+    Extended some(rows, 1000, SmallGraph(Metric::kCosine, VectorStorage::kInt8Float16, graph_from));
     const std::vector<std::uint32_t> gone{0, 5, 999};
     ASSERT_TRUE(
         DeleteVectorRows(gone, some.before.vectors, some.before.graph, some.before.graph).ok());
@@ -236,7 +226,7 @@ TEST(AddVectorRows, DeletedRowsStayDeleted) {
 TEST(AddVectorRows, TakesNoRowsAndFloat16Ones) {
   const Matrix rows = Clustered(700, 8, 10, 10);
   for (const Metric metric : kAllMetrics) {
-    Extended some(rows, 700, Options(metric, VectorStorage::kInt8Float16));
+    Extended some(rows, 700, SmallGraph(metric, VectorStorage::kInt8Float16));
     ASSERT_TRUE(some.Add(MatrixView<float>{nullptr, 0, 8}).ok());
     EXPECT_TRUE(ReadFile(some.vectors) == ReadFile(some.before.vectors));
     // 1, 2, ..., 8: the largest is where float16 ends.
@@ -256,7 +246,7 @@ TEST(AddVectorRows, TakesNoRowsAndFloat16Ones) {
 
 TEST(AddVectorRows, RefusesWhatItCannotAddAndLeavesNothingBehind) {
   const Matrix rows = Clustered(400, 8, 4, 11);
-  Extended some(rows, 300, Options(Metric::kCosine, VectorStorage::kInt8Float16));
+  Extended some(rows, 300, SmallGraph(Metric::kCosine, VectorStorage::kInt8Float16));
   const Matrix narrow(3, 7);
   EXPECT_EQ(some.Add(narrow.view()).error().code(), Code::kInvalidArgument);
   Matrix broken = Clustered(3, 8, 4, 12);

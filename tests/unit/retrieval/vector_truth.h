@@ -27,6 +27,18 @@ inline bool KeepsCodesOnly(VectorStorage storage) {
   return storage == VectorStorage::kInt8 || storage == VectorStorage::kInt4Int8;
 }
 
+/// A graph of few links that is quick to build.
+inline VectorIndexOptions SmallGraph(Metric metric, VectorStorage storage,
+                                     std::size_t graph_from = 0) {
+  VectorIndexOptions options;
+  options.metric = metric;
+  options.storage = storage;
+  options.graph_from = graph_from;
+  options.m = 12;
+  options.ef_construction = 80;
+  return options;
+}
+
 inline double BruteScore(std::span<const float> q, std::span<const float> x, Metric metric) {
   if (metric != Metric::kInnerProduct) return TrueScore(q, x, metric);
   double dot = 0;

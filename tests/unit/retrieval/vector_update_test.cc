@@ -16,16 +16,6 @@ namespace {
 
 using namespace equipoise::testing;  // NOLINT: helpers of this folder only
 
-VectorIndexOptions Options(Metric metric, VectorStorage storage, std::size_t graph_from = 0) {
-  VectorIndexOptions options;
-  options.metric = metric;
-  options.storage = storage;
-  options.graph_from = graph_from;
-  options.m = 12;
-  options.ef_construction = 80;
-  return options;
-}
-
 Result<std::size_t> Delete(const BuiltIndex& built, std::span<const std::uint32_t> rows) {
   return DeleteVectorRows(rows, built.vectors, built.graph, built.graph);
 }
@@ -55,7 +45,7 @@ TEST(DeleteVectorRows, RandomDeletionsLeaveWhatBruteForceFinds) {
   for (const std::size_t graph_from : {0, 100'000}) {
     for (const VectorStorage storage : kAllStorages) {
       for (const Metric metric : kAllMetrics) {
-        const BuiltIndex built(rows.view(), Options(metric, storage, graph_from));
+        const BuiltIndex built(rows.view(), SmallGraph(metric, storage, graph_from));
         ASSERT_TRUE(built.status.ok());
         RowSet alive(rows.n, [](std::uint32_t) { return true; });
         std::mt19937 random(7);
@@ -86,7 +76,7 @@ TEST(DeleteVectorRows, RandomDeletionsLeaveWhatBruteForceFinds) {
 TEST(DeleteVectorRows, WithoutAnyRowLeftNothingIsFound) {
   for (const std::size_t n : {1, 40, 600}) {
     const Matrix rows = Clustered(n, 8, 4, 3);
-    const BuiltIndex built(rows.view(), Options(Metric::kL2, VectorStorage::kInt8Float16));
+    const BuiltIndex built(rows.view(), SmallGraph(Metric::kL2, VectorStorage::kInt8Float16));
     std::vector<std::uint32_t> all(n);
     std::iota(all.begin(), all.end(), 0u);
     EXPECT_EQ(*Delete(built, all), n);
@@ -99,7 +89,7 @@ TEST(DeleteVectorRows, FindsCopiesOfADeletedRow) {
   Matrix rows = Clustered(2500, 8, 10, 4);
   for (std::uint32_t i = 100; i < 120; ++i)
     std::copy_n(rows.row(7).begin(), 8, rows.row(i).begin());
-  const BuiltIndex built(rows.view(), Options(Metric::kL2, VectorStorage::kInt8Float16));
+  const BuiltIndex built(rows.view(), SmallGraph(Metric::kL2, VectorStorage::kInt8Float16));
   ASSERT_TRUE(Delete(built, std::vector<std::uint32_t>{7, 100}).ok());
   auto found = built.Open()->Search(rows.row(7), {.k = 19});
   ASSERT_TRUE(found.ok());
@@ -108,7 +98,7 @@ TEST(DeleteVectorRows, FindsCopiesOfADeletedRow) {
 
 TEST(DeleteVectorRows, RefusesWhatItCannotDoAndLeavesTheIndex) {
   const Matrix rows = Clustered(300, 8, 4, 5);
-  const BuiltIndex built(rows.view(), Options(Metric::kCosine, VectorStorage::kInt8Float16));
+  const BuiltIndex built(rows.view(), SmallGraph(Metric::kCosine, VectorStorage::kInt8Float16));
   const std::string before = ReadFile(built.graph);
   EXPECT_EQ(Delete(built, std::vector<std::uint32_t>{1, 300}).error().code(),
             Code::kInvalidArgument);
@@ -135,7 +125,7 @@ TEST(DeleteVectorRows, RefusesWhatItCannotDoAndLeavesTheIndex) {
 
 TEST(DeleteVectorRows, AnIndexThatIsOpenKeepsWhatItHad) {
   const Matrix rows = Clustered(2500, 8, 10, 6);
-  const BuiltIndex built(rows.view(), Options(Metric::kL2, VectorStorage::kInt8Float16));
+  const BuiltIndex built(rows.view(), SmallGraph(Metric::kL2, VectorStorage::kInt8Float16));
   auto open = built.Open();
   ASSERT_TRUE(open.ok());
   ASSERT_TRUE(Delete(built, std::vector<std::uint32_t>{42}).ok());
