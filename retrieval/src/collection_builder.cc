@@ -243,7 +243,7 @@ Status CollectionBuilder::State::Finish(const VectorFilesWriter& write) {
   EQUIPOISE_RETURN_IF_ERROR(documents.Finish());
   EQUIPOISE_RETURN_IF_ERROR(columns.Write(folder.PathOf(files::kColumns)));
   EQUIPOISE_RETURN_IF_ERROR(Analyze());
-  EQUIPOISE_RETURN_IF_ERROR(lexical.Write(folder.PathOf(files::kLexical)));
+  EQUIPOISE_RETURN_IF_ERROR(lexical.Write(folder.PathOf(files::kLexical), options.progress));
 
   settings["analyzer"] = nlohmann::json::parse(analyzer.ToJson());
   settings["bm25"] = {{"k1", ShortestDecimal(options.bm25.k1)},
