@@ -269,14 +269,12 @@ void BeamWalker<Links>::Beam(const Distance& distance, std::uint32_t start) {
       const std::uint32_t id = s_.kept_[i];
       const std::int32_t to = distance(id);
       if (to >= bound_) continue;
-      std::size_t low = 0, high = size;
-      while (low < high) {
-        const std::size_t middle = (low + high) / 2;
-        if (to < beam[middle].distance) {
-          high = middle;
-        } else {
-          low = middle + 1;
-        }
+      // Without a branch: where it belongs is anyone's guess.
+      std::size_t low = 0;
+      for (std::size_t left = size; left > 0;) {
+        const std::size_t half = (left + 1) / 2;
+        low += to >= beam[low + half - 1].distance ? half : 0;
+        left -= half;
       }
       const std::size_t moved = (size < ef ? size : ef - 1) - low;
       std::memmove(beam + low + 1, beam + low, moved * sizeof(Candidate));

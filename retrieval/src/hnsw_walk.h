@@ -95,6 +95,8 @@ class WalkScratch {
   WalkStats stats;
   // Of whoever walks.
   std::vector<std::uint32_t> ids;
+  std::vector<std::uint64_t> keys;
+  std::vector<std::int32_t> sample;
   std::vector<std::uint64_t> words, linked;
 
  private:

@@ -141,7 +141,7 @@ Status VectorIndex::State::LoadSketches(const GraphInfo& built) {
                     "sketches", static_cast<std::size_t>(built.rows) * SketchBytes(built.dim)));
   graph.sketcher = &*sketcher;
   graph.sketches = sketches.data();
-  return {};
+  return small() ? scan.Open(*sketcher, built.sketch_seed, sketches) : Status();
 }
 
 Status VectorIndex::State::LoadGroups(const GraphInfo& built) {
