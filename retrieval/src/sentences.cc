@@ -17,8 +17,6 @@ namespace {
 // ICU counts bytes in 32 bits.
 constexpr std::size_t kMostBytes = std::size_t{1} << 30;
 
-bool IsLead(char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }
-
 const icu::BreakIterator* SentenceIterator() {
   static const auto iterator = [] {
     UErrorCode error = U_ZERO_ERROR;
