@@ -22,7 +22,7 @@ struct EQUIPOISE_API SearchContext {
   std::uint64_t query_id = 0;
   std::uint64_t fingerprint = 0;  ///< of the collection that was searched
   std::string domain{};           ///< as the policy knows it; never empty
-  WeightDecision decision{};      ///< propensity 1 where the policy was not asked
+  WeightDecision decision{};      ///< by_policy false where the policy was not asked
   FusionMethod method = FusionMethod::kMinMaxUnion;
   float lexical_us = 0;                       ///< time of each path; 0 where it was not searched
   float vector_us = 0;                        ///< likewise
