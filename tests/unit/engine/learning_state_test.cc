@@ -111,7 +111,7 @@ TEST_F(LearningState, ADamagedContextIsRefused) {
   }
   EXPECT_TRUE(refused(whole + "x"));
   std::string newer = whole;
-  newer[4] = 2;
+  newer[4] = 3;
   EXPECT_EQ(engine.Feedback({.context = newer, .hit = 0, .rating = 1.0}).error().code(),
             Code::kUnsupported);
   EXPECT_TRUE(policy->told.empty());
