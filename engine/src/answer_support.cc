@@ -58,6 +58,7 @@ Result<AnswerSupport> MeasureAnswer(const Collection& collection, std::string_vi
     }
     for (const std::string_view passage : passages) terms.push_back(numbering.Of(passage));
     std::vector<SupportText> texts;
+    texts.reserve(terms.size());
     for (const Terms& of : terms) texts.push_back({of.ids, of.weights, {}});
     const std::span<const SupportText> all = texts;
     const std::size_t n = out.sentences.size();
