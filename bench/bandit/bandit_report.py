@@ -10,6 +10,7 @@ import pathlib
 import tempfile
 
 import report
+from bandit import beyond_report
 
 ABOUT = "learning α: regret, calibration, skipping a path, time; beside MABWiser and Vowpal Wabbit"
 MINUTES = 6
@@ -245,5 +246,6 @@ def run(context):
     skipping(result, found, seven, context.quality_only)
     calibration(result, found, seven)
     constants(result, found, seven)
+    beyond_report.off_policy(result, found["off_policy"], seven)
     speed(result, found, context.quality_only)
     return result

@@ -25,6 +25,8 @@ nlohmann::json Skipping(const Sets& sets, std::span<const SearchTimes> times, st
 nlohmann::json Calibration(const Sets& sets, std::size_t orders);
 /// Constants chosen on six sets, judged on the seventh.
 nlohmann::json LeaveOneSetOut(const Sets& sets, std::size_t orders);
+/// Off-policy estimates on 1,000 simulated logs (off_policy.cc).
+nlohmann::json OffPolicy(const Sets& sets);
 /// Time of deciding and of updating, 100 domains.
 nlohmann::json Speed();
 

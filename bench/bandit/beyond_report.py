@@ -1,0 +1,39 @@
+"""The parts of the bandit benchmark that go beyond one α a domain: tables and claims."""
+
+
+def when(seven, value, ok):
+    """A claim's value and verdict, not run unless all seven sets are there."""
+    return (value, bool(ok)) if seven else (None, None)
+
+
+def claim(result, ident, text, seven, value, unit, target, ok):
+    value, ok = when(seven, value, ok)
+    result.claim(ident, text, value, unit, target, ok)
+
+
+def off_policy(result, one, seven):
+    rows = []
+    for e in one["estimates"]:
+        result.row(f"off-policy/{e['method']}/{e['size']}", **{k: v for k, v in e.items() if k != "method"})
+        rows.append([e["method"], f"{e['size']:,}", f"{e['bias']:+.4f}", f"{e['t']:+.2f}", f"{e['rmse']:.4f}",
+                     f"{e['effective']:.0f}", f"{e['coverage']:.1%}"])
+    result.row("off-policy/far", **one["far"])
+    result.table(f"Off-policy estimates on {one['logs']:,} simulated logs of the sets' queries; the truth is "
+                 f"{one['truth']:.4f}",
+                 ["estimate", "queries", "bias", "t", "error (rms)", "effective sample size",
+                  "95 % interval holds it"], rows)
+    of = {(e["method"], e["size"]): e for e in one["estimates"]}
+    small, large = sorted({e["size"] for e in one["estimates"]})
+    unbiased = max(abs(of[m, n]["t"]) for m in ("IPS", "doubly robust") for n in (small, large))
+    claim(result, "off-policy-bias", "largest |t| of the bias of IPS and doubly robust", seven, unbiased, "",
+          "<= 2.58 (1 %)", unbiased <= 2.58)
+    ratio = of["self-normalized IPS", large]["rmse"] / of["self-normalized IPS", small]["rmse"]
+    claim(result, "off-policy-consistent", "error of self-normalized IPS with four times the log, to that before",
+          seven, ratio, "ratio", "0.45 to 0.55", 0.45 <= ratio <= 0.55)
+    covers = [e["coverage"] for e in one["estimates"] if e["effective"] >= 200]
+    worst = max(covers, key=lambda c: abs(c - 0.95))
+    claim(result, "off-policy-coverage", "coverage of the 95 % intervals, effective sample size 200 or more, "
+          "the one farthest off", seven, worst, "share", "0.93 to 0.97", 0.93 <= worst <= 0.97)
+    far = one["far"]
+    claim(result, "off-policy-warning", "logs that hardly know the policy which are warned about "
+          f"(coverage {far['coverage']:.1%})", seven, far["warned"], "share", "1", far["warned"] == 1)
