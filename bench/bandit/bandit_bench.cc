@@ -101,6 +101,13 @@ int Run(int argc, char** argv) {
   part("calibration", [&] { return Calibration(sets, orders); });
   part("left_out", [&] { return LeaveOneSetOut(sets, orders); });
   part("off_policy", [&] { return OffPolicy(sets); });
+  const auto has = [&](const char* name) {
+    return std::any_of(sets.begin(), sets.end(),
+                       [&](const JudgedSet* set) { return set->name == name; });
+  };
+  if (has("cranfield") && has("cacm-authors") && has("reverse-dictionary"))
+    part("drift", [&] { return Drift(sets, orders); });
+  part("safety", [&] { return Safety(sets, orders); });
   part("speed", [] { return Speed(); });
   std::printf("%s\n", out.dump(1).c_str());
   return 0;

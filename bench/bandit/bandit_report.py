@@ -247,5 +247,8 @@ def run(context):
     calibration(result, found, seven)
     constants(result, found, seven)
     beyond_report.off_policy(result, found["off_policy"], seven)
+    if "drift" in found:
+        beyond_report.drift(result, found["drift"], seven)
+    beyond_report.safety(result, found["safety"], seven)
     speed(result, found, context.quality_only)
     return result
