@@ -108,6 +108,7 @@ int Run(int argc, char** argv) {
   if (has("cranfield") && has("cacm-authors") && has("reverse-dictionary"))
     part("drift", [&] { return Drift(sets, orders); });
   part("safety", [&] { return Safety(sets, orders); });
+  part("interleaving", [&] { return Interleaving(sets); });
   part("speed", [] { return Speed(); });
   std::printf("%s\n", out.dump(1).c_str());
   return 0;

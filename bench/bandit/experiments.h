@@ -31,6 +31,8 @@ nlohmann::json OffPolicy(const Sets& sets);
 nlohmann::json Drift(const Sets& sets, std::size_t orders);
 /// The guard of the cumulative reward: whether it ever fell below its bound (drift.cc).
 nlohmann::json Safety(const Sets& sets, std::size_t orders);
+/// Queries needed to tell two values of α apart: interleaved, and by two halves (interleaving.cc).
+nlohmann::json Interleaving(const Sets& sets);
 /// Time of deciding and of updating, 100 domains.
 nlohmann::json Speed();
 
