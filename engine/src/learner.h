@@ -100,12 +100,12 @@ class Learner {
   static Result<std::optional<std::uint32_t>> DocumentOf(const QueryFeedback& feedback,
                                                          const SearchContext& context,
                                                          const Collection& collection);
-  static WindowRow RowOf(const LoggedFeedback& feedback, const SearchContext& context);
-  static std::optional<double> LastTime(const Record& record, const LoggedFeedback& feedback);
+  static WindowRow RowOf(const SettledFeedback& feedback, const SearchContext& context);
+  static std::optional<double> LastTime(const Record& record, const SettledFeedback& feedback);
   Result<FeedbackVerdict> Filter(const std::string& domain, const WindowRow& row,
-                                 LoggedFeedback* feedback) const;
-  bool Enter(const LoggedFeedback& feedback, std::vector<Rating>* ratings) const;
-  Result<FeedbackOutcome> Take(const std::shared_ptr<Record>& record, LoggedFeedback* feedback,
+                                 SettledFeedback* feedback) const;
+  bool Enter(const SettledFeedback& feedback, std::vector<Rating>* ratings) const;
+  Result<FeedbackOutcome> Take(const std::shared_ptr<Record>& record, SettledFeedback* feedback,
                                bool replayed);
   void Admit(const std::string& domain, const WindowRow& row);
   Result<std::vector<double>> CurveOf(const Record& record, const std::vector<Rating>& ratings,
