@@ -141,7 +141,8 @@ void Learner::Remember(const SearchRequest& request, bool decided, SearchContext
   if (decided) found->alpha_source = by_policy ? AlphaSource::kPolicy : AlphaSource::kConfigured;
   if (!by_policy)
     context.decision = {.alpha = found->weights.alpha,
-                        .both_paths = found->lexical_searched && found->vector_searched};
+                        .both_paths = found->lexical_searched && found->vector_searched,
+                        .by_policy = false};
   found->propensity = context.decision.propensity;
   found->policy_version = context.decision.version;
   found->query_id = context.query_id;

@@ -102,8 +102,9 @@ class EQUIPOISE_API Engine {
   Result<SearchResult> Search(const SearchRequest& request) const;
 
   /// The same with a configuration, as Configured. Who decides α: the request; else the configuration
-  /// where it fixes one (AlphaSource::kConfigured); else the policy, and only there does feedback on the
-  /// search count with the policy's propensity; else the index.
+  /// where it fixes one (AlphaSource::kConfigured); else the policy; else the index. Feedback teaches the
+  /// policy the query's reward curve in each case, as that tells of every α whoever chose one; a decision
+  /// with its propensity goes with it only where the policy has decided (WeightDecision::by_policy).
   /// Errors   as Search; kInvalidArgument: a value of the configuration out of range
   Result<SearchResult> Search(const SearchRequest& request,
                               const Configuration& configuration) const;

@@ -28,7 +28,7 @@ struct LearningOptions {
   /// The normalization that the policy's α belongs to; absent: the snapshot's, or the index's. It is that of every search
   /// which the policy decides; a request that names another one is not decided by it and teaches nothing.
   std::optional<FusionMethod> fusion{};
-  /// α of a configuration: the policy still learns, and is not asked. In [0, 1].
+  /// α of a configuration: the policy is not asked, and still learns from reward curves. In [0, 1].
   std::optional<double> fixed_alpha{};
   /// Reward of a ranking. The grid must be the policy's; `ideal` is not looked at.
   RewardCurveOptions curve{};
