@@ -44,7 +44,7 @@ constexpr const char* kRow =
 std::int64_t Signed(std::uint64_t value) { return static_cast<std::int64_t>(value); }
 std::uint64_t Unsigned(std::int64_t value) { return static_cast<std::uint64_t>(value); }
 
-std::uint64_t ChecksumOf(const SettledFeedback& f) {
+std::uint64_t ChecksumOf(const FeedbackEntry& f) {
   constexpr double kAbsent = std::numeric_limits<double>::infinity();
   ByteWriter out;
   out.Put(f.number);
@@ -122,7 +122,7 @@ std::optional<double> Number(sqlite3_stmt* row, int column) {
 }
 
 /// False where the row is not what was written.
-bool ReadRow(sqlite3_stmt* row, SettledFeedback* out) {
+bool ReadRow(sqlite3_stmt* row, FeedbackEntry* out) {
   *out = {.number = Unsigned(sqlite3_column_int64(row, 0)),
           .query_id = Unsigned(sqlite3_column_int64(row, 1)),
           .rating = Number(row, 3),
@@ -359,9 +359,9 @@ Status FeedbackLog::InTransaction(const std::function<Status()>& body) {
   return status;
 }
 
-Status FeedbackLog::Append(const SearchContext& context, SettledFeedback* feedback) {
+Status FeedbackLog::Append(const SearchContext& context, FeedbackEntry* feedback) {
   Sqlite& db = *sqlite_;
-  SettledFeedback& f = *feedback;
+  FeedbackEntry& f = *feedback;
   f.number = last_ + 1;
   f.query_id = context.query_id;
   const Status written = InTransaction([&]() -> Status {
@@ -413,7 +413,7 @@ Result<SearchContext> FeedbackLog::Context(std::uint64_t query_id) {
 Status FeedbackLog::Each(std::uint64_t after, const Visitor& visit) {
   const Use use(sqlite_->get_rows);
   sqlite_->get_rows.Bind(1, after);
-  SettledFeedback feedback;
+  FeedbackEntry feedback;
   for (;;) {
     const int result = sqlite_->get_rows.Step();
     if (result == SQLITE_DONE) return {};
@@ -428,16 +428,16 @@ Status FeedbackLog::Each(std::uint64_t after, const Visitor& visit) {
   }
 }
 
-Result<std::vector<SettledFeedback>> FeedbackLog::Of(std::uint64_t query_id, std::uint64_t before) {
+Result<std::vector<FeedbackEntry>> FeedbackLog::Of(std::uint64_t query_id, std::uint64_t before) {
   const Use use(sqlite_->get_rows_of);
   sqlite_->get_rows_of.Bind(1, query_id);
   sqlite_->get_rows_of.Bind(2, before);
-  std::vector<SettledFeedback> out;
+  std::vector<FeedbackEntry> out;
   for (;;) {
     const int result = sqlite_->get_rows_of.Step();
     if (result == SQLITE_DONE) return out;
     if (result != SQLITE_ROW) return sqlite_->Error(path_, result);
-    SettledFeedback feedback;
+    FeedbackEntry feedback;
     if (!ReadRow(sqlite_->get_rows_of.get(), &feedback))
       return Status(Code::kCorruption,
                     fmt::format("feedback {} is not what was written", feedback.number),

@@ -20,7 +20,7 @@
 namespace equipoise {
 
 /// Feedback whose query and document are found, and whose times are settled.
-struct SettledFeedback {
+struct FeedbackEntry {
   std::uint64_t number = 0;  ///< place in the log, from 1
   std::uint64_t query_id = 0;
   std::optional<std::uint32_t> doc{};
@@ -51,17 +51,17 @@ class FeedbackLog {
 
   /// Writes both in one transaction and numbers the feedback. A context that is there is not written again.
   /// Errors   kIo: a full disk, say; kUnavailable, kOutOfMemory. Then the log is as it was
-  Status Append(const SearchContext& context, SettledFeedback* feedback);
+  Status Append(const SearchContext& context, FeedbackEntry* feedback);
 
   /// Errors   kNotFound; kCorruption
   Result<SearchContext> Context(std::uint64_t query_id);
 
-  using Visitor = std::function<Status(const SettledFeedback&)>;
+  using Visitor = std::function<Status(const FeedbackEntry&)>;
   /// All rows with numbers above `after`, in order, until the visitor returns an error, which is returned.
   /// Errors   kCorruption naming the row
   Status Each(std::uint64_t after, const Visitor& visit);
   /// The rows of one query with numbers below `before`, in order.
-  Result<std::vector<SettledFeedback>> Of(std::uint64_t query_id, std::uint64_t before);
+  Result<std::vector<FeedbackEntry>> Of(std::uint64_t query_id, std::uint64_t before);
 
   /// The next row's number will be above `number`.
   Status Skip(std::uint64_t number);

@@ -277,7 +277,7 @@ Status Learner::Check(const QueryFeedback& f, double now, double time) const {
   return {};
 }
 
-Learner::WindowRow Learner::RowOf(const SettledFeedback& feedback, const SearchContext& context) {
+Learner::WindowRow Learner::RowOf(const FeedbackEntry& feedback, const SearchContext& context) {
   const std::vector<std::uint32_t>& shown = context.shown;
   const auto place = std::find(shown.begin(), shown.end(), *feedback.doc) - shown.begin();
   return {.time = feedback.time,
@@ -291,7 +291,7 @@ Learner::WindowRow Learner::RowOf(const SettledFeedback& feedback, const SearchC
 
 /// Runs the rating through the filter, among the latest of its domain, and sets its weight.
 Result<FeedbackVerdict> Learner::Filter(const std::string& domain, const WindowRow& row,
-                                        SettledFeedback* feedback) const {
+                                        FeedbackEntry* feedback) const {
   std::vector<WindowRow> rows;
   if (const auto latest = windows_.find(domain); latest != windows_.end())
     rows.assign(latest->second.begin() + (latest->second.size() >= options_.window ? 1 : 0),
@@ -415,7 +415,7 @@ Result<std::optional<std::uint32_t>> Learner::DocumentOf(const QueryFeedback& fe
 }
 
 /// When the source last rated the document, or anyone said how grounded the answer was.
-std::optional<double> Learner::LastTime(const Record& record, const SettledFeedback& feedback) {
+std::optional<double> Learner::LastTime(const Record& record, const FeedbackEntry& feedback) {
   if (!feedback.doc)
     return std::isnan(record.groundedness) ? std::optional<double>() : record.groundedness_time;
   for (const Rating& r : record.ratings)
@@ -424,7 +424,7 @@ std::optional<double> Learner::LastTime(const Record& record, const SettledFeedb
 }
 
 /// Puts the rating in its place. False where the source has rated the document later.
-bool Learner::Enter(const SettledFeedback& feedback, std::vector<Rating>* ratings) const {
+bool Learner::Enter(const FeedbackEntry& feedback, std::vector<Rating>* ratings) const {
   const auto earlier = std::find_if(ratings->begin(), ratings->end(), [&](const Rating& r) {
     return r.doc == *feedback.doc && r.source == feedback.source;
   });
@@ -453,15 +453,15 @@ Result<FeedbackOutcome> Learner::Learn(const QueryFeedback& feedback,
   EQUIPOISE_RETURN_IF_ERROR(CheckLog());
   EQUIPOISE_ASSIGN_OR_RETURN(const std::shared_ptr<Record> record, Find(feedback, now));
   EQUIPOISE_ASSIGN_OR_RETURN(const auto doc, DocumentOf(feedback, record->context, collection));
-  SettledFeedback settled{.query_id = record->context.query_id,
-                         .doc = doc,
-                         .rating = feedback.rating,
-                         .groundedness = feedback.groundedness,
-                         .confidence = feedback.confidence,
-                         .dwell = feedback.dwell,
-                         .time = time,
-                         .now = now,
-                         .source = SourceNumber(feedback.source)};
+  FeedbackEntry settled{.query_id = record->context.query_id,
+                        .doc = doc,
+                        .rating = feedback.rating,
+                        .groundedness = feedback.groundedness,
+                        .confidence = feedback.confidence,
+                        .dwell = feedback.dwell,
+                        .time = time,
+                        .now = now,
+                        .source = SourceNumber(feedback.source)};
   // Who corrects himself says so later, whatever the clock says.
   if (!feedback.time) settled.time = std::max(time, LastTime(*record, settled).value_or(time));
   return Take(record, &settled, /*replayed=*/false);
@@ -469,7 +469,7 @@ Result<FeedbackOutcome> Learner::Learn(const QueryFeedback& feedback,
 
 /// Learns from feedback that is settled, and logs it before, unless it comes from the log.
 Result<FeedbackOutcome> Learner::Take(const std::shared_ptr<Record>& record,
-                                      SettledFeedback* feedback, bool replayed) {
+                                      FeedbackEntry* feedback, bool replayed) {
   const SearchContext& context = record->context;
   std::vector<Rating> ratings = record->ratings;
   double groundedness = record->groundedness;

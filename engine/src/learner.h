@@ -100,12 +100,12 @@ class Learner {
   static Result<std::optional<std::uint32_t>> DocumentOf(const QueryFeedback& feedback,
                                                          const SearchContext& context,
                                                          const Collection& collection);
-  static WindowRow RowOf(const SettledFeedback& feedback, const SearchContext& context);
-  static std::optional<double> LastTime(const Record& record, const SettledFeedback& feedback);
+  static WindowRow RowOf(const FeedbackEntry& feedback, const SearchContext& context);
+  static std::optional<double> LastTime(const Record& record, const FeedbackEntry& feedback);
   Result<FeedbackVerdict> Filter(const std::string& domain, const WindowRow& row,
-                                 SettledFeedback* feedback) const;
-  bool Enter(const SettledFeedback& feedback, std::vector<Rating>* ratings) const;
-  Result<FeedbackOutcome> Take(const std::shared_ptr<Record>& record, SettledFeedback* feedback,
+                                 FeedbackEntry* feedback) const;
+  bool Enter(const FeedbackEntry& feedback, std::vector<Rating>* ratings) const;
+  Result<FeedbackOutcome> Take(const std::shared_ptr<Record>& record, FeedbackEntry* feedback,
                                bool replayed);
   void Admit(const std::string& domain, const WindowRow& row);
   Result<std::vector<double>> CurveOf(const Record& record, const std::vector<Rating>& ratings,

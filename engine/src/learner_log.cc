@@ -23,8 +23,7 @@ Status Learner::CheckLog() const {
 
 /// Only where there is a log do queries have an age at which they end.
 Status Learner::CheckAge(const SearchContext& context, double now) const {
-  if (log_ == nullptr || context.time == 0) return {};
-  if (!(now - context.time > log_->options().retention)) return {};
+  if (log_ == nullptr || !(now - context.time > log_->options().retention)) return {};
   constexpr double kDay = 86400;
   return Status(
       Code::kNotFound,
@@ -37,8 +36,8 @@ Status Learner::CheckAge(const SearchContext& context, double now) const {
 Result<std::shared_ptr<Learner::Record>> Learner::FromLog(std::uint64_t id, std::uint64_t before) {
   auto record = std::make_shared<Record>();
   EQUIPOISE_ASSIGN_OR_RETURN(record->context, log_->Context(id));
-  EQUIPOISE_ASSIGN_OR_RETURN(const std::vector<SettledFeedback> given, log_->Of(id, before));
-  for (const SettledFeedback& feedback : given) {
+  EQUIPOISE_ASSIGN_OR_RETURN(const std::vector<FeedbackEntry> given, log_->Of(id, before));
+  for (const FeedbackEntry& feedback : given) {
     if (feedback.rating) Enter(feedback, &record->ratings);
     if (feedback.groundedness &&
         (std::isnan(record->groundedness) || record->groundedness_time <= feedback.time)) {
@@ -63,7 +62,7 @@ Result<LearningResumed> Learner::Resume(std::unique_ptr<FeedbackLog> log) {
   out.forgotten = log_->removed() > known ? log_->removed() - known : 0;
   // After a power failure the snapshot may know what the log has lost: no number is given twice.
   if (log_->options().access == LogAccess::kWrite) EQUIPOISE_RETURN_IF_ERROR(log_->Skip(known));
-  const Status read = log_->Each(known, [&](const SettledFeedback& logged) -> Status {
+  const Status read = log_->Each(known, [&](const FeedbackEntry& logged) -> Status {
     std::shared_ptr<Record> record = Known(logged.query_id);
     if (record == nullptr) {
       auto found = FromLog(logged.query_id, logged.number);
@@ -74,7 +73,7 @@ Result<LearningResumed> Learner::Resume(std::unique_ptr<FeedbackLog> log) {
       if (!found) return found.error();
       record = *std::move(found);
     }
-    SettledFeedback feedback = logged;
+    FeedbackEntry feedback = logged;
     const Status learned = Take(record, &feedback, /*replayed=*/true).error();
     if (learned.code() == Code::kOutOfMemory) return learned;
     ++out.replayed;

@@ -13,7 +13,7 @@ namespace equipoise {
 namespace {
 
 constexpr std::uint32_t kMagic = 0x58435145;  // "EQCX"
-constexpr std::uint32_t kVersion = 2;         // 1 says neither when, nor who decided: the policy
+constexpr std::uint32_t kVersion = 2;         // 1 said neither when it was asked nor who decided
 constexpr std::size_t kChecksumBytes = sizeof(std::uint64_t);
 
 std::uint64_t ChecksumOf(std::string_view bytes) {
@@ -84,7 +84,7 @@ Result<SearchContext> SearchContext::Parse(std::string_view bytes) try {
   ByteReader header(bytes);
   if (!header.Get(&magic) || !header.Get(&version) || magic != kMagic)
     return Damaged("is none; hand back what SearchContext::Serialize gave");
-  if (version == 0 || version > kVersion)
+  if (version != kVersion)
     return Status(Code::kUnsupported,
                   fmt::format("the context of the search has version {}, this program reads {}; "
                               "use the equipoise that searched",
@@ -98,13 +98,13 @@ Result<SearchContext> SearchContext::Parse(std::string_view bytes) try {
 
   SearchContext out;
   ByteReader in(body.substr(2 * sizeof magic));
-  std::uint8_t both = 0, by_policy = 1, method = 0;
-  const bool read =
-      in.Get(&out.query_id) && in.Get(&out.fingerprint) && (version == 1 || in.Get(&out.time)) &&
-      in.GetText(&out.domain) && in.Get(&out.decision.alpha) && in.Get(&out.decision.propensity) &&
-      in.Get(&out.decision.alpha_propensity) && in.Get(&out.decision.version) && in.Get(&both) &&
-      (version == 1 || in.Get(&by_policy)) && in.Get(&method) && in.Get(&out.lexical_us) &&
-      in.Get(&out.vector_us) && in.GetAll(&out.candidates) && in.GetAll(&out.shown);
+  std::uint8_t both = 0, by_policy = 0, method = 0;
+  const bool read = in.Get(&out.query_id) && in.Get(&out.fingerprint) && in.Get(&out.time) &&
+                    in.GetText(&out.domain) && in.Get(&out.decision.alpha) &&
+                    in.Get(&out.decision.propensity) && in.Get(&out.decision.alpha_propensity) &&
+                    in.Get(&out.decision.version) && in.Get(&both) && in.Get(&by_policy) &&
+                    in.Get(&method) && in.Get(&out.lexical_us) && in.Get(&out.vector_us) &&
+                    in.GetAll(&out.candidates) && in.GetAll(&out.shown);
   if (!read || !in.done()) return Damaged("is cut or was changed");
   out.decision.both_paths = both != 0;
   out.decision.by_policy = by_policy != 0;

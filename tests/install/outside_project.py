@@ -1,4 +1,5 @@
-"""Installs the library and builds the README's example against it, as somebody outside would.
+"""Installs the library and builds the README's example and those of examples/ against it, as somebody
+outside would.
 
 One test for each way to get at the library: a static and a shared installation found by CMake, both
 found by pkg-config, and add_subdirectory. The example is taken out of README.md: the fenced blocks
@@ -15,6 +16,8 @@ import shlex
 import shutil
 import subprocess
 import unittest
+
+import examples_test
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ["EQUIPOISE_BUILD"])
@@ -62,13 +65,13 @@ class OutsideProject(unittest.TestCase):
         for component in ("headers", kind):
             run(CMAKE, "--install", BUILD, "--prefix", self.prefix, "--component", component)
 
-    def build(self, *options):
+    def build(self, *options, target="app"):
         out = self.work / "build"
         run(CMAKE, "-S", self.project, "-B", out, "-G", "Ninja", f"-DCMAKE_CXX_COMPILER={CXX}",
             f"-DCMAKE_PREFIX_PATH={self.prefix}", "-DCMAKE_CXX_FLAGS=-Wall -Wextra -Werror",
             *options)
-        run(CMAKE, "--build", out, "--target", "app")
-        return out / "app"
+        run(CMAKE, "--build", out, "--target", target)
+        return out / target
 
     def check_output(self, app, **environment):
         folder = self.work / "run"  # of its own: the example may write an index
@@ -105,6 +108,13 @@ class OutsideProject(unittest.TestCase):
             for leak in (str(BUILD), str(SOURCE), str(self.prefix), "equipoise_flags", "-Wall"):
                 self.assertNotIn(leak, text, file)
         self.check_output(self.build())
+
+    def test_examples(self):
+        self.install("static")
+        shutil.rmtree(self.project)
+        shutil.copytree(SOURCE / "examples", self.project)
+        self.build(target="all")
+        examples_test.check(self, self.work / "build", BUILD)
 
     def test_shared(self):
         self.install("shared")

@@ -89,12 +89,12 @@ class DurableFeedback : public LearningTest {
       EXPECT_EQ(one->probability, other->probability) << name;
     }
   }
-  std::vector<SettledFeedback> Rows(std::uint64_t fingerprint) const {
-    std::vector<SettledFeedback> rows;
+  std::vector<FeedbackEntry> Rows(std::uint64_t fingerprint) const {
+    std::vector<FeedbackEntry> rows;
     auto opened = FeedbackLog::Open(log(), fingerprint, {.access = LogAccess::kRead});
     EXPECT_TRUE(opened.ok()) << opened.error().ToString();
     if (!opened.ok()) return rows;
-    const Status read = (*opened)->Each(0, [&](const SettledFeedback& f) {
+    const Status read = (*opened)->Each(0, [&](const FeedbackEntry& f) {
       rows.push_back(f);
       return Status();
     });
@@ -399,7 +399,7 @@ TEST_F(DurableFeedback, ADamagedLogIsRefusedOrReadAsItWas) {
     Feed(engine, 0, 60, &ids);
     fingerprint = engine.collection().fingerprint();
   }
-  const auto numbers = [](const std::vector<SettledFeedback>& rows) {
+  const auto numbers = [](const std::vector<FeedbackEntry>& rows) {
     std::vector<std::array<double, 3>> out;
     for (const auto& f : rows)
       out.push_back({static_cast<double>(f.number), *f.rating, static_cast<double>(*f.doc)});
@@ -672,7 +672,7 @@ TEST_F(DurableFeedback, AKilledProcessLosesNothingThatWasAcknowledged) {
   EXPECT_EQ(resumed.forgotten, 0u);
   ASSERT_TRUE(engine.UsePolicy(nullptr).ok());
   std::map<std::pair<std::uint64_t, std::uint32_t>, float> logged;
-  for (const SettledFeedback& f : Rows(fingerprint))
+  for (const FeedbackEntry& f : Rows(fingerprint))
     logged[{f.query_id, *f.doc}] = static_cast<float>(*f.rating);
   for (const auto& [of, rating] : acknowledged) {
     const auto at = logged.find(of);

@@ -101,13 +101,12 @@ TEST_F(LearningState, AContextOfVersionOneIsReadAsTheDecisionOfAPolicy) {
   EXPECT_FALSE(context.decision.by_policy);
   std::string bytes = context.Serialize();
   EXPECT_FALSE(SearchContext::Parse(bytes)->decision.by_policy);
-  // Before it there are magic, version, query, fingerprint, time, domain, four numbers and the paths.
-  constexpr std::size_t kTime = 4 + 4 + 8 + 8;
-  const std::size_t place = kTime + 8 + sizeof(std::uint64_t) + context.domain.size() + 4 * 8 + 1;
+  // Before it there are magic, version, query, fingerprint, domain, four numbers and the paths.
+  const std::size_t place =
+      4 + 4 + 8 + 8 + sizeof(std::uint64_t) + context.domain.size() + 4 * 8 + 1;
   ASSERT_EQ(bytes[place - 1], 1);
   ASSERT_EQ(bytes[place], 0);
   bytes.erase(place, 1);
-  bytes.erase(kTime, 8);
   bytes.resize(bytes.size() - sizeof(std::uint64_t));
   bytes[4] = 1;
   const std::uint64_t sum = Checksum(std::as_bytes(std::span(bytes.data(), bytes.size())));
@@ -115,7 +114,6 @@ TEST_F(LearningState, AContextOfVersionOneIsReadAsTheDecisionOfAPolicy) {
   const auto read = SearchContext::Parse(bytes);
   ASSERT_TRUE(read.ok()) << read.error().ToString();
   EXPECT_TRUE(read->decision.by_policy);
-  EXPECT_EQ(read->time, 0);
   EXPECT_EQ(read->decision.alpha, 0.2);
   EXPECT_EQ(read->candidates.size(), context.candidates.size());
 }
