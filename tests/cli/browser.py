@@ -87,8 +87,8 @@ class Page:
                              errors="replace", check=False)
         return run.stdout
 
-    def screenshot(self, page, **options):
+    def screenshot(self, page, *options, **where):
         """The page as rows of pixels."""
         image = self.folder / "page.png"
-        self.look(page, f"--screenshot={image}", **options)
+        self.look(page, f"--screenshot={image}", *options, **where)
         return pixels(image.read_bytes())
