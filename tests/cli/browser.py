@@ -82,7 +82,7 @@ class Page:
         """What Chromium writes to stdout. `at`: what follows the page's address, "#…"."""
         run = subprocess.run([chromium(), *OPEN, f"--window-size={size}",
                               f"--user-data-dir={self.folder / 'profile'}", *options,
-                              (self.folder / page).as_uri() + at], timeout=100,
+                              (self.folder / page).as_uri() + at], timeout=300,
                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8",
                              errors="replace", check=False)
         return run.stdout
