@@ -1,9 +1,10 @@
-// equipoise learn: what learning α would bring, simulated on judged queries.
+// equipoise learn: what learning α would bring, simulated on judged queries or replayed from a log.
 #include <fmt/format.h>
 
 #include <equipoise/core/atomic_file.h>
 #include <equipoise/core/check.h>
 #include <equipoise/engine/learning_study.h>
+#include <equipoise/engine/replay_study.h>
 #include <equipoise/engine/tuning.h>
 
 #include "arguments.h"
@@ -13,6 +14,7 @@
 #include "learn_report.h"
 #include "options.h"
 #include "output.h"
+#include "replay_output.h"
 #include "terminal.h"
 
 namespace equipoise::cli {
@@ -24,7 +26,8 @@ using simulation::Difference;
 struct LearnArguments {
   JudgedOptions judged;
   StreamOptions stream;
-  std::string policies, priors, prior, fusion, report;
+  std::string policies, priors, prior, fusion, report, replay;
+  std::vector<std::string> states;
   StudyOptions options;
   ConfigurationOptions configuration;
   bool json = false;
@@ -174,17 +177,44 @@ int PrintTables(const LearningStudy& study, const LearnArguments& a) {
   return PrintText(text);
 }
 
+/// What of a log: its policies, priors and seed are those of a simulation.
+int RunReplay(const LearnArguments& a) {
+  if (a.judged.given())
+    return FailUsage(Status(Code::kInvalidArgument, "a log needs no index", {.field = "--replay"}),
+                     a.json);
+  ReplayOptions options{.policies = a.options.policies,
+                        .states = a.states,
+                        .priors = a.options.priors,
+                        .seed = a.options.seed,
+                        .progress = MakeProgress()};
+  const auto study = StudyReplay(a.replay, options);
+  EndProgress();
+  if (!study) return Fail(study.error(), a.json);
+  return a.json ? PrintJson(ReplayObject(*study)) : PrintText(ReplayTables(*study));
+}
+
 int RunLearn(LearnArguments* a) {
   const auto wrong = [&](const Status& status) { return FailUsage(status, a->json); };
   StudyOptions& options = a->options;
-  auto sources = a->judged.Read();
-  if (!sources) return wrong(sources.error());
   if (!a->policies.empty()) options.policies = SplitList(a->policies);
   for (const std::string& name : options.policies)
     if (name != "static" && name != "beta" && name != "curve")
       return wrong(Status(Code::kInvalidArgument,
                           fmt::format("\"{}\" is no policy; there are static, beta, curve", name),
                           {.field = "--policy"}));
+  if (!a->priors.empty()) {
+    auto priors = ReadPriors(a->priors);
+    if (!priors) return Fail(priors.error(), a->json);
+    options.priors = *std::move(priors);
+  }
+  if (!a->replay.empty()) return RunReplay(*a);
+  if (!a->states.empty())
+    return wrong(Status(Code::kInvalidArgument, "goes with --replay", {.field = "--state"}));
+  if (!a->judged.given())
+    return wrong(Status(Code::kInvalidArgument, "name an index, or a log with --replay",
+                        {.field = "index"}));
+  auto sources = a->judged.Read();
+  if (!sources) return wrong(sources.error());
   if (!a->fusion.empty()) {
     auto fusion = ParseFusion(a->fusion);
     if (!fusion) return wrong(fusion.error());
@@ -199,11 +229,6 @@ int RunLearn(LearnArguments* a) {
     EndProgress();
     return Fail(status, a->json);
   };
-  if (!a->priors.empty()) {
-    auto priors = ReadPriors(a->priors);
-    if (!priors) return fail(priors.error());
-    options.priors = *std::move(priors);
-  }
   if (!a->prior.empty()) {
     const auto front = ReadFront(a->prior);
     if (!front) return fail(front.error());
@@ -246,9 +271,20 @@ Action AddLearnCommand(CLI::App* app) {
       "1700000000}; the index is a path as given here or its last name, missing where there is "
       "one.\n"
       "Rewards are those of fused scores at every α: α and mmr of --config do not count.\n"
+      "A log is what engine/replay_log.h describes. With it only --policy, --state, --priors, "
+      "--seed and "
+      "--json count.\n"
+      "Example: equipoise learn --replay log.jsonl --policy static,curve\n"
       "Example: equipoise learn idx/a idx/b --data data/a data/b --stream stream.jsonl --report "
       "learn.html");
-  a->judged.Add(app);
+  a->judged.Add(app, false);
+  app->add_option(
+         "--replay", a->replay,
+         "Instead of indexes: a log of searches and feedback, JSON lines; judges policies on it")
+      ->check(Named());
+  app->add_option("--state", a->states,
+                  "With --replay: files of policies that were saved, judged as they are")
+      ->check(Named());
   a->stream.Add(app, &options);
   app->add_option("--policy", a->policies, "Which of static,beta,curve (all)");
   app->add_option("--flips", options.feedback.flips, "Share of wrong judgments, with shown (0)")

@@ -57,8 +57,8 @@ Result<std::vector<StudySource>> JudgedOptions::Read() const {
   return out;
 }
 
-void JudgedOptions::Add(CLI::App* app) {
-  app->add_option("index", indexes_, "Folders of the indexes")->required();
+void JudgedOptions::Add(CLI::App* app, bool needed) {
+  app->add_option("index", indexes_, "Folders of the indexes")->required(needed);
   app->add_option("--data", data_,
                   "For each index a folder in BEIR's layout: queries.jsonl, qrels/test.tsv and "
                   "queries.npy, queries.f16.npy or queries.fvecs");

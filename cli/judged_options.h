@@ -14,7 +14,8 @@ namespace equipoise::cli {
 class JudgedOptions {
  public:
   /// Adds the indexes, and --data or --queries, --query-embeddings and --qrels.
-  void Add(CLI::App* app);
+  void Add(CLI::App* app, bool needed = true);
+  bool given() const { return !indexes_.empty(); }
   /// Errors   kInvalidArgument: another number of files than of indexes
   Result<std::vector<StudySource>> Read() const;
 

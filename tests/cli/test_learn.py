@@ -219,5 +219,55 @@ class Report(LearnTest):
         self.assertEqual(error["code"], "io")
 
 
+class Replay(CliTest):
+    def line(self, number, rng):
+        """A query of six documents; the lexical path knows the two good ones."""
+        good = rng.sample(range(6), 2)
+        scores = {f"d{i}": (0.9 if i in good else 0.1 * i / 6, rng.random()) for i in range(6)}
+        alpha = rng.choice([0, 1])
+        shown = sorted(scores, key=lambda d: -(alpha * scores[d][0] + (1 - alpha) * scores[d][1]))
+        return {"query_id": number, "domain": "a", "alpha": alpha, "propensity": 0.5,
+                "fusion": "minmax",
+                "candidates": [{"doc": d, "lexical": s[0], "vector": s[1]} for d, s in scores.items()],
+                "shown": shown,
+                "feedback": [{"doc": f"d{i}", "rating": 1, "time": 5, "source": "u"} for i in good]}
+
+    def setUp(self):
+        super().setUp()
+        rng = random.Random(5)
+        self.lines = [self.line(i, rng) for i in range(300)]
+        self.write("log.jsonl", self.lines)
+
+    def test_the_keys_are_those_documented_and_the_better_policy_is_found(self):
+        result = self.run_ok("learn", "--replay", "log.jsonl", "--policy", "static,curve", "--json").json()
+        self.assertEqual(list(result), ["queries", "one_path", "rated", "fusion", "domains", "logged",
+                                        "policies", "alphas"])
+        self.assertEqual((result["queries"], result["rated"], result["domains"]), (300, 300, ["a"]))
+        static, curve = result["policies"]
+        self.assertEqual(list(static), ["policy", "replay", "ips", "snips", "doubly_robust",
+                                        "largest_weight", "exact", "exact_unseen_worthless",
+                                        "exact_unseen_best", "known_share"])
+        # Nothing was logged at 0.5: no estimate by propensities, yet the replay is exact.
+        self.assertFalse(static["ips"]["reliable"])
+        self.assertAlmostEqual(static["known_share"], 1)
+        self.assertEqual(len(result["alphas"]), 21)
+        best = max(result["alphas"], key=lambda a: a["exact"]["mean"])
+        self.assertGreater(best["exact"]["mean"], result["alphas"][0]["exact"]["mean"])
+        self.assertGreater(curve["exact"]["mean"], result["logged"]["mean"])
+
+    def test_too_few_samples_are_warned_about(self):
+        text = self.run_ok("learn", "--replay", "log.jsonl", "--policy", "static").stdout
+        self.assertIn("warning: the effective sample size is below 200", text)
+
+    def test_what_a_log_gets_wrong_is_named_with_its_line(self):
+        self.lines[7]["propensity"] = 0
+        self.write("bad.jsonl", self.lines)
+        error = self.refused(1, "learn", "--replay", "bad.jsonl")
+        self.assertEqual((error["line"], error["field"]), (8, "propensity"))
+        self.assertEqual(self.refused(1, "learn", "--replay", "absent.jsonl")["code"], "not_found")
+        self.refused(2, "learn")
+        self.refused(2, "learn", "idx", "--replay", "log.jsonl")
+
+
 if __name__ == "__main__":
     unittest.main()
