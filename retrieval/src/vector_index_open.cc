@@ -44,7 +44,8 @@ Status VectorIndex::State::Load(const std::string& vectors_path, const std::stri
   if (built.vectors_checksum != vectors.checksum() || built.rows != info.rows ||
       built.dim != info.dim || built.metric != info.metric || built.storage != info.storage)
     return Mismatch(graph_path, "belongs to another file of vectors");
-  // Walks jump through all of it: with small pages a seventh of a search waits for addresses.
+  // Walks jump through all of it: with small pages they take 10 to 15 % longer, waiting for addresses
+  // (115,659 x 384 on tmpfs with huge pages and without, Sapphire Rapids).
   for (const char* section : {"codes", "high", "links", "sketches", "groups"}) {
     if (const auto bytes = graph_file.Section(section); bytes.ok())
       AdviseHuge(bytes->data(), bytes->size());

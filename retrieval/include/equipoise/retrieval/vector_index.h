@@ -70,7 +70,7 @@ struct WalkTuning {
       24;  ///< storage inline: of the sketches beside the links of the next row
   std::uint32_t likely_lines = 8;  ///< the same of the one that would be the next
   /// Time of walks by the defaults over time by these, when the index was built; 1: these are the defaults,
-  /// because nothing was faster by 2 %.
+  /// because nothing was clearly faster.
   float gain = 1;
 };
 static_assert(sizeof(WalkTuning) == 24);
