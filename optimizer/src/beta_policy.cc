@@ -122,7 +122,8 @@ Status BetaPolicy::Update(const WeightFeedback& feedback) {
     const std::size_t point = arm * ((s.options.grid - 1) / (s.options.arms - 1));
     double* const own = s.sums.data() + (entry->index * s.options.arms + arm) * 2;
     const auto add = [&](std::span<const double> curve, double weight) {
-      if (curve.empty() || std::isnan(curve[point])) return;
+      // Queries for which somebody else chose this arm need not be like those for which the policy does.
+      if (curve.empty() || std::isnan(curve[point]) || !feedback.decision.by_policy) return;
       own[0] += weight * curve[point];
       own[1] += weight * (1 - curve[point]);
     };

@@ -194,6 +194,32 @@ TEST_F(ConfiguredEngine, TheCallerDecidesAlphaThenTheConfigurationThenThePolicyT
   EXPECT_EQ(engine.Search(query.request(), Configuration{})->propensity, 0.25);
 }
 
+TEST_F(ConfiguredEngine,
+       FeedbackTeachesTheCurveWhoeverDecidedAndADecisionOnlyWhereItWasThePolicys) {
+  Engine engine = Open();
+  const auto policy = std::make_shared<ScriptedPolicy>(
+      WeightDecision{.alpha = 0.8, .propensity = 0.25, .alpha_propensity = 0.5});
+  ASSERT_TRUE(engine.UsePolicy(policy).ok());
+  const Query query = MakeQuery(2);
+  SearchRequest asked = query.request();
+  asked.alpha = 0.1;
+  for (const auto& [request, configured] : {std::pair(asked, std::optional<double>(0.3)),
+                                            std::pair(query.request(), std::optional<double>(0.3)),
+                                            std::pair(query.request(), std::optional<double>())}) {
+    const auto found = engine.Search(request, {.alpha = configured});
+    ASSERT_TRUE(engine.Feedback({.query_id = found->query_id, .hit = 0, .rating = 1.0})->learned);
+  }
+  ASSERT_EQ(policy->told.size(), 3u);
+  const double alphas[] = {0.1, 0.3, 0.8};
+  for (std::size_t i = 0; i < 3; ++i) {
+    const auto& told = policy->told[i];
+    EXPECT_EQ(told.decision.alpha, alphas[i]);
+    EXPECT_EQ(told.decision.by_policy, i == 2);
+    EXPECT_EQ(told.decision.propensity, i == 2 ? 0.25 : 1);
+    for (const double value : told.curve) EXPECT_FALSE(std::isnan(value));
+  }
+}
+
 TEST_F(ConfiguredEngine, AnAlphaIsNotUsedWithAnotherFusionThanItsOwn) {
   const Engine engine = Open();
   const Query query = MakeQuery(3);

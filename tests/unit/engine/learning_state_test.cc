@@ -82,12 +82,40 @@ TEST_F(LearningState, AContextSurvivesItsBytes) {
     EXPECT_EQ(read->decision.propensity, 0.2);
     EXPECT_EQ(read->decision.alpha_propensity, 0.3);
     EXPECT_EQ(read->decision.version, 9u);
+    EXPECT_TRUE(read->decision.by_policy);
     EXPECT_EQ(read->method, found->weights.method);
     EXPECT_EQ(read->shown, found->context->shown);
     EXPECT_EQ(read->shown.size(), found->hits.size());
     EXPECT_EQ(read->candidates.size(), found->context->candidates.size());
     EXPECT_EQ(read->Serialize(), bytes);
   }
+}
+
+TEST_F(LearningState, AContextOfVersionOneIsReadAsTheDecisionOfAPolicy) {
+  Engine engine = Open();
+  ASSERT_TRUE(engine.UsePolicy(Made("curve")).ok());
+  const Query query = MakeQuery(1);
+  SearchRequest request = query.request("wings");
+  request.alpha = 0.2;
+  const SearchContext context = *engine.Search(request)->context;
+  EXPECT_FALSE(context.decision.by_policy);
+  std::string bytes = context.Serialize();
+  EXPECT_FALSE(SearchContext::Parse(bytes)->decision.by_policy);
+  // Before it there are magic, version, query, fingerprint, domain, four numbers and the paths.
+  const std::size_t place =
+      4 + 4 + 8 + 8 + sizeof(std::uint64_t) + context.domain.size() + 4 * 8 + 1;
+  ASSERT_EQ(bytes[place - 1], 1);
+  ASSERT_EQ(bytes[place], 0);
+  bytes.erase(place, 1);
+  bytes.resize(bytes.size() - sizeof(std::uint64_t));
+  bytes[4] = 1;
+  const std::uint64_t sum = Checksum(std::as_bytes(std::span(bytes.data(), bytes.size())));
+  bytes.append(reinterpret_cast<const char*>(&sum), sizeof sum);
+  const auto read = SearchContext::Parse(bytes);
+  ASSERT_TRUE(read.ok()) << read.error().ToString();
+  EXPECT_TRUE(read->decision.by_policy);
+  EXPECT_EQ(read->decision.alpha, 0.2);
+  EXPECT_EQ(read->candidates.size(), context.candidates.size());
 }
 
 TEST_F(LearningState, ADamagedContextIsRefused) {
@@ -111,7 +139,7 @@ TEST_F(LearningState, ADamagedContextIsRefused) {
   }
   EXPECT_TRUE(refused(whole + "x"));
   std::string newer = whole;
-  newer[4] = 2;
+  newer[4] = 3;
   EXPECT_EQ(engine.Feedback({.context = newer, .hit = 0, .rating = 1.0}).error().code(),
             Code::kUnsupported);
   EXPECT_TRUE(policy->told.empty());

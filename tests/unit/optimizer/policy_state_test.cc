@@ -213,6 +213,21 @@ TEST(BetaPolicy, FavoursTheArmThatEarnsMost) {
   EXPECT_FALSE(BetaPolicy::Create({.arms = 1}).ok());
 }
 
+TEST(BetaPolicy, AnArmThatSomebodyElseChoseTeachesNothing) {
+  const auto policy = *BetaPolicy::Create({.arms = 2, .grid = 3, .draws = 65'536});
+  const std::vector<double> curve(3, 1.0);
+  for (const bool by_policy : {false, true}) {
+    for (int i = 0; i < 5; ++i)
+      ASSERT_TRUE(
+          policy->Update({.decision = {.alpha = 1, .by_policy = by_policy}, .curve = curve}).ok());
+    double high = 0;
+    Random random(3);
+    for (int i = 0; i < 1000; ++i) high += policy->Decide({}, random.Next()).alpha;
+    // Uniform against uniform; then Beta(6, 1) against it: 6 / 7.
+    EXPECT_NEAR(high / 1000, by_policy ? 6.0 / 7 : 0.5, 0.06);
+  }
+}
+
 TEST(BetaPolicy, AnArmsProbabilityIsThatOfItsPosteriorBeingBest) {
   // Two arms, 3 of 4 and 1 of 4: P(Beta(4, 2) > Beta(2, 4)) by summing over a fine grid.
   const auto policy = *BetaPolicy::Create({.arms = 2, .grid = 3, .draws = 65'536});

@@ -43,14 +43,19 @@ struct WeightDecision {
   double propensity = 1;
   /// The same for this α, whichever paths: >= propensity.
   double alpha_propensity = 1;
+  /// False: the policy was not asked, the caller or a configuration decided; the propensities are then 1
+  /// and nobody's.
+  bool by_policy = true;
   /// Grows with what the policy has learned for the domain; 0: from the prior alone.
   std::uint64_t version = 0;
 };
 
 /// What one query has taught. The views need to live during the call only.
 struct WeightFeedback {
-  WeightQuery query{};        ///< as it was handed to Decide
-  WeightDecision decision{};  ///< what Decide answered
+  WeightQuery query{};  ///< as it was handed to Decide
+  /// What Decide answered. Where somebody else decided, the curve is as true as any, since it tells of
+  /// every α; what a policy learns of the chosen α alone, or by its propensity, it does not learn then.
+  WeightDecision decision{};
   /// Reward of the query at each α of the policy's grid, i / (size − 1), in [0, 1]; kUndetermined
   /// where nobody knows, as everywhere but at α where a path was skipped.
   std::span<const double> curve{};

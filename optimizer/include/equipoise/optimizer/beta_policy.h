@@ -21,7 +21,7 @@ struct BetaPolicyOptions {
 };
 
 /// A Beta(1 + Σ r, 1 + Σ 1 − r) for each arm and domain; an update looks at the curve at the α that was
-/// decided only. Source: Agrawal & Goyal 2012, arXiv:1111.1797.
+/// decided only, and learns nothing where somebody else decided. Source: Agrawal & Goyal 2012, arXiv:1111.1797.
 class EQUIPOISE_API BetaPolicy final : public WeightPolicy {
  public:
   /// Errors   kInvalidArgument: an option out of range; kOutOfMemory

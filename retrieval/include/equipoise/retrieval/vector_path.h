@@ -4,8 +4,8 @@
 #include <cstddef>
 
 #include <equipoise/core/export.h>
-#include <equipoise/retrieval/collection.h>
 #include <equipoise/retrieval/row_set.h>
+#include <equipoise/retrieval/search_request.h>
 #include <equipoise/retrieval/vector_index.h>
 
 namespace equipoise {
