@@ -11,6 +11,7 @@
 #include <equipoise/kernels/metric.h>
 #include <equipoise/kernels/quantize.h>
 #include <equipoise/kernels/sketch.h>
+#include <equipoise/retrieval/vector_index.h>
 
 #include "hnsw_links.h"
 
@@ -101,6 +102,8 @@ class WalkScratch {
 
  private:
   template <typename Links>
+  friend class LinkCollector;
+  template <typename Links>
   friend class BeamWalker;
   friend class Walker;
   std::vector<std::uint64_t> visited_;  // one bit a row, all zero between walks
@@ -121,6 +124,7 @@ struct HnswGraph {
   // Unit vectors: 1. Inner product: the largest norm of a row. What makes -<q, x> of a query of
   // length 1 a quantity that grows like a squared distance.
   float reach = 1;
+  WalkTuning tuning{};
 };
 
 struct WalkRequest {

@@ -475,6 +475,10 @@ const VectorIndexSettings& VectorIndex::settings() const { return state_->settin
 std::span<const RecallPoint> VectorIndex::recall_points() const { return state_->recall; }
 float VectorIndex::target_recall() const { return state_->target; }
 
+std::uint64_t VectorIndex::fingerprint() const {
+  return state_->graph_file.ChecksumWithoutLast(kTuningSection);
+}
+
 VectorIndexBytes VectorIndex::bytes() const {
   const State& s = *state_;
   VectorIndexBytes out;
