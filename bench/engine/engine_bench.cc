@@ -8,7 +8,8 @@
 //   pass THREADS PASSES  PASSES times over all queries of all sets; time, processor time, quantiles
 //
 // The plain pipeline also:
-//   recall               share of the 100 nearest that its walk finds, and that the whole's finds
+//   recall               share of the 100 nearest that its walk finds, and that the whole's finds, of up to 200
+//                        queries a set
 //   ef EF                the beam from now on
 // The whole, whose engines share one policy and one detector:
 //   learn ORDERS         serves the judged queries of all sets, each once, in ORDERS random orders, each from the
@@ -51,13 +52,23 @@ double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-double ProcessorSeconds() {
-  rusage used{};
-  getrusage(RUSAGE_SELF, &used);
+double SecondsOf(const rusage& used) {
   const auto seconds = [](const timeval& t) {
     return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
   };
   return seconds(used.ru_utime) + seconds(used.ru_stime);
+}
+
+double ProcessorSeconds() {
+  rusage used{};
+  getrusage(RUSAGE_SELF, &used);
+  return SecondsOf(used);
+}
+
+double ThreadSeconds() {
+  rusage used{};
+  getrusage(RUSAGE_THREAD, &used);
+  return SecondsOf(used);
 }
 
 json Quantiles(std::vector<double> us) {
@@ -187,26 +198,41 @@ class Plain final : public Contestant {
     });
   }
   json Recall() {
-    constexpr std::size_t kNear = 100;
+    if (truth_.empty())
+      for (std::size_t s = 0; s < sets_.size(); ++s)
+        for (std::size_t q = 0; q < std::min(sets_[s].queries.size(), kRecallQueries); ++q)
+          truth_.push_back({{s, q}, {}, 0});
     std::size_t mine = 0, whole = 0, wanted = 0;
-    for (const Ask& ask : all_) {
-      const VectorIndex& index = *collections_[ask.set]->vectors();
-      const auto query = RequestOf(ask).embedding;
-      const auto truth = OrThrow(index.Search(query, {.k = kNear, .exact = true}));
+    for (Truth& one : truth_) {
+      const Collection& collection = *collections_[one.ask.set];
+      const auto query = RequestOf(one.ask).embedding;
       const auto count = [&](std::uint32_t id) {
-        return std::any_of(truth.begin(), truth.end(),
-                           [&](const Scored& one) { return one.id == id; });
+        return std::binary_search(one.nearest.begin(), one.nearest.end(), id) ? 1u : 0u;
       };
-      for (const Scored& one : pipelines_[ask.set]->Nearest(query, kNear)) mine += count(one.id);
-      const auto near =
-          OrThrow(collections_[ask.set]->Search({.embedding = query, .k = kNear, .alpha = 0.0}));
-      for (const Hit& hit : near.hits) whole += count(hit.doc);
-      wanted += truth.size();
+      if (one.nearest.empty()) {
+        for (const Scored& each :
+             OrThrow(collection.vectors()->Search(query, {.k = kNear, .exact = true})))
+          one.nearest.push_back(each.id);
+        std::sort(one.nearest.begin(), one.nearest.end());
+        const SearchRequest request{.embedding = query, .k = kNear, .alpha = 0.0};
+        for (const Hit& hit : OrThrow(collection.Search(request)).hits) one.whole += count(hit.doc);
+      }
+      for (const Scored& each : pipelines_[one.ask.set]->Nearest(query, kNear))
+        mine += count(each.id);
+      whole += one.whole;
+      wanted += one.nearest.size();
     }
     const auto n = static_cast<double>(wanted);
     return {{"plain", static_cast<double>(mine) / n}, {"whole", static_cast<double>(whole) / n}};
   }
 
+  static constexpr std::size_t kNear = 100, kRecallQueries = 200;  // of each set
+  struct Truth {
+    Ask ask{};
+    std::vector<std::uint32_t> nearest{};  // ascending
+    std::size_t whole = 0;                 // of them that the whole finds
+  };
+  std::vector<Truth> truth_;
   std::vector<std::unique_ptr<Collection>> collections_;
   std::vector<std::unique_ptr<PlainPipeline>> pipelines_;
 };
@@ -254,12 +280,16 @@ class Whole final : public Contestant {
       int threads = 1, pairs = 1;
       double seconds = 1, rate = 1000;
       *words >> threads >> seconds >> rate >> pairs;
-      json out = {{"without", json::array()}, {"with", json::array()}, {"told", json::array()}};
+      json out = {{"without", json::array()},
+                  {"with", json::array()},
+                  {"told", json::array()},
+                  {"us", json::array()}};
       for (int pair = 0; pair < pairs; ++pair) {
         out["without"].push_back(Storm(threads, seconds, 0).searches);
         const Stormed with = Storm(threads, seconds, rate);
         out["with"].push_back(with.searches);
         out["told"].push_back(with.told);
+        out["us"].push_back(with.us);
       }
       return out;
     }
@@ -373,6 +403,7 @@ class Whole final : public Contestant {
 
   struct Stormed {
     double searches = 0, told = 0;  // a second
+    double us = 0;                  // of processor time a rating
   };
   Stormed Storm(int threads, double seconds, double rate) {
     struct alignas(64) Latest {
@@ -398,6 +429,7 @@ class Whole final : public Contestant {
       });
     double told = 0;
     Random random(7);
+    const double processor = ThreadSeconds();
     while (SecondsSince(start) < seconds) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
       for (const double due = rate * SecondsSince(start); told < due; ++told) {
@@ -412,8 +444,10 @@ class Whole final : public Contestant {
     }
     stop = true;
     const double took = SecondsSince(start);
+    Stormed out{.searches = 0,
+                .told = told / took,
+                .us = told > 0 ? 1e6 * (ThreadSeconds() - processor) / told : 0};
     for (std::thread& thread : searching) thread.join();
-    Stormed out{.searches = 0, .told = told / took};
     for (const Latest& one : latest) out.searches += static_cast<double>(one.searches) / took;
     return out;
   }

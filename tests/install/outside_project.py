@@ -129,7 +129,8 @@ class OutsideProject(unittest.TestCase):
                 stem = pathlib.Path(name).stem
                 lists.write(f"add_executable({stem} {name})\n"
                             f"target_link_libraries({stem} PRIVATE equipoise::equipoise)\n")
-        self.build(target="all")
+        launcher = os.environ.get("EQUIPOISE_LAUNCHER")
+        self.build(*([f"-DCMAKE_CXX_COMPILER_LAUNCHER={launcher}"] if launcher else []), target="all")
         examples_test.check(self, self.work / "build", BUILD)
         for name, expected in outputs.items():
             folder = self.work / "run" / name
