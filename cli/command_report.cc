@@ -55,7 +55,7 @@ std::string Render(const SearchStudy& study, const LearningStudy& learning,
   }
   parts.push_back(LayersPart(study));
   parts.push_back(LookPart(study));
-  return Page("Equipoise: BM25 and vectors in balance", parts,
+  return Page(fmt::format("Equipoise: {}", study.index), parts,
               front ? std::string_view(front->plotly) : std::string_view());
 }
 

@@ -226,7 +226,7 @@ PagePart ResultsPart(const SearchStudy& study, const LearningStudy& learning) {
     high = std::max(high, row.ndcg.high);
   }
   std::string body = fmt::format(
-      "<p>{} documents, {} judged queries, fusion {}; index {}. Intervals: 95 %, bootstrap over "
+      "<p>{} documents, {} judged queries, fusion {}. Intervals: 95 %, bootstrap over "
       "queries. α is the weight of BM25, 1 − α that of the vectors.</p><h2>Results</h2><div "
       "class=\"wide\"><table "
       "id=\"results\"><thead><tr><th scope=\"col\">way to search</th><th scope=\"col\">nDCG@10</th>"
@@ -235,7 +235,7 @@ PagePart ResultsPart(const SearchStudy& study, const LearningStudy& learning) {
       "scope=\"col\">Recall@10</th><th "
       "scope=\"col\">95 %</th><th scope=\"col\">p50 ms</th><th scope=\"col\">p99 "
       "ms</th></tr></thead><tbody>",
-      study.documents, study.queries, FusionName(study.weights.method), Escaped(study.index),
+      study.documents, study.queries, FusionName(study.weights.method),
       study.lexical_better ? "BM25" : "vectors");
   for (const ResultRow& row : rows) {
     const auto time = [&](std::uint64_t LatencySummary::*part) {

@@ -177,9 +177,9 @@ Result<StudiedQuery> SearchStudier::Look(std::size_t row) const {
             lexical ? hit.lexical_rank : hit.vector_rank;
   }
   for (auto& [doc, candidate] : candidates) {
-    const auto at = std::lower_bound(judged.documents.begin(), judged.documents.end(),
-                                     engine.collection().Get(doc).id);
-    if (at != judged.documents.end() && *at == engine.collection().Get(doc).id)
+    const std::string_view id = engine.collection().Get(doc).id;
+    const auto at = std::lower_bound(judged.documents.begin(), judged.documents.end(), id);
+    if (at != judged.documents.end() && *at == id)
       candidate.grade = judged.grades[static_cast<std::size_t>(at - judged.documents.begin())];
     out.candidates.push_back(candidate);
   }
