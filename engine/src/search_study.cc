@@ -144,7 +144,8 @@ Status SearchStudier::Layers(SearchStudy* out) const {
         counts[i].Record(found->times.*kParts[i].second);
     }
   for (std::size_t i = 0; i < kParts.size(); ++i)
-    out->layers.push_back({kParts[i].first, counts[i].Summary()});
+    if (kParts[i].second != &LayerTimes::domain_ns || !options_.domains.empty())
+      out->layers.push_back({kParts[i].first, counts[i].Summary()});
   return {};
 }
 

@@ -82,13 +82,13 @@ class Page:
         """What Chromium writes to stdout. `at`: what follows the page's address, "#…"."""
         run = subprocess.run([chromium(), *OPEN, f"--window-size={size}",
                               f"--user-data-dir={self.folder / 'profile'}", *options,
-                              (self.folder / page).as_uri() + at], timeout=100,
+                              (self.folder / page).as_uri() + at], timeout=300,
                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8",
                              errors="replace", check=False)
         return run.stdout
 
-    def screenshot(self, page, **options):
+    def screenshot(self, page, *options, **where):
         """The page as rows of pixels."""
         image = self.folder / "page.png"
-        self.look(page, f"--screenshot={image}", **options)
+        self.look(page, f"--screenshot={image}", *options, **where)
         return pixels(image.read_bytes())

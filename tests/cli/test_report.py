@@ -73,14 +73,20 @@ class Figures(ReportTest):
         self.assertEqual(domain[2:4], [rows[0][1], rows[1][1]])
 
     def test_layers_have_percentiles_that_rise(self):
-        self.report()
-        _, *rows = self.table("layers")
-        self.assertEqual([row[0] for row in rows],
-                         ["analysis", "domain", "lexical", "vector", "fusion", "whole"])
-        for row in rows:
-            p50, p95, p99 = map(float, row[1:])
-            self.assertTrue(p50 <= p95 <= p99, row)
-        self.assertGreater(float(rows[-1][1]), 0)
+        self.write("labels.jsonl", [{"_id": f"d{i}", "text": "", "domain": "even" if i % 2 else "odd"}
+                                    for i in range(60)])
+        self.run_ok("domains", "fit", "--corpus", "labels.jsonl", "--embeddings",
+                    "data/one/corpus.npy", "--out", "model")
+        for options, names in (((), ["lexical", "vector"]),
+                               (("--domains", "model"), ["domain", "lexical", "vector"])):
+            self.report(*options)
+            _, *rows = self.table("layers")
+            self.assertEqual([row[0] for row in rows], ["analysis", *names, "fusion", "whole"])
+            for row in rows:
+                p50, p95, p99 = map(float, row[1:])
+                self.assertTrue(p50 <= p95 <= p99, row)
+            self.assertGreater(float(rows[-1][1]), 0)
+        self.assertIn(self.data()["queries"][0]["domain"], ("even", "odd"))
 
     def test_candidates_are_all_that_any_alpha_shows(self):
         self.report("--sample", "5")
@@ -230,12 +236,17 @@ class Drawn(ReportTest):
         for name in ("front", "axes", "volume"):
             self.assertRegex(page, rf'id="{name}" class="[^"]*js-plotly-plot')
         self.assertRegex(page, r'id="along-line"[^>]* points="40\.0,')
-        for size in ("1240,6000", "500,9000"):
-            with self.subTest(size):
-                rows = self.screenshot("r.html", size=size)
-                # The front's points and the pick, the bars of the layers, the parts of scores.
-                for colour, least in (((0x00, 0x72, 0xB2), 2000), ((0xD5, 0x5E, 0x00), 100),
-                                      ((0x56, 0xB4, 0xE9), 100), ((0xE6, 0x9F, 0x00), 500)):
+        # Alone on the page: orange is then nothing but the default's point in the canvas.
+        self.write("plots.html", self.text().replace(
+            "</head>", "<style>svg:not(.main-svg),.legend,.look{display:none}</style></head>"))
+        blue, red, sky, orange = (0, 0x72, 0xB2), (0xD5, 0x5E, 0), (0x56, 0xB4, 0xE9), (0xE6, 0x9F, 0)
+        for name, size, expected in (
+                ("plots.html", "1240,3200", {blue: 200, red: 25, orange: 15}),
+                ("r.html", "500,7200", {blue: 500, red: 25, sky: 25, orange: 125})):
+            with self.subTest(name):
+                # Half as many pixels each way: what is to be seen is large.
+                rows = self.screenshot(name, "--force-device-scale-factor=0.5", size=size)
+                for colour, least in expected.items():
                     self.assertGreater(count(rows, colour), least, colour)
                 # Nothing is wider than the window: the margin on the right is white.
                 self.assertTrue(all(min(row[-1]) == 255 for row in rows))
