@@ -108,8 +108,8 @@ class Documents(CliTest):
                     if self.look_up(line):
                         continue
                     self.assertTrue(line.startswith("equipoise "), "no command that this test knows")
-                    if line.startswith("equipoise tune") and not os.environ.get("EQUIPOISE_PLOTLY"):
-                        line = re.sub(r" --report \S+", "", line)  # which needs Plotly's script
+                    if re.match("equipoise (tune|report)", line) and not os.environ.get("EQUIPOISE_PLOTLY"):
+                        line = re.sub(r" --(report|front) \S+", "", line)  # which need Plotly's script
                     done = subprocess.run(["bash", "-c", line], cwd=self.folder, env=environment,
                                           capture_output=True, text=True, timeout=300, check=False)
                     self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
