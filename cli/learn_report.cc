@@ -231,6 +231,12 @@ std::string LearnReport(const LearningStudy& study, const StudyOptions& options)
         "class=\"key\"><i style=\"background:{}\"></i>mean of all judgments</span></div><div "
         "class=\"domains\">{}</div>",
         kBelief, kTruth, domains);
+  for (const DomainStudy& domain : study.domains)
+    if (domain.posterior)
+      for (const CurveChange& change : domain.posterior->latest_changes)
+        domains += fmt::format(
+            "<p>{} changed with its query {}; noticed with query {}, evidence {:.0f}.</p>",
+            Escaped(domain.name), change.began, change.noticed, change.evidence);
   return fmt::format(
       "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
       "content=\"width=device-width,initial-scale=1\"><title>Learning α</title><style>{}</style>"
