@@ -46,7 +46,7 @@ EQUIPOISE_API Result<DraftedList> TeamDraft(std::span<const std::uint32_t> first
                                             std::uint64_t random);
 
 /// What one list says: Σ rating · credit, the difference of both rankings' discounted gain as far as it
-/// can be seen, which takes a half to a tenth of the queries that counting each team's clicks takes.
+/// can be seen. It mostly takes fewer queries than counting each team's ratings does.
 /// Shapes   ratings [items], each >= 0; what is missing counts as 0
 /// Range    < 0: the first is better, > 0: the second; on average 0 where they are equally good
 EQUIPOISE_API double DraftOutcome(const DraftedList& draft, std::span<const double> ratings);
