@@ -37,6 +37,14 @@ Json Interval95(double low, double high) { return {{"low", low}, {"high", high}}
 
 Json OrNull(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
 
+Json Changes(const DomainPosterior& known) {
+  Json out = Json::array();
+  for (const CurveChange& change : known.latest_changes)
+    out.push_back(
+        {{"began", change.began}, {"noticed", change.noticed}, {"evidence", change.evidence}});
+  return out;
+}
+
 Json PolicyObject(const LearningStudy& study, const PolicyStudy& policy) {
   const auto& e = policy.earned;
   Json object = {{"policy", policy.name},
@@ -100,7 +108,8 @@ int PrintObject(const LearningStudy& study, const LearnArguments& a) {
                             {"best_alpha", known->best_alpha},
                             {"regret_bound", known->regret_bound},
                             {"smallest_effect", known->smallest_effect},
-                            {"sharing", known->sharing}};
+                            {"sharing", known->sharing},
+                            {"changes", Changes(*known)}};
     object["domains"].push_back(std::move(entry));
   }
   return PrintJson(object);
@@ -170,6 +179,11 @@ int PrintTables(const LearningStudy& study, const LearnArguments& a) {
         "a "
         "query; the median order, 5–95 % of them, and how many got there.\n",
         last.name, a.options.converged_below);
+  for (const DomainStudy& domain : study.domains)
+    if (domain.posterior)
+      for (const CurveChange& change : domain.posterior->latest_changes)
+        text += fmt::format("{} changed with its query {}, noticed with query {}.\n", domain.name,
+                            change.began, change.noticed);
   if (study.left_out > 0)
     text += fmt::format("{} without a text or a relevant document: left out.\n",
                         Counted(study.left_out, "query", "queries"));
@@ -298,6 +312,14 @@ Action AddLearnCommand(CLI::App* app) {
   app->add_option("--both-paths-share", options.both_paths_share,
                   "Share of queries at α = 0 or 1 that search both paths (0.05)")
       ->check(InRange(0, 1));
+  app->add_option(
+         "--watch", options.watch,
+         "Latest queries of a domain among which curve looks for a change, 16 to 1024 (0: none)")
+      ->check(WholeNumber(0, 1024));
+  app->add_option(
+         "--largest-loss", options.largest_loss,
+         "Share of the reward at 0.5, or the priors', that curve may lose at any time (1: any)")
+      ->check(InRange(1e-6, 1));
   app->add_option("--fusion", a->fusion, "minmax, minmax_union, theoretical or rrf (the index's)");
   a->configuration.Add(app, "Options", simulation::kShown + 1);
   app->add_option("--report", a->report, "Write an HTML page with plots")->check(Named());

@@ -197,6 +197,12 @@ PagePart LearnPart(const LearningStudy& study, const StudyOptions& options) {
         "class=\"key\"><i style=\"background:{}\"></i>mean of all judgments</span></div><div "
         "class=\"domains\">{}</div>",
         kBelief, kTruth, domains);
+  for (const DomainStudy& domain : study.domains)
+    if (domain.posterior)
+      for (const CurveChange& change : domain.posterior->latest_changes)
+        domains += fmt::format(
+            "<p>{} changed with its query {}; noticed with query {}, evidence {:.0f}.</p>",
+            Escaped(domain.name), change.began, change.noticed, change.evidence);
   return {.body = fmt::format(
               "<p>{} queries of {} domains, {} orders, up to {} queries of each domain; feedback "
               "on {}; reward nDCG@10, fusion {}. Intervals: 95 %, bootstrap over queries.</p>"

@@ -36,12 +36,14 @@ std::vector<std::string> Split(const std::string& text) {
 }
 
 // For the peers: every query's curve, and the streams as pairs of domain and query.
-void WriteCurves(const std::string& path, const Sets& sets, std::size_t orders) {
+void WriteCurves(const std::string& path, const Sets& sets,
+                 const std::vector<std::vector<Features>>& features, std::size_t orders) {
   json out = {{"grid", kGrid}, {"sets", json::array()}, {"streams", json::array()}};
-  for (const JudgedSet* set : sets) {
+  for (std::size_t d = 0; d < sets.size(); ++d) {
     json curves = json::array();
-    for (const JudgedQuery& query : set->queries) curves.push_back(query.ndcg);
-    out["sets"].push_back({{"name", set->name}, {"curves", std::move(curves)}});
+    for (const JudgedQuery& query : sets[d]->queries) curves.push_back(query.ndcg);
+    out["sets"].push_back(
+        {{"name", sets[d]->name}, {"curves", std::move(curves)}, {"features", features[d]}});
   }
   for (std::size_t order = 0; order < orders; ++order) {
     json stream = json::array();
@@ -55,8 +57,10 @@ void WriteCurves(const std::string& path, const Sets& sets, std::size_t orders) 
 int Run(int argc, char** argv) {
   std::vector<JudgedSet> loaded;
   std::vector<SearchTimes> times;
+  std::vector<std::vector<Features>> features;
   for (const std::string& name : Split(argv[3])) {
-    auto set = LoadJudgedSet(argv[1], name, argv[2], &times.emplace_back());
+    auto set =
+        LoadJudgedSet(argv[1], name, argv[2], &times.emplace_back(), &features.emplace_back());
     if (!set) {
       std::fprintf(stderr, "%s\n", set.error().ToString().c_str());
       return 1;
@@ -66,7 +70,7 @@ int Run(int argc, char** argv) {
   Sets sets;
   for (const JudgedSet& set : loaded) sets.push_back(&set);
   const auto orders = static_cast<std::size_t>(std::stoul(argv[4]));
-  WriteCurves(argv[5], sets, orders);
+  WriteCurves(argv[5], sets, features, orders);
 
   json out;
   out["sets"] = json::array();

@@ -1,5 +1,7 @@
 """The parts of the bandit benchmark that go beyond one α a domain: tables and claims."""
 
+import math
+
 
 def when(seven, value, ok):
     """A claim's value and verdict, not run unless all seven sets are there."""
@@ -73,3 +75,40 @@ def safety(result, found, seven):
     orders = sum(one["orders"] for one in found if one["guarded"])
     claim(result, "safety", f"of {orders:,} orders with a guard of 5 %, half of them with 10 % adversarial "
           "feedback, those whose cumulative reward ever fell below its bound", seven, below, "", "0", below == 0)
+
+
+def interleaving(result, found, seven):
+    rows = []
+    for one in found:
+        result.row(f"interleaving/{one['set']}/{one['worse']}", **one)
+        rows.append([one["set"], f"{one['better']}", f"{one['worse']}", f"{one['difference']:.3f}",
+                     f"{one['halves']:,.0f}", f"{one['interleaved']:,.0f}", f"{one['ratio']:.1f} ×",
+                     f"{one['power']:.0%}"])
+    result.table("Queries until a better α is told from a worse one with a power of 80 %: clicks simulated from "
+                 "judgments, lists of two halves of the queries against interleaved ones",
+                 ["set", "better α", "worse", "nDCG@10 apart", "two halves", "interleaved", "fewer",
+                  "power found there"], rows)
+    ratios = sorted(one["ratio"] for one in found)
+    median = (ratios[(len(ratios) - 1) // 2] + ratios[len(ratios) // 2]) / 2
+    mean = math.exp(sum(math.log(r) for r in ratios) / len(ratios))
+    claim(result, "interleaving", "queries of two halves to those of interleaving, the median of "
+          f"{len(ratios)} pairs (geometric mean {mean:.1f}, least {ratios[0]:.1f})", seven, median, "×", ">= 5",
+          median >= 5)
+    wrong = sum(not one["agrees"] for one in found)
+    claim(result, "interleaving-side", "pairs whose worse α interleaving prefers", seven, wrong, "", "0",
+          wrong == 0)
+
+
+def contextual(result, one, seven):
+    result.row("contextual", **one)
+    rows = [[f"{c['queries']}", f"{c['above_domain']:+.4f}", f"{c['above_hindsight']:+.4f}"]
+            for c in one["curve"]]
+    result.table(f"alpha per query from ten features, {one['variants']} variants tried: nDCG@10 {one['learned']:.4f}; "
+                 f"one alpha a domain, learned from the same queries, {one['domain']:.4f}, in hindsight "
+                 f"{one['hindsight']:.4f}; the best alpha of each query {one['oracle']:.4f}",
+                 ["queries learned from", "above one alpha a domain", "above that in hindsight"], rows)
+    above, gain = one["above_hindsight"], one["above_domain"]
+    claim(result, "contextual", "nDCG@10 of alpha per query above the best alpha of each domain in hindsight, "
+          f"cross-validated, low end of 95 % (mean {above['mean']:+.4f}; above one alpha a domain learned from the "
+          f"same queries {gain['mean']:+.4f} [{gain['low']:+.4f}, {gain['high']:+.4f}], which some "
+          f"{one['needed']:,.0f} queries would show)", seven, above["low"], "nDCG", "> 0", above["low"] > 0)

@@ -88,7 +88,6 @@ json Interleaving(const Sets& sets) {
       if (set->mean[better] - set->mean[worse] < kDifference) continue;
       // Each query often, so that what is left to chance are the readers.
       Moments half[2], pairs;
-      double decided = 0, won = 0, drafts = 0;
       for (std::size_t round = 0; round < kRounds; ++round)
         for (const JudgedQuery& query : set->queries) {
           for (const int side : {0, 1}) {
@@ -98,10 +97,7 @@ json Interleaving(const Sets& sets) {
           const auto draft =
               OrThrow(TeamDraft(Shown(query, worse), Shown(query, better), 10, random.Next()));
           const double outcome = DraftOutcome(draft, Clicks(query, draft.items, &random));
-          drafts += 1;
-          decided += outcome != 0 ? 1 : 0;
-          won += outcome > 0 ? 1 : 0;
-          pairs.Add(outcome > 0 ? 1 : outcome < 0 ? -1 : 0);
+          pairs.Add(outcome);
         }
       // Two halves of the queries: both means have half of them.
       const double gap = half[1].mean() - half[0].mean();
@@ -117,8 +113,6 @@ json Interleaving(const Sets& sets) {
                      {"ratio", halves / drafted},
                      {"agrees", pairs.mean() > 0},
                      {"halves_agree", gap > 0},
-                     {"decided", decided / drafts},
-                     {"won", decided > 0 ? won / decided : 0.5},
                      {"power", Right(*set, worse, better, n, 200, &random)},
                      {"power_queries", n}});
     }

@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <new>
+#include <unordered_map>
 
 #include <equipoise/core/check.h>
 #include <equipoise/core/matrix_file.h>
@@ -124,7 +126,41 @@ Status Engine::Detect(const SearchRequest& request, QueryDomain* domain) const {
   return {};
 }
 
-Result<SearchResult> Engine::Search(const SearchRequest& request) const try {
+Result<SearchResult> Engine::Search(const SearchRequest& request) const {
+  return SearchWith(request, {});
+}
+
+Result<InterleavedResult> Engine::SearchInterleaved(const SearchRequest& request,
+                                                    double first_alpha, double second_alpha,
+                                                    std::uint64_t random) const {
+  InterleavedResult out;
+  SearchRequest first = request;
+  first.alpha = first_alpha;
+  first.both_paths = true;
+  const auto draft = [&](const SearchRequest& asked, SearchResult* found) -> Status {
+    SearchRequest second = asked;
+    second.alpha = second_alpha;
+    EQUIPOISE_ASSIGN_OR_RETURN(SearchResult other, collection_.Search(second));
+    std::unordered_map<std::uint32_t, Hit*> hits;
+    std::array<std::vector<std::uint32_t>, 2> rankings;
+    for (const std::size_t side : {0, 1})
+      for (Hit& hit : (side == 0 ? *found : other).hits) {
+        rankings[side].push_back(hit.doc);
+        hits.emplace(hit.doc, &hit);
+      }
+    EQUIPOISE_ASSIGN_OR_RETURN(out.draft, TeamDraft(rankings[0], rankings[1], request.k, random));
+    std::vector<Hit> drafted;
+    for (const std::uint32_t doc : out.draft.items) drafted.push_back(std::move(*hits.at(doc)));
+    found->hits = std::move(drafted);
+    return {};
+  };
+  EQUIPOISE_ASSIGN_OR_RETURN(out.result, SearchWith(first, draft));
+  return out;
+}
+
+Result<SearchResult> Engine::SearchWith(
+    const SearchRequest& request,
+    const std::function<Status(const SearchRequest&, SearchResult*)>& change) const try {
   // The domain first: the policy decides α for it. What is wrong with the query is said by the
   // collection, whose checks go further.
   QueryDomain domain;
@@ -150,6 +186,7 @@ Result<SearchResult> Engine::Search(const SearchRequest& request) const try {
     found->times.total_ns += domain_ns;
   }
   found->domain = std::move(domain);
+  if (change) EQUIPOISE_RETURN_IF_ERROR(change(asked, &*found));
   if (learns) learner_->Remember(request, decided, std::move(context), &*found);
   return found;
 } catch (const std::bad_alloc&) {

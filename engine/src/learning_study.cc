@@ -58,6 +58,8 @@ Result<std::unique_ptr<WeightPolicy>> Study::Make(const std::string& name,
   WeightPolicyOptions options;
   options.curve.priors = options_.priors;
   options.curve.both_paths_share = options_.both_paths_share;
+  options.curve.watch = options_.watch;
+  options.curve.largest_loss = options_.largest_loss;
   options.curve.seed = options_.seed + order;
   options.beta.seed = options_.seed + order;
   options.beta.draws = 64;

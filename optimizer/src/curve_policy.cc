@@ -158,7 +158,7 @@ Status CurvePolicy::Update(const WeightFeedback& feedback) {
       s.Watch(entry->index, feedback.time);
     }
     domain.version = ++s.shared.updates;
-    if (s.Guards()) s.Account(feedback, name);
+    if (s.Guards() && feedback.decision.by_policy) s.Account(feedback, name);
     s.Renew(&domain);
     s.Publish(domain.sums, domain.version, from, &entry->table);
     if (found == nullptr) s.tables.Show(entry);

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <unordered_map>
 #include <unordered_set>
 
 #include <equipoise/core/check.h>
@@ -17,6 +18,24 @@ Status CheckOnce(std::span<const std::uint32_t> ranking, const char* name) {
                     fmt::format("TeamDraft: document {} is twice in {}", ranking[i], name),
                     {.row = static_cast<std::int64_t>(i), .field = name});
   return {};
+}
+
+double Discount(std::size_t rank) { return 1 / std::log2(static_cast<double>(rank) + 2); }
+
+void Credit(std::span<const std::uint32_t> first, std::span<const std::uint32_t> second,
+            std::size_t k, DraftedList* draft) {
+  std::unordered_map<std::uint32_t, double> gains;
+  for (std::size_t rank = 0; rank < std::min(k, second.size()); ++rank)
+    gains[second[rank]] += Discount(rank);
+  for (std::size_t rank = 0; rank < std::min(k, first.size()); ++rank)
+    gains[first[rank]] -= Discount(rank);
+  double sum = 0, weights = 0;
+  for (std::size_t i = 0; i < draft->items.size(); ++i) {
+    draft->credits.push_back(gains[draft->items[i]]);
+    sum += Discount(i) * draft->credits.back();
+    weights += Discount(i);
+  }
+  for (double& credit : draft->credits) credit -= sum / weights;
 }
 
 }  // namespace
@@ -51,6 +70,7 @@ Result<DraftedList> TeamDraft(std::span<const std::uint32_t> first,
       pick(leads);
       pick(1 - leads);
     }
+    Credit(first, second, k, &out);
     return out;
   } catch (const std::bad_alloc&) {
     return Status(Code::kOutOfMemory, "TeamDraft: no memory for the list");
@@ -59,44 +79,22 @@ Result<DraftedList> TeamDraft(std::span<const std::uint32_t> first,
 
 double DraftOutcome(const DraftedList& draft, std::span<const double> ratings) {
   double out = 0;
-  for (std::size_t i = 0; i < std::min(draft.teams.size(), ratings.size()); ++i) {
-    if (draft.teams[i] == DraftTeam::kFirst) out -= ratings[i];
-    if (draft.teams[i] == DraftTeam::kSecond) out += ratings[i];
-  }
+  for (std::size_t i = 0; i < std::min(draft.credits.size(), ratings.size()); ++i)
+    out += ratings[i] * draft.credits[i];
   return out;
 }
 
 void InterleavingComparison::Add(double outcome) {
   ++queries_;
-  if (outcome > 0) ++wins_;
-  if (outcome < 0) ++losses_;
+  sum_ += outcome;
+  squares_ += outcome * outcome;
 }
 
-double InterleavingComparison::SecondShare() const {
-  return decided() == 0 ? 0.5 : static_cast<double>(wins_) / static_cast<double>(decided());
-}
-
-double InterleavingComparison::PValue() const {
-  const std::size_t n = decided(), few = std::min(wins_, losses_);
-  if (n == 0) return 1;
-  const auto total = static_cast<double>(n);
-  if (n > 1000) {
-    // With the correction for a step of one.
-    const double off = std::max(0.0, std::abs(static_cast<double>(wins_) - total / 2) - 0.5);
-    return std::erfc(off / std::sqrt(total / 4) / std::sqrt(2.0));
-  }
-  // P(X <= few), X of Binomial(n, 1/2), from the logarithm of its terms.
-  double sum = 0, term = -total * std::log(2.0);
-  for (std::size_t i = 0; i <= few; ++i) {
-    sum += std::exp(term);
-    term += std::log(static_cast<double>(n - i)) - std::log(static_cast<double>(i + 1));
-  }
-  return std::min(1.0, 2 * sum);
-}
-
-int InterleavingComparison::Verdict(double level) const {
-  if (!(PValue() <= level)) return 0;
-  return wins_ > losses_ ? 1 : -1;
+int InterleavingComparison::Verdict() const {
+  constexpr std::size_t kFew = 8;
+  const MeanInterval mean = Mean();
+  if (queries_ < kFew || (mean.low <= 0 && mean.high >= 0)) return 0;
+  return mean.mean > 0 ? 1 : -1;
 }
 
 }  // namespace equipoise

@@ -145,6 +145,13 @@ class Streams(LearnTest):
             widths.append(interval["high"] - interval["low"])
         self.assertAlmostEqual(widths[1], widths[0], delta=0.2 * widths[0])
 
+    def test_watching_says_the_changes_and_where_there_is_none_nothing(self):
+        lines = [{"index": "one", "query": f"q{i % 24}", "domain": "a", "time": i} for i in range(96)]
+        self.write("s.jsonl", lines)
+        quiet = self.learn(*self.BOTH, "--orders", "2", "--stream", "s.jsonl", "--watch", "64")
+        self.assertEqual(quiet["domains"][0]["posterior"]["changes"], [])
+        self.refused(1, "learn", *self.BOTH, "--orders", "2", "--watch", "3")
+
     def test_what_a_stream_gets_wrong_is_named_with_its_line(self):
         for bad, word in (({"index": "nine", "query": "q1"}, "nine"),
                           ({"index": "one", "query": "q99"}, "q99"),

@@ -89,20 +89,41 @@ TEST(TeamDraft, RatingsThatDoNotDependOnTheTeamSayNothingOnAverage) {
   EXPECT_NEAR(sum / kDrafts, 0, 0.03);
 }
 
-TEST(InterleavingComparison, ItsTestIsTheSignTest) {
+TEST(TeamDraft, CreditsAreTheDifferenceOfDiscountsAndAReaderOfRanksSaysNothing) {
+  const Ranking first = {1, 2, 3, 4}, second = {1, 3, 5, 6};
+  const auto draft = TeamDraft(first, second, 4, 9);
+  ASSERT_TRUE(draft.ok());
+  const auto discount = [](double rank) { return 1 / std::log2(rank + 2); };
+  double seen = 0;
+  std::vector<double> credits(7);
+  for (std::size_t i = 0; i < draft->items.size(); ++i) {
+    seen += discount(static_cast<double>(i)) * draft->credits[i];
+    credits[draft->items[i]] = draft->credits[i];
+  }
+  EXPECT_NEAR(seen, 0, 1e-12);
+  // 3 is second of the second ranking and third of the first; 1 is the top of both.
+  EXPECT_NEAR(credits[3] - credits[1], discount(1) - discount(2), 1e-12);
+  EXPECT_NEAR(credits[2] - credits[1], -discount(1), 1e-12);
+}
+
+TEST(InterleavingComparison, ItsIntervalIsThatOfTheMean) {
   InterleavingComparison comparison;
-  EXPECT_EQ(comparison.PValue(), 1);
-  for (int i = 0; i < 9; ++i) comparison.Add(0.5);
-  comparison.Add(-1);
-  comparison.Add(0);
-  EXPECT_EQ(comparison.queries(), 11u);
-  EXPECT_EQ(comparison.decided(), 10u);
-  EXPECT_NEAR(comparison.PValue(), 0.021484375, 1e-12);  // scipy.stats.binomtest(9, 10)
-  EXPECT_EQ(comparison.Verdict(0.05), 1);
-  EXPECT_EQ(comparison.Verdict(0.01), 0);
-  for (int i = 0; i < 600; ++i) comparison.Add(i % 2 == 0 ? 1 : -1);
-  EXPECT_NEAR(comparison.PValue(), 0.7768809472, 1e-9);  // binomtest(309, 610)
-  for (int i = 0; i < 2000; ++i) comparison.Add(-1);
+  EXPECT_EQ(comparison.Verdict(), 0);
+  std::vector<double> values;
+  Random random(3);
+  for (int i = 0; i < 200; ++i) {
+    values.push_back(random.Uniform() - 0.3);
+    comparison.Add(values.back());
+    if (i < 6) {
+      EXPECT_EQ(comparison.Verdict(), 0);
+    }
+  }
+  const MeanInterval mean = MeanOf(values);
+  EXPECT_EQ(comparison.queries(), 200u);
+  EXPECT_NEAR(comparison.Mean().mean, mean.mean, 1e-12);
+  EXPECT_NEAR(comparison.Mean().low, mean.low, 1e-9);
+  EXPECT_EQ(comparison.Verdict(), 1);
+  for (int i = 0; i < 400; ++i) comparison.Add(-0.5);
   EXPECT_EQ(comparison.Verdict(), -1);
 }
 

@@ -38,6 +38,9 @@ struct StudyOptions {
   PolicyPriors priors{};
   std::optional<DomainPrior> prior{};  ///< of every domain that `priors` does not name
   double both_paths_share = CurvePolicyOptions{}.both_paths_share;
+  /// Of curve: CurvePolicyOptions::watch and largest_loss.
+  std::size_t watch = 0;
+  double largest_loss = 1;
   std::optional<FusionMethod>
       fusion{};  ///< absent: the configuration's, else that of the first index
   /// Of every search; its α and mmr are not looked at, since rewards are those of fused scores at every α;
