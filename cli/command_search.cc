@@ -141,6 +141,18 @@ Json FilterObject(const std::optional<MetadataFilter>& filter) {
   return {{"text", filter->text()}, {"documents", filter->Count()}};
 }
 
+Json VectorObject(const SearchResult& found) {
+  if (!found.vector_searched) return nullptr;
+  const VectorSearchReport& report = found.vector;
+  return {{"plan", VectorPlanName(report.plan)},
+          {"allowed", report.allowed},
+          {"expanded", report.expanded},
+          {"seen", report.seen},
+          {"distances", report.distances},
+          {"rescored", report.rescored},
+          {"bytes", report.bytes}};
+}
+
 int PrintObject(const Collection& collection, const SearchResult& found, const SearchArguments& a,
                 const std::optional<MetadataFilter>& filter) {
   const bool learned = found.alpha_source == AlphaSource::kPolicy;
@@ -154,6 +166,7 @@ int PrintObject(const Collection& collection, const SearchResult& found, const S
                  {"fusion", FusionName(found.weights.method)},
                  {"mmr", OrNull(a.mmr_given, a.mmr)},
                  {"filter", FilterObject(filter)},
+                 {"vector", VectorObject(found)},
                  {"note", found.note.empty() ? Json(nullptr) : Json(found.note)},
                  {"domain", DomainObject(found.domain)},
                  {"time_us",

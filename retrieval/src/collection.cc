@@ -431,6 +431,7 @@ Status Collection::State::Run(const SearchRequest& request, Clock::time_point st
        .workers = workers},
       request, allowed, {std::max(lexical_depth, request.k), std::max(vector_depth, request.k)},
       result, &lists));
+  result->vector = lists.vector_report;
   if (result->lexical_searched) {
     analysis_time->Record(times.analysis_ns);
     lexical_time->Record(times.lexical_ns);

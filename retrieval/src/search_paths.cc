@@ -55,9 +55,9 @@ class Search {
     const auto start = Clock::now();
     const VectorIndex& vectors = *paths_.vectors;
     EQUIPOISE_ASSIGN_OR_RETURN(
-        lists_.vector,
-        vectors.Search(request_.embedding,
-                       VectorPathParams(vectors, request_, depths_.vector, allowed_)));
+        lists_.vector, vectors.Search(request_.embedding,
+                                      VectorPathParams(vectors, request_, depths_.vector, allowed_),
+                                      &lists_.vector_report));
     found_.reserve(lists_.vector.size());
     for (const Scored& item : lists_.vector) found_.push_back(item.id);
     times_.vector_ns = NanosecondsSince(start);

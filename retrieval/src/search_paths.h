@@ -30,6 +30,7 @@ struct PathDepths {
 
 struct PathLists {
   std::vector<Scored> lexical, vector;  // best first, at most as deep as was asked
+  VectorSearchReport vector_report;
   // Where both paths were asked: of the documents of `vector`, in their order.
   std::vector<float> lexical_of_vector;
 };

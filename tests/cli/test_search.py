@@ -157,6 +157,9 @@ class Output(SearchTest):
         self.assertEqual((found["alpha"], found["alpha_source"], found["k"], found["text"]),
                          (0.4, "request", 2, "wing"))
         self.assertIsNone(found["note"])
+        self.assertEqual(set(found["vector"]),
+                         {"plan", "allowed", "expanded", "seen", "distances", "rescored", "bytes"})
+        self.assertEqual((found["vector"]["plan"], found["vector"]["allowed"]), ("scan", len(VECTORS)))
         self.assertEqual(set(found["time_us"]),
                          {"analysis", "lexical", "vector", "fusion", "domain", "total"})
         self.assertEqual([(h["rank"], h["id"]) for h in found["hits"]], [(1, "d1"), (2, "d3")])
@@ -173,6 +176,7 @@ class Output(SearchTest):
             found = self.search("--text", "wing", index=index)
             self.assertEqual((found["alpha"], found["alpha_source"]), (1, "single_path"))
             self.assertIn("BM25 alone", found["note"])
+            self.assertIsNone(found["vector"])
             self.assertIn("BM25 alone",
                           self.run_ok("search", index, "--text", "wing").stdout)
 

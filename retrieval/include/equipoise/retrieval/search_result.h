@@ -10,6 +10,7 @@
 #include <equipoise/core/export.h>
 #include <equipoise/retrieval/fusion.h>
 #include <equipoise/retrieval/query_domain.h>
+#include <equipoise/retrieval/vector_index.h>
 
 namespace equipoise {
 
@@ -67,6 +68,7 @@ struct SearchResult {
   AlphaSource alpha_source = AlphaSource::kIndex;
   bool lexical_searched = false;  ///< false: the lexical numbers of the hits mean nothing
   bool vector_searched = false;
+  VectorSearchReport vector{};  ///< how the vectors were searched, if they were: plan, bytes read, ...
   std::string_view note;  ///< why only one path was asked, where that was not the caller's wish
   LayerTimes times;
   /// With keep_candidates: every document within the depth of a path, in no order. Where both paths were
