@@ -15,11 +15,13 @@ class JudgedOptions {
  public:
   /// Adds the indexes, and --data or --queries, --query-embeddings and --qrels.
   void Add(CLI::App* app);
+  /// Adds --answers and --subtopics, which tuning alone uses.
+  void AddAnswers(CLI::App* app);
   /// Errors   kInvalidArgument: another number of files than of indexes
   Result<std::vector<StudySource>> Read() const;
 
  private:
-  std::vector<std::string> indexes_, data_, queries_, embeddings_, qrels_;
+  std::vector<std::string> indexes_, data_, queries_, embeddings_, qrels_, answers_, subtopics_;
 };
 
 }  // namespace equipoise::cli
