@@ -1,9 +1,10 @@
-// equipoise learn: what learning α would bring, simulated on judged queries.
+// equipoise learn: what learning α would bring, simulated on judged queries or replayed from a log.
 #include <fmt/format.h>
 
 #include <equipoise/core/atomic_file.h>
 #include <equipoise/core/check.h>
 #include <equipoise/engine/learning_study.h>
+#include <equipoise/engine/replay_study.h>
 #include <equipoise/engine/tuning.h>
 
 #include "arguments.h"
@@ -13,6 +14,7 @@
 #include "learn_report.h"
 #include "options.h"
 #include "output.h"
+#include "replay_output.h"
 #include "terminal.h"
 
 namespace equipoise::cli {
@@ -23,7 +25,9 @@ using simulation::Difference;
 
 struct LearnArguments {
   JudgedOptions judged;
-  std::string policies, feedback = "full", priors, prior, fusion, report;
+  StreamOptions stream;
+  std::string policies, priors, prior, fusion, report, replay;
+  std::vector<std::string> states;
   StudyOptions options;
   ConfigurationOptions configuration;
   bool json = false;
@@ -44,6 +48,10 @@ Json PolicyObject(const LearningStudy& study, const PolicyStudy& policy) {
                  {"above_best_single_95", Interval95(e.above_interval.low, e.above_interval.high)},
                  {"less_static", policy.less_static.mean},
                  {"less_static_95", Interval95(policy.less_static.low, policy.less_static.high)},
+                 {"less_path", policy.less_path.mean},
+                 {"less_path_95", Interval95(policy.less_path.low, policy.less_path.high)},
+                 {"recall@10", policy.recall.mean},
+                 {"recall@10_95", Interval95(policy.recall.low, policy.recall.high)},
                  {"domain_regret", Json::object()},
                  {"converged", nullptr},
                  {"regret_by_query", policy.regret}};
@@ -64,11 +72,12 @@ Json PolicyObject(const LearningStudy& study, const PolicyStudy& policy) {
 int PrintObject(const LearningStudy& study, const LearnArguments& a) {
   Json object = {{"orders", a.options.orders},
                  {"horizon", a.options.horizon},
-                 {"feedback", a.feedback},
+                 {"feedback", a.stream.feedback()},
                  {"fusion", FusionName(study.fusion)},
                  {"queries", study.queries},
                  {"left_out", study.left_out},
                  {"best_single_alpha", AlphaOf(study.best_single)},
+                 {"better_path", study.lexical_better ? "BM25" : "vectors"},
                  {"floor", study.floor},
                  {"policies", Json::array()},
                  {"domains", Json::array()},
@@ -118,12 +127,17 @@ int PrintTables(const LearningStudy& study, const LearnArguments& a) {
       "\nReward: nDCG@10 a query, over {} orders of {}, {} queries of a domain at most.\nRegret: "
       "against the best α of each domain; one that knows all other queries has {:.4f}.\nBest "
       "single "
-      "α in hindsight: {:g}. Intervals are of a bootstrap over queries.\n\n",
+      "α in hindsight: {:g}. Intervals are of a bootstrap over queries.\n",
       a.options.orders, Counted(study.queries, "query", "queries"), a.options.horizon, study.floor,
       AlphaOf(study.best_single));
-
-  std::vector<std::string> header = {"domain", "queries", "BM25", "vector", "best α", "reward"};
   const PolicyStudy& last = study.policies.back();
+  text += fmt::format(
+      "{} earns {:+.4f} {} over the better path alone, {}, and its Recall@10 is {:.4f} {}.\n\n",
+      last.name, last.less_path.mean,
+      fmt::format("[{:+.4f}, {:+.4f}]", last.less_path.low, last.less_path.high),
+      study.lexical_better ? "BM25" : "vectors", last.recall.mean,
+      Range(last.recall.low, last.recall.high));
+  std::vector<std::string> header = {"domain", "queries", "BM25", "vector", "best α", "reward"};
   const bool learned = !last.converged.empty();
   if (learned)
     header.insert(header.end(), {"regret", "converged", "5–95 %", "orders", "smallest effect"});
@@ -163,17 +177,44 @@ int PrintTables(const LearningStudy& study, const LearnArguments& a) {
   return PrintText(text);
 }
 
+/// What of a log: its policies, priors and seed are those of a simulation.
+int RunReplay(const LearnArguments& a) {
+  if (a.judged.given())
+    return FailUsage(Status(Code::kInvalidArgument, "a log needs no index", {.field = "--replay"}),
+                     a.json);
+  ReplayOptions options{.policies = a.options.policies,
+                        .states = a.states,
+                        .priors = a.options.priors,
+                        .seed = a.options.seed,
+                        .progress = MakeProgress()};
+  const auto study = StudyReplay(a.replay, options);
+  EndProgress();
+  if (!study) return Fail(study.error(), a.json);
+  return a.json ? PrintJson(ReplayObject(*study)) : PrintText(ReplayTables(*study));
+}
+
 int RunLearn(LearnArguments* a) {
   const auto wrong = [&](const Status& status) { return FailUsage(status, a->json); };
   StudyOptions& options = a->options;
-  auto sources = a->judged.Read();
-  if (!sources) return wrong(sources.error());
   if (!a->policies.empty()) options.policies = SplitList(a->policies);
   for (const std::string& name : options.policies)
     if (name != "static" && name != "beta" && name != "curve")
       return wrong(Status(Code::kInvalidArgument,
                           fmt::format("\"{}\" is no policy; there are static, beta, curve", name),
                           {.field = "--policy"}));
+  if (!a->priors.empty()) {
+    auto priors = ReadPriors(a->priors);
+    if (!priors) return Fail(priors.error(), a->json);
+    options.priors = *std::move(priors);
+  }
+  if (!a->replay.empty()) return RunReplay(*a);
+  if (!a->states.empty())
+    return wrong(Status(Code::kInvalidArgument, "goes with --replay", {.field = "--state"}));
+  if (!a->judged.given())
+    return wrong(Status(Code::kInvalidArgument, "name an index, or a log with --replay",
+                        {.field = "index"}));
+  auto sources = a->judged.Read();
+  if (!sources) return wrong(sources.error());
   if (!a->fusion.empty()) {
     auto fusion = ParseFusion(a->fusion);
     if (!fusion) return wrong(fusion.error());
@@ -183,16 +224,11 @@ int RunLearn(LearnArguments* a) {
   if (!configuration) return Fail(configuration.error(), a->json);
   options.configuration = *configuration;
   if (!options.fusion) options.fusion = configuration->fusion;
-  options.feedback.shown_only = a->feedback == "shown";
+  a->stream.Fill(&options);
   const auto fail = [&](const Status& status) {
     EndProgress();
     return Fail(status, a->json);
   };
-  if (!a->priors.empty()) {
-    auto priors = ReadPriors(a->priors);
-    if (!priors) return fail(priors.error());
-    options.priors = *std::move(priors);
-  }
   if (!a->prior.empty()) {
     const auto front = ReadFront(a->prior);
     if (!front) return fail(front.error());
@@ -232,21 +268,25 @@ Action AddLearnCommand(CLI::App* app) {
       "Every judged query is searched once; then policies run over random orders of the stream.\n"
       "A line of the stream: {\"index\": \"a\", \"query\": \"q7\", \"domain\": \"finance\", "
       "\"time\": "
-      "1700000000}; the index is a path as given here or its last name.\n"
+      "1700000000}; the index is a path as given here or its last name, missing where there is "
+      "one.\n"
       "Rewards are those of fused scores at every α: α and mmr of --config do not count.\n"
+      "A log is what engine/replay_log.h describes. With it only --policy, --state, --priors, "
+      "--seed and "
+      "--json count.\n"
+      "Example: equipoise learn --replay log.jsonl --policy static,curve\n"
       "Example: equipoise learn idx/a idx/b --data data/a data/b --stream stream.jsonl --report "
       "learn.html");
-  a->judged.Add(app);
-  app->add_option("--stream", options.stream,
-                  "The queries; without it every judged one, one domain an index")
+  a->judged.Add(app, false);
+  app->add_option(
+         "--replay", a->replay,
+         "Instead of indexes: a log of searches and feedback, JSON lines; judges policies on it")
       ->check(Named());
+  app->add_option("--state", a->states,
+                  "With --replay: files of policies that were saved, judged as they are")
+      ->check(Named());
+  a->stream.Add(app, &options);
   app->add_option("--policy", a->policies, "Which of static,beta,curve (all)");
-  app->add_option("--orders", options.orders, "Random orders (200)")
-      ->check(WholeNumber(1, 100'000));
-  app->add_option("--horizon", options.horizon, "Most queries of a domain in an order (100)")
-      ->check(WholeNumber(1, 1'000'000));
-  app->add_option("--feedback", a->feedback, "full: all candidates judged; shown: the ten shown")
-      ->check(OneOf({"full", "shown"}));
   app->add_option("--flips", options.feedback.flips, "Share of wrong judgments, with shown (0)")
       ->check(InRange(0, 1));
   app->add_option("--delay", options.feedback.delay, "Queries until feedback arrives (0)")
@@ -260,8 +300,6 @@ Action AddLearnCommand(CLI::App* app) {
       ->check(InRange(0, 1));
   app->add_option("--fusion", a->fusion, "minmax, minmax_union, theoretical or rrf (the index's)");
   a->configuration.Add(app, "Options", simulation::kShown + 1);
-  app->add_option("--seed", options.seed, "Of orders and policies (1)")
-      ->check(WholeNumber(0, 4'000'000'000));
   app->add_option("--report", a->report, "Write an HTML page with plots")->check(Named());
   app->add_flag("--json", a->json, "One JSON object on stdout");
   return [a] { return RunLearn(a.get()); };

@@ -6,6 +6,7 @@
 
 #include <equipoise/core/check.h>
 
+#include "options.h"
 #include "output.h"
 
 namespace equipoise::cli {
@@ -65,8 +66,8 @@ Result<std::vector<StudySource>> JudgedOptions::Read() const {
   return further();
 }
 
-void JudgedOptions::Add(CLI::App* app) {
-  app->add_option("index", indexes_, "Folders of the indexes")->required();
+void JudgedOptions::Add(CLI::App* app, bool needed) {
+  app->add_option("index", indexes_, "Folders of the indexes")->required(needed);
   app->add_option("--data", data_,
                   "For each index a folder in BEIR's layout: queries.jsonl, qrels/test.tsv and "
                   "queries.npy, queries.f16.npy or queries.fvecs");
@@ -83,6 +84,20 @@ void JudgedOptions::AddAnswers(CLI::App* app) {
   app->add_option(
       "--subtopics", subtopics_,
       "For each index lines `query subtopic document relevance`: diversity is α-nDCG@k");
+}
+
+void StreamOptions::Add(CLI::App* app, StudyOptions* options) {
+  app->add_option("--stream", options->stream,
+                  "The queries; without it every judged one, one domain an index")
+      ->check(Named());
+  app->add_option("--orders", options->orders, "Random orders (200)")
+      ->check(WholeNumber(1, 100'000));
+  app->add_option("--horizon", options->horizon, "Most queries of a domain in an order (100)")
+      ->check(WholeNumber(1, 1'000'000));
+  app->add_option("--feedback", feedback_, "full: all candidates judged; shown: the ten shown")
+      ->check(OneOf({"full", "shown"}));
+  app->add_option("--seed", options->seed, "Of orders and policies (1)")
+      ->check(WholeNumber(0, 4'000'000'000));
 }
 
 }  // namespace equipoise::cli

@@ -28,6 +28,9 @@ find_path(EQUIPOISE_ROARING_INCLUDE roaring/roaring.h REQUIRED)
 find_library(EQUIPOISE_ROARING_LIBRARY roaring REQUIRED)
 equipoise_dependency(${EQUIPOISE_ROARING_LIBRARY} LIBS "-lroaring")
 
+find_package(SQLite3 REQUIRED)
+equipoise_dependency(SQLite::SQLite3 FIND "SQLite3" REQUIRES "sqlite3")
+
 find_package(faiss CONFIG REQUIRED)
 equipoise_dependency(faiss FIND "faiss CONFIG" LIBS "-lfaiss -llapack")
 find_package(BLAS REQUIRED)

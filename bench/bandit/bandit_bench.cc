@@ -1,14 +1,17 @@
 // What the policies earn on judged collections, and what they cost: one JSON object on stdout.
 //
-//   equipoise_bandit_bench DATA SCRATCH SETS ORDERS CURVES.json
+//   equipoise_bandit_bench DATA SCRATCH SETS ORDERS CURVES.json [PART,...]
 //
 // DATA is the folder of the sets, SCRATCH an empty one for the indexes; the curves of all queries and
-// the streams are written to CURVES.json, so that other libraries can be run on them.
+// the streams are written to CURVES.json, so that other libraries can be run on them. PART: keys of the
+// object, to be measured alone.
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <fstream>
+#include <functional>
 #include <sstream>
 
 #include <nlohmann/json.hpp>
@@ -49,7 +52,7 @@ void WriteCurves(const std::string& path, const Sets& sets, std::size_t orders) 
   std::ofstream(path) << out;
 }
 
-int Run(char** argv) {
+int Run(int argc, char** argv) {
   std::vector<JudgedSet> loaded;
   std::vector<SearchTimes> times;
   for (const std::string& name : Split(argv[3])) {
@@ -81,16 +84,32 @@ int Run(char** argv) {
                            {"learning_us", times[i].learning_us}});
   }
   const bool full = sets.size() == 7;
-  out["full_feedback"] = FullFeedback(sets, orders);
+  const std::vector<std::string> parts = Split(argc > 6 ? argv[6] : "");
+  const auto part = [&](const char* name, const std::function<json()>& run) {
+    if (parts.empty() || std::find(parts.begin(), parts.end(), name) != parts.end())
+      out[name] = run();
+  };
+  part("full_feedback", [&] { return FullFeedback(sets, orders); });
   if (full)
-    out["full_feedback_first_five"] = FullFeedback({sets.begin(), sets.begin() + 5}, orders);
-  out["shown_only"] = ShownOnly(sets, orders);
-  out["priors"] = PriorsAssigned(sets, orders);
-  out["recall"] = RecallGain(sets, orders);
-  out["skipping"] = Skipping(sets, times, orders);
-  out["calibration"] = Calibration(sets, orders);
-  out["left_out"] = LeaveOneSetOut(sets, orders);
-  out["speed"] = Speed();
+    part("full_feedback_first_five", [&] {
+      return FullFeedback({sets.begin(), sets.begin() + 5}, orders);
+    });
+  part("shown_only", [&] { return ShownOnly(sets, orders); });
+  part("priors", [&] { return PriorsAssigned(sets, orders); });
+  part("recall", [&] { return RecallGain(sets, orders); });
+  part("skipping", [&] { return Skipping(sets, times, orders); });
+  part("calibration", [&] { return Calibration(sets, orders); });
+  part("left_out", [&] { return LeaveOneSetOut(sets, orders); });
+  part("off_policy", [&] { return OffPolicy(sets); });
+  const auto has = [&](const char* name) {
+    return std::any_of(sets.begin(), sets.end(),
+                       [&](const JudgedSet* set) { return set->name == name; });
+  };
+  if (has("cranfield") && has("cacm-authors") && has("reverse-dictionary"))
+    part("drift", [&] { return Drift(sets, orders); });
+  part("safety", [&] { return Safety(sets, orders); });
+  part("interleaving", [&] { return Interleaving(sets); });
+  part("speed", [] { return Speed(); });
   std::printf("%s\n", out.dump(1).c_str());
   return 0;
 }
@@ -98,12 +117,12 @@ int Run(char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 6) {
-    std::fprintf(stderr, "usage: %s DATA SCRATCH SETS ORDERS CURVES.json\n", argv[0]);
+  if (argc != 6 && argc != 7) {
+    std::fprintf(stderr, "usage: %s DATA SCRATCH SETS ORDERS CURVES.json [PART,...]\n", argv[0]);
     return 2;
   }
   try {
-    return Run(argv);
+    return Run(argc, argv);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;

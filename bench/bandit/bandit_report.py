@@ -10,6 +10,7 @@ import pathlib
 import tempfile
 
 import report
+from bandit import beyond_report
 
 ABOUT = "learning α: regret, calibration, skipping a path, time; beside MABWiser and Vowpal Wabbit"
 MINUTES = 6
@@ -245,5 +246,9 @@ def run(context):
     skipping(result, found, seven, context.quality_only)
     calibration(result, found, seven)
     constants(result, found, seven)
+    beyond_report.off_policy(result, found["off_policy"], seven)
+    if "drift" in found:
+        beyond_report.drift(result, found["drift"], seven)
+    beyond_report.safety(result, found["safety"], seven)
     speed(result, found, context.quality_only)
     return result

@@ -34,7 +34,7 @@ TOLERANCE = 0.010
 FOLDS = 5
 ROUNDS = 5
 FUSIONS = ("minmax", "minmax_union", "theoretical", "rrf")
-DEFAULT_FUSION = "minmax_union"  # FusionWeights in retrieval/collection.h
+DEFAULT_FUSION = "minmax_union"  # FusionWeights in retrieval/fusion.h
 
 
 def find_sets(context):

@@ -117,9 +117,10 @@ bool IsOurs(const std::string& folder, const std::vector<std::string>& names) {
       const auto file = MappedFile::Open(Join(folder, name));
       marked = file.ok() && AsText(file->bytes()).starts_with(kMagic);
     }
-    // POLICY: what an engine has learned; it outlives the generation (engine/engine.h).
+    // POLICY, FEEDBACK: what an engine has learned, and from what; they outlive the generation
+    // (engine/engine.h).
     if (name != "LOCK" && name != "MANIFEST" && name != "MANIFEST.partial" &&
-        !name.starts_with("POLICY") && !GenerationNumber(name))
+        !name.starts_with("POLICY") && !name.starts_with("FEEDBACK") && !GenerationNumber(name))
       return false;
   }
   return marked;

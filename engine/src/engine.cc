@@ -240,7 +240,7 @@ Result<FeedbackOutcome> Engine::Feedback(const QueryFeedback& feedback) const tr
 
 Status Engine::SavePolicy(const std::string& path) const try {
   if (learner_ == nullptr) return NoPolicy("SavePolicy");
-  return learner_->Save(path.empty() ? folder_ + "/POLICY" : path);
+  return learner_->Save(path.empty() ? folder_ + "/POLICY" : path, path.empty());
 } catch (const std::bad_alloc&) {
   return Status(Code::kOutOfMemory, "SavePolicy: not enough memory", {.file = path});
 }
@@ -252,6 +252,36 @@ Status Engine::LoadPolicy(const std::string& path, const LearningOptions& option
   return {};
 } catch (const std::bad_alloc&) {
   return Status(Code::kOutOfMemory, "LoadPolicy: not enough memory", {.file = path});
+}
+
+Result<LearningResumed> Engine::KeepLearning(std::shared_ptr<WeightPolicy> fresh,
+                                             const LearningOptions& options,
+                                             const FeedbackLogOptions& log,
+                                             const PolicyLoader& loader) try {
+  constexpr const char* kWhere = "KeepLearning";
+  if (fresh == nullptr)
+    return Status(Code::kInvalidArgument, "KeepLearning: there is no policy", {.field = "fresh"});
+  if (const double retention = log.retention; !(retention > 0))
+    return Status(Code::kInvalidArgument,
+                  fmt::format("{}: retention = {} is not above 0", kWhere, retention),
+                  {.field = "retention"});
+  // The log first: no other engine replaces the snapshot and shortens the log from here on, and one that
+  // only reads finds a snapshot that is as new as the log, or newer.
+  EQUIPOISE_ASSIGN_OR_RETURN(
+      auto opened, FeedbackLog::Open(folder_ + "/FEEDBACK", collection_.fingerprint(), log));
+  auto learner = Learner::Load(folder_ + "/POLICY", options, loader, collection_);
+  const Status why = learner.error();
+  const bool damaged = why.code() == Code::kCorruption || why.code() == Code::kUnsupported;
+  if (!learner && !damaged && why.code() != Code::kNotFound) return why;
+  if (!learner) learner = Learner::Make(std::move(fresh), options, collection_);
+  if (!learner) return learner.error();
+  EQUIPOISE_ASSIGN_OR_RETURN(LearningResumed resumed, (*learner)->Resume(std::move(opened)));
+  resumed.snapshot = why.ok();
+  if (damaged && resumed.forgotten > 0) return why;
+  learner_ = *std::move(learner);
+  return resumed;
+} catch (const std::bad_alloc&) {
+  return Status(Code::kOutOfMemory, "KeepLearning: not enough memory", {.file = folder_});
 }
 
 std::shared_ptr<const WeightPolicy> Engine::policy() const {

@@ -44,6 +44,11 @@ Status Refuse(const char* field, std::string why) {
   return Status(Code::kInvalidArgument, "Feedback: " + std::move(why), {.field = field});
 }
 
+Status OtherIndex() {
+  return Refuse("context",
+                "the context is of another index, or of this one before it was built again");
+}
+
 // Of documents of one query apart from those of others.
 std::uint64_t ItemOf(std::uint64_t query_id, std::uint32_t doc) {
   std::uint64_t state = query_id;
@@ -145,6 +150,7 @@ void Learner::Remember(const SearchRequest& request, bool decided, SearchContext
   auto record = std::make_shared<Record>();
   SearchContext& kept = record->context = std::move(context);
   kept.fingerprint = fingerprint_;
+  kept.time = Clock();
   kept.method = found->weights.method;
   kept.lexical_us =
       static_cast<float>(found->times.analysis_ns + found->times.lexical_ns) / 1000.0f;
@@ -197,21 +203,34 @@ void Learner::Adopt(std::shared_ptr<Record> record) {
 }
 
 /// The caller holds the mutex of feedback.
-Result<std::shared_ptr<Learner::Record>> Learner::Find(const QueryFeedback& feedback) {
+Result<std::shared_ptr<Learner::Record>> Learner::Find(const QueryFeedback& feedback, double now) {
   if ((feedback.query_id != 0) == !feedback.context.empty())
     return Refuse("query_id", "give the query's id or its context, one of them");
   std::uint64_t id = feedback.query_id;
   SearchContext context;
   if (!feedback.context.empty()) {
     EQUIPOISE_ASSIGN_OR_RETURN(context, SearchContext::Parse(feedback.context));
-    if (context.fingerprint != fingerprint_)
-      return Refuse("context",
-                    "the context is of another index, or of this one before it was built again");
+    if (context.fingerprint != fingerprint_) return OtherIndex();
+    EQUIPOISE_RETURN_IF_ERROR(CheckAge(context, now));
     id = context.query_id;
   }
   if (auto known = Known(id)) {
-    if (feedback.context.empty() || known->context.Serialize() == feedback.context) return known;
-    return Refuse("context", fmt::format("query {} is known with another context", id));
+    if (!feedback.context.empty() && known->context.Serialize() != feedback.context)
+      return Refuse("context", fmt::format("query {} is known with another context", id));
+    EQUIPOISE_RETURN_IF_ERROR(CheckAge(known->context, now));
+    return known;
+  }
+  if (log_ != nullptr) {
+    auto logged = FromLog(id, log_->last() + 1);
+    if (!logged && logged.error().code() != Code::kNotFound) return logged.error();
+    if (logged) {
+      const SearchContext& of = (*logged)->context;
+      if (of.fingerprint != fingerprint_) return OtherIndex();
+      if (!feedback.context.empty() && of.Serialize() != feedback.context)
+        return Refuse("context", fmt::format("query {} is known with another context", id));
+      EQUIPOISE_RETURN_IF_ERROR(CheckAge(of, now));
+      return logged;
+    }
   }
   if (feedback.context.empty())
     return Status(
@@ -258,25 +277,26 @@ Status Learner::Check(const QueryFeedback& f, double now, double time) const {
   return {};
 }
 
-/// Runs the rating through the filter, among the latest of its domain; `row` is the rating as a row
-/// among them.
-Result<FeedbackOutcome> Learner::Filter(const QueryFeedback& feedback, const Record& record,
-                                        std::uint32_t doc, double now, double time, WindowRow* row,
-                                        Rating* rating) const {
-  const std::vector<std::uint32_t>& shown = record.context.shown;
-  const auto place = std::find(shown.begin(), shown.end(), doc) - shown.begin();
-  *row = {.time = time,
-          .source = SourceNumber(feedback.source),
-          .item = ItemOf(record.context.query_id, doc),
+Learner::WindowRow Learner::RowOf(const FeedbackEntry& feedback, const SearchContext& context) {
+  const std::vector<std::uint32_t>& shown = context.shown;
+  const auto place = std::find(shown.begin(), shown.end(), *feedback.doc) - shown.begin();
+  return {.time = feedback.time,
+          .source = feedback.source,
+          .item = ItemOf(context.query_id, *feedback.doc),
           .rating = static_cast<float>(*feedback.rating),
           .confidence = static_cast<float>(feedback.confidence.value_or(1)),
           .dwell = static_cast<float>(feedback.dwell.value_or(0)),
           .position = static_cast<std::uint32_t>(place)};
+}
+
+/// Runs the rating through the filter, among the latest of its domain, and sets its weight.
+Result<FeedbackVerdict> Learner::Filter(const std::string& domain, const WindowRow& row,
+                                        FeedbackEntry* feedback) const {
   std::vector<WindowRow> rows;
-  if (const auto latest = windows_.find(record.context.domain); latest != windows_.end())
+  if (const auto latest = windows_.find(domain); latest != windows_.end())
     rows.assign(latest->second.begin() + (latest->second.size() >= options_.window ? 1 : 0),
                 latest->second.end());
-  rows.push_back(*row);
+  rows.push_back(row);
   constexpr auto kStride = static_cast<std::int64_t>(sizeof(WindowRow));
   const auto column = [&]<typename T>(const T WindowRow::*member) {
     static_assert(kStride % sizeof(T) == 0);
@@ -293,15 +313,9 @@ Result<FeedbackOutcome> Learner::Filter(const QueryFeedback& feedback, const Rec
                       .position = column(&WindowRow::position),
                       .dwell = column(&WindowRow::dwell)};
   EQUIPOISE_ASSIGN_OR_RETURN(const FeedbackResult filtered,
-                             filter_.Apply(batch, std::max(now, time)));
-  const double scale = double{options_.filter.rating_high} - double{options_.filter.rating_low};
-  *rating = {
-      .time = std::min(time, now),
-      .weight = double{filtered.weight.back()} * Decay(now - time),
-      .source = row->source,
-      .gain = static_cast<float>((*feedback.rating - double{options_.filter.rating_low}) / scale),
-      .doc = doc};
-  return FeedbackOutcome{.verdict = filtered.verdict.back()};
+                             filter_.Apply(batch, std::max(feedback->now, feedback->time)));
+  feedback->weight = double{filtered.weight.back()} * Decay(feedback->now - feedback->time);
+  return filtered.verdict.back();
 }
 
 void Learner::Admit(const std::string& domain, const WindowRow& row) {
@@ -376,6 +390,59 @@ Result<std::vector<double>> Learner::CurveOf(const Record& record,
   return std::move(curve.values);
 }
 
+/// The document that is rated, if one is.
+Result<std::optional<std::uint32_t>> Learner::DocumentOf(const QueryFeedback& feedback,
+                                                         const SearchContext& context,
+                                                         const Collection& collection) {
+  if (!feedback.rating) return std::optional<std::uint32_t>();
+  if (feedback.hit) {
+    if (*feedback.hit >= context.shown.size())
+      return Status(Code::kNotFound,
+                    fmt::format("Feedback: hit {} does not exist; the query has {}, counted from 0",
+                                *feedback.hit, context.shown.size()),
+                    {.field = "hit"});
+    return std::optional(context.shown[*feedback.hit]);
+  }
+  const auto known = collection.Find(feedback.document);
+  const auto& found = context.candidates;
+  if (!known || std::none_of(found.begin(), found.end(),
+                             [&](const CandidateScores& c) { return c.doc == *known; }))
+    return Status(
+        Code::kNotFound,
+        fmt::format("Feedback: the query has not found a document \"{}\"", feedback.document),
+        {.field = "document"});
+  return known;
+}
+
+/// When the source last rated the document, or anyone said how grounded the answer was.
+std::optional<double> Learner::LastTime(const Record& record, const FeedbackEntry& feedback) {
+  if (!feedback.doc)
+    return std::isnan(record.groundedness) ? std::optional<double>() : record.groundedness_time;
+  for (const Rating& r : record.ratings)
+    if (r.doc == *feedback.doc && r.source == feedback.source) return r.time;
+  return {};
+}
+
+/// Puts the rating in its place. False where the source has rated the document later.
+bool Learner::Enter(const FeedbackEntry& feedback, std::vector<Rating>* ratings) const {
+  const auto earlier = std::find_if(ratings->begin(), ratings->end(), [&](const Rating& r) {
+    return r.doc == *feedback.doc && r.source == feedback.source;
+  });
+  if (earlier != ratings->end() && earlier->time > feedback.time) return false;
+  const double low = double{options_.filter.rating_low};
+  const double scale = double{options_.filter.rating_high} - low;
+  const Rating rating{.time = std::min(feedback.time, feedback.now),
+                      .weight = feedback.weight,
+                      .source = feedback.source,
+                      .gain = static_cast<float>((*feedback.rating - low) / scale),
+                      .doc = *feedback.doc};
+  if (earlier == ratings->end())
+    ratings->push_back(rating);
+  else
+    *earlier = rating;
+  return true;
+}
+
 Result<FeedbackOutcome> Learner::Learn(const QueryFeedback& feedback,
                                        const Collection& collection) {
   const double now = feedback.now ? *feedback.now : Clock();
@@ -383,7 +450,26 @@ Result<FeedbackOutcome> Learner::Learn(const QueryFeedback& feedback,
   EQUIPOISE_RETURN_IF_ERROR(Check(feedback, now, time));
 
   const std::lock_guard lock(feedback_mutex_);
-  EQUIPOISE_ASSIGN_OR_RETURN(const std::shared_ptr<Record> record, Find(feedback));
+  EQUIPOISE_RETURN_IF_ERROR(CheckLog());
+  EQUIPOISE_ASSIGN_OR_RETURN(const std::shared_ptr<Record> record, Find(feedback, now));
+  EQUIPOISE_ASSIGN_OR_RETURN(const auto doc, DocumentOf(feedback, record->context, collection));
+  FeedbackEntry settled{.query_id = record->context.query_id,
+                        .doc = doc,
+                        .rating = feedback.rating,
+                        .groundedness = feedback.groundedness,
+                        .confidence = feedback.confidence,
+                        .dwell = feedback.dwell,
+                        .time = time,
+                        .now = now,
+                        .source = SourceNumber(feedback.source)};
+  // Who corrects himself says so later, whatever the clock says.
+  if (!feedback.time) settled.time = std::max(time, LastTime(*record, settled).value_or(time));
+  return Take(record, &settled, /*replayed=*/false);
+}
+
+/// Learns from feedback that is settled, and logs it before, unless it comes from the log.
+Result<FeedbackOutcome> Learner::Take(const std::shared_ptr<Record>& record,
+                                      FeedbackEntry* feedback, bool replayed) {
   const SearchContext& context = record->context;
   std::vector<Rating> ratings = record->ratings;
   double groundedness = record->groundedness;
@@ -391,62 +477,36 @@ Result<FeedbackOutcome> Learner::Learn(const QueryFeedback& feedback,
   FeedbackOutcome out{.weight = record->weight};
   WindowRow row;
   bool rated = false;
-  if (feedback.rating) {
-    std::uint32_t doc = 0;
-    if (feedback.hit) {
-      if (*feedback.hit >= context.shown.size())
-        return Status(
-            Code::kNotFound,
-            fmt::format("Feedback: hit {} does not exist; the query has {}, counted from 0",
-                        *feedback.hit, context.shown.size()),
-            {.field = "hit"});
-      doc = context.shown[*feedback.hit];
-    } else {
-      const auto known = collection.Find(feedback.document);
-      const auto& found = context.candidates;
-      if (!known || std::none_of(found.begin(), found.end(),
-                                 [&](const CandidateScores& c) { return c.doc == *known; }))
-        return Status(
-            Code::kNotFound,
-            fmt::format("Feedback: the query has not found a document \"{}\"", feedback.document),
-            {.field = "document"});
-      doc = *known;
+  if (feedback->rating) {
+    row = RowOf(*feedback, context);
+    const std::optional<double> last = LastTime(*record, *feedback);
+    if (!replayed && !(last && *last > feedback->time)) {
+      EQUIPOISE_ASSIGN_OR_RETURN(out.verdict, Filter(context.domain, row, feedback));
     }
-    const std::uint64_t source = SourceNumber(feedback.source);
-    const auto earlier = std::find_if(ratings.begin(), ratings.end(), [&](const Rating& r) {
-      return r.doc == doc && r.source == source;
-    });
-    rated = earlier == ratings.end() || earlier->time <= time;
-    if (rated) {
-      Rating rating;
-      EQUIPOISE_ASSIGN_OR_RETURN(const FeedbackOutcome filtered,
-                                 Filter(feedback, *record, doc, now, time, &row, &rating));
-      out.verdict = filtered.verdict;
-      if (earlier != ratings.end())
-        *earlier = rating;
-      else
-        ratings.push_back(rating);
-    }
+    rated = Enter(*feedback, &ratings);
   }
   // Each by its own time: one that is superseded does not take the other with it.
   const bool grounded =
-      feedback.groundedness && (std::isnan(groundedness) || groundedness_time <= time);
+      feedback->groundedness && (std::isnan(groundedness) || groundedness_time <= feedback->time);
   if (grounded) {
-    groundedness = *feedback.groundedness;
-    groundedness_time = time;
+    groundedness = *feedback->groundedness;
+    groundedness_time = feedback->time;
   }
-  if (feedback.rating ? !rated : !grounded) out.verdict = FeedbackVerdict::kDuplicate;
-  if (!rated && !grounded) return out;
+  if (feedback->rating ? !rated : !grounded) out.verdict = FeedbackVerdict::kDuplicate;
   double weight = 0;
-  EQUIPOISE_ASSIGN_OR_RETURN(std::vector<double> curve,
-                             CurveOf(*record, ratings, groundedness, &weight));
+  std::vector<double> curve;
+  if (rated || grounded) {
+    EQUIPOISE_ASSIGN_OR_RETURN(curve, CurveOf(*record, ratings, groundedness, &weight));
+  }
+  if (log_ != nullptr && !replayed) EQUIPOISE_RETURN_IF_ERROR(log_->Append(context, feedback));
+  if (!rated && !grounded) return out;
   // An α of another normalization means something else.
   if (context.method == method_) {
     WeightFeedback update{.query = {.domain = context.domain},
                           .decision = context.decision,
                           .curve = curve,
                           .weight = weight,
-                          .time = time};
+                          .time = feedback->time};
     if (!record->curve.empty()) {
       update.replaced_curve = record->curve;
       update.replaced_weight = record->weight;

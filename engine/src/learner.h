@@ -6,6 +6,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -14,6 +15,8 @@
 #include <equipoise/engine/engine.h>
 #include <equipoise/engine/learning.h>
 #include <equipoise/engine/search_context.h>
+
+#include "feedback_log.h"
 
 namespace equipoise {
 
@@ -35,7 +38,14 @@ class Learner {
                 SearchResult* found);
   Result<FeedbackOutcome> Learn(const QueryFeedback& feedback, const Collection& collection);
 
-  Status Save(const std::string& path) const;
+  /// Learns what the log holds beyond the snapshot that this was loaded from, and logs from now on. After an
+  /// error this is to be dropped.
+  /// Errors   as FeedbackLog::Each; kOutOfMemory
+  Result<LearningResumed> Resume(std::unique_ptr<FeedbackLog> log);
+
+  /// Where `cache` is set it is the snapshot of the log that the next engine starts from: what it knows
+  /// and is older than the retention leaves the log.
+  Status Save(const std::string& path, bool cache);
   static Result<std::unique_ptr<Learner>> Load(const std::string& path,
                                                const LearningOptions& options,
                                                const PolicyLoader& loader,
@@ -80,12 +90,23 @@ class Learner {
   void Keep(std::shared_ptr<Record> record);
   std::shared_ptr<Record> Remembered(std::uint64_t id) const;
   std::shared_ptr<Record> Known(std::uint64_t id) const;
-  Result<std::shared_ptr<Record>> Find(const QueryFeedback& feedback);
+  Result<std::shared_ptr<Record>> Find(const QueryFeedback& feedback, double now);
+  Result<std::shared_ptr<Record>> FromLog(std::uint64_t id, std::uint64_t before);
+  Status CheckLog() const;
+  Status Trim(const std::string& snapshot);
+  Status CheckAge(const SearchContext& context, double now) const;
   void Adopt(std::shared_ptr<Record> record);
   Status Check(const QueryFeedback& feedback, double now, double time) const;
-  Result<FeedbackOutcome> Filter(const QueryFeedback& feedback, const Record& record,
-                                 std::uint32_t doc, double now, double time, WindowRow* row,
-                                 Rating* rating) const;
+  static Result<std::optional<std::uint32_t>> DocumentOf(const QueryFeedback& feedback,
+                                                         const SearchContext& context,
+                                                         const Collection& collection);
+  static WindowRow RowOf(const FeedbackEntry& feedback, const SearchContext& context);
+  static std::optional<double> LastTime(const Record& record, const FeedbackEntry& feedback);
+  Result<FeedbackVerdict> Filter(const std::string& domain, const WindowRow& row,
+                                 FeedbackEntry* feedback) const;
+  bool Enter(const FeedbackEntry& feedback, std::vector<Rating>* ratings) const;
+  Result<FeedbackOutcome> Take(const std::shared_ptr<Record>& record, FeedbackEntry* feedback,
+                               bool replayed);
   void Admit(const std::string& domain, const WindowRow& row);
   Result<std::vector<double>> CurveOf(const Record& record, const std::vector<Rating>& ratings,
                                       double groundedness, double* weight) const;
@@ -114,6 +135,9 @@ class Learner {
   std::deque<std::uint64_t> adopted_order_;
   std::unordered_map<std::string, std::deque<WindowRow>> windows_;  // by domain
   std::deque<std::string> window_order_;
+  std::unique_ptr<FeedbackLog> log_;  // null: feedback is not durable
+  // Of the snapshot that this was loaded from, and how much of that log it knows.
+  std::uint64_t snapshot_log_ = 0, snapshot_number_ = 0;
 };
 
 }  // namespace equipoise

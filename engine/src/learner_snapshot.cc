@@ -18,10 +18,11 @@ namespace equipoise {
 namespace {
 
 constexpr std::string_view kKind = "engine-policy";
-constexpr std::uint32_t kVersion = 2;
+constexpr std::uint32_t kVersion = 3;
 
 struct SavedState {
   std::uint64_t next, seed;
+  std::uint64_t log, number;     // of which log of feedback everything up to which row is in here
   std::uint32_t method, unused;  // the normalization that the policy's α belongs to
 };
 
@@ -135,13 +136,18 @@ bool Learner::ReadQueries(std::string_view bytes) {
   return in.done();
 }
 
-Status Learner::Save(const std::string& path) const {
+Status Learner::Save(const std::string& path, bool cache) {
   const std::lock_guard lock(feedback_mutex_);
+  if (cache) EQUIPOISE_RETURN_IF_ERROR(CheckLog());
   const PassingFile inner(AsideName(path + ".policy"));
   EQUIPOISE_RETURN_IF_ERROR(policy_->Save(inner.path()));
   EQUIPOISE_ASSIGN_OR_RETURN(const MappedFile policy, MappedFile::Open(inner.path()));
-  const SavedState state{next_.load(std::memory_order_relaxed), options_.seed,
-                         static_cast<std::uint32_t>(method_), 0};
+  const SavedState state{next_.load(std::memory_order_relaxed),
+                         options_.seed,
+                         log_ == nullptr ? snapshot_log_ : log_->id(),
+                         log_ == nullptr ? snapshot_number_ : log_->last(),
+                         static_cast<std::uint32_t>(method_),
+                         0};
   const std::string queries = QueriesAsBytes();
 
   const PassingFile aside(AsideName(path));
@@ -154,9 +160,10 @@ Status Learner::Save(const std::string& path) const {
   EQUIPOISE_RETURN_IF_ERROR(file.Finish());
   std::error_code error;
   std::filesystem::rename(aside.path(), path, error);
-  if (!error) return {};
-  return Status(Code::kIo, "SavePolicy: cannot give the new file its name: " + error.message(),
-                {.file = path});
+  if (error)
+    return Status(Code::kIo, "SavePolicy: cannot give the new file its name: " + error.message(),
+                  {.file = path});
+  return cache ? Trim(path) : Status();
 }
 
 Result<std::unique_ptr<Learner>> Learner::Load(const std::string& path,
@@ -200,6 +207,8 @@ Result<std::unique_ptr<Learner>> Learner::Load(const std::string& path,
   EQUIPOISE_ASSIGN_OR_RETURN(std::unique_ptr<Learner> out,
                              Make(*std::move(policy), own, collection));
   out->next_ = state[0].next;
+  out->snapshot_log_ = state[0].log;
+  out->snapshot_number_ = state[0].number;
   if (!out->ReadQueries({queries.data(), queries.size()}))
     return Status(Code::kCorruption, "holds queries that no engine has saved", {.file = path});
   return out;

@@ -13,7 +13,7 @@ namespace equipoise {
 namespace {
 
 constexpr std::uint32_t kMagic = 0x58435145;  // "EQCX"
-constexpr std::uint32_t kVersion = 2;         // 1 does not say who decided: the policy
+constexpr std::uint32_t kVersion = 2;         // 1 said neither when it was asked nor who decided
 constexpr std::size_t kChecksumBytes = sizeof(std::uint64_t);
 
 std::uint64_t ChecksumOf(std::string_view bytes) {
@@ -30,7 +30,8 @@ bool InUnit(double value) { return value >= 0 && value <= 1; }
 // Without this a crafted context could make feedback fail later, or teach nonsense.
 bool IsSound(const SearchContext& c) {
   const WeightDecision& d = c.decision;
-  if (c.domain.empty() || !InUnit(d.alpha) || !InUnit(d.propensity) || !InUnit(d.alpha_propensity))
+  if (c.domain.empty() || !std::isfinite(c.time) || !InUnit(d.alpha) || !InUnit(d.propensity) ||
+      !InUnit(d.alpha_propensity))
     return false;
   if (d.propensity <= 0 || d.alpha_propensity < d.propensity) return false;
   if (!(c.lexical_us >= 0 && c.vector_us >= 0 && std::isfinite(c.lexical_us) &&
@@ -61,6 +62,7 @@ std::string SearchContext::Serialize() const {
   out.Put(kVersion);
   out.Put(query_id);
   out.Put(fingerprint);
+  out.Put(time);
   out.PutText(domain);
   out.Put(decision.alpha);
   out.Put(decision.propensity);
@@ -82,13 +84,12 @@ Result<SearchContext> SearchContext::Parse(std::string_view bytes) try {
   ByteReader header(bytes);
   if (!header.Get(&magic) || !header.Get(&version) || magic != kMagic)
     return Damaged("is none; hand back what SearchContext::Serialize gave");
-  if (version > kVersion)
-    return Status(
-        Code::kUnsupported,
-        fmt::format("the context of the search has version {}, this program knows {}; use "
-                    "a newer equipoise",
-                    version, kVersion),
-        {.field = "context"});
+  if (version != kVersion)
+    return Status(Code::kUnsupported,
+                  fmt::format("the context of the search has version {}, this program reads {}; "
+                              "use the equipoise that searched",
+                              version, kVersion),
+                  {.field = "context"});
   if (bytes.size() < 2 * sizeof magic + kChecksumBytes) return Damaged("is cut");
   const std::string_view body = bytes.substr(0, bytes.size() - kChecksumBytes);
   std::uint64_t checksum = 0;
@@ -97,12 +98,12 @@ Result<SearchContext> SearchContext::Parse(std::string_view bytes) try {
 
   SearchContext out;
   ByteReader in(body.substr(2 * sizeof magic));
-  std::uint8_t both = 0, by_policy = 1, method = 0;
-  const bool read = in.Get(&out.query_id) && in.Get(&out.fingerprint) && in.GetText(&out.domain) &&
-                    in.Get(&out.decision.alpha) && in.Get(&out.decision.propensity) &&
-                    in.Get(&out.decision.alpha_propensity) && in.Get(&out.decision.version) &&
-                    in.Get(&both) && (version == 1 || in.Get(&by_policy)) && in.Get(&method) &&
-                    in.Get(&out.lexical_us) && in.Get(&out.vector_us) &&
+  std::uint8_t both = 0, by_policy = 0, method = 0;
+  const bool read = in.Get(&out.query_id) && in.Get(&out.fingerprint) && in.Get(&out.time) &&
+                    in.GetText(&out.domain) && in.Get(&out.decision.alpha) &&
+                    in.Get(&out.decision.propensity) && in.Get(&out.decision.alpha_propensity) &&
+                    in.Get(&out.decision.version) && in.Get(&both) && in.Get(&by_policy) &&
+                    in.Get(&method) && in.Get(&out.lexical_us) && in.Get(&out.vector_us) &&
                     in.GetAll(&out.candidates) && in.GetAll(&out.shown);
   if (!read || !in.done()) return Damaged("is cut or was changed");
   out.decision.both_paths = both != 0;

@@ -39,6 +39,11 @@ RatingSums SumRatings(const float* ratings, std::size_t n, float low, float high
   return Chosen().sum(ratings, n, low, high, shift);
 }
 
+std::size_t FirstOther(const float* ratings, std::size_t n, float low, float high,
+                       const float* known, std::size_t count) {
+  return Chosen().first_other(ratings, n, low, high, known, count);
+}
+
 WeighSums WeighRatings(const float* ratings, const double* times, const float* confidence,
                        const double* rates, std::size_t n, const WeighSettings& settings,
                        float* weights, std::uint8_t* verdicts) {

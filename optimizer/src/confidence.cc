@@ -6,8 +6,8 @@
 
 #include <equipoise/core/parallel.h>
 
+#include "few_values.h"
 #include "filter_work.h"
-#include "outlier_checks.h"
 
 namespace equipoise {
 namespace {
@@ -170,10 +170,9 @@ void LearnReliability(FilterWork* work) {
 }
 
 void FindEvidence(FilterWork* work) {
-  DistinctValues distinct(2);
-  bool binary = true;
-  for (std::uint64_t row = 0; binary && row < work->weight.size(); ++row)
-    if (work->Kept(row)) binary = !distinct.Exceeds(work->batch.rating[row]);
+  const FeedbackOptions& o = work->options;
+  const bool binary = !HasMoreValues(work->batch.rating, o.rating_low, o.rating_high, 2,
+                                     [&](std::uint64_t row) { return work->Kept(row); });
   const auto& starts = work->items->starts;
   std::vector<double> evidence(work->items->size(), 1.0);
   ForGroups(starts, work->threads, [&](std::uint64_t first_item, std::uint64_t last_item, int) {

@@ -37,23 +37,26 @@ double LogGamma(double x) {
   return ::lgamma_r(x, &sign);
 }
 
-double IncompleteBeta(double x, double a, double b) {
-  if (x <= 0) return 0;
-  if (x >= 1) return 1;
-  const double front =
-      std::exp(LogGamma(a + b) - LogGamma(a) - LogGamma(b) + a * std::log(x) + b * std::log1p(-x));
-  return x < (a + 1) / (a + b + 2) ? front * BetaFraction(x, a, b) / a
-                                   : 1 - front * BetaFraction(1 - x, b, a) / b;
+// Newton's steps from the mean, halving the bracket where one would leave it.
+double BetaQuantile(double q, double a, double b) {
+  const double scale = LogGamma(a + b) - LogGamma(a) - LogGamma(b);
+  double low = 0, high = 1, x = a / (a + b);
+  for (int i = 0; i < 200 && high - low > 1e-15; ++i) {
+    const double front = std::exp(scale + a * std::log(x) + b * std::log1p(-x));
+    const double below = x < (a + 1) / (a + b + 2) ? front * BetaFraction(x, a, b) / a
+                                                   : 1 - front * BetaFraction(1 - x, b, a) / b;
+    (below < q ? low : high) = x;
+    const double density = front / (x * (1 - x));
+    const double step = (below - q) / density;
+    if (std::abs(step) < 1e-12 * std::min(x, 1 - x)) break;
+    const double next = x - step;
+    x = next > low && next < high ? next : (low + high) / 2;
+  }
+  return x;
 }
 
-double BetaQuantile(double q, double a, double b) {
-  double low = 0, high = 1;
-  for (int i = 0; i < 100 && high - low > 1e-15; ++i) {
-    const double middle = (low + high) / 2;
-    (IncompleteBeta(middle, a, b) < q ? low : high) = middle;
-  }
-  return (low + high) / 2;
-}
+// Below it the sum is one rating and what rounding has left of others.
+constexpr double kLeastFreedom = 1e-6;
 
 double ShareOf(const FeedbackAggregate& a, double low, double high) {
   return high > low ? std::clamp((a.mean - low) / (high - low), 0.0, 1.0) : 0;
@@ -86,7 +89,7 @@ void FeedbackAggregate::Merge(const FeedbackAggregate& other) {
 double FeedbackAggregate::Variance() const {
   if (!(weight > 0)) return 0;
   const double freedom = weight - weight_squares / weight;
-  return freedom > 1e-12 * weight ? std::max(0.0, squares) / freedom : 0;
+  return freedom > kLeastFreedom * weight ? std::max(0.0, squares) / freedom : 0;
 }
 
 double FeedbackAggregate::EffectiveSize() const {

@@ -11,6 +11,7 @@
 #include <equipoise/optimizer/feedback_filter.h>
 
 #include "feedback_passes.h"
+#include "few_values.h"
 #include "filter_work.h"
 #include "outlier_checks.h"
 
@@ -60,20 +61,28 @@ Status CheckColumns(const FeedbackBatch& batch) {
   EQUIPOISE_CHECK_RANGE(kApply, static_cast<std::int64_t>(batch.rating.size), 0,
                         std::numeric_limits<std::int64_t>::max());
   EQUIPOISE_CHECK_EQUAL(kApply, batch.time.size, batch.rating.size);
-  const auto check = [&](const char* name, std::uint64_t size) -> Status {
-    if (size == 0 || size == n) return {};
-    return Status(Code::kInvalidArgument,
-                  fmt::format("{}: batch.{}.size = {} must be 0 or batch.rating.size = {}", kApply,
-                              name, size, n),
-                  {.field = name});
+  const auto check = [&](const char* name, const auto& column) -> Status {
+    if (column.size != 0 && column.size != n)
+      return Status(Code::kInvalidArgument,
+                    fmt::format("{}: batch.{}.size = {} must be 0 or batch.rating.size = {}",
+                                kApply, name, column.size, n),
+                    {.field = name});
+    if (column.size != 0 && column.data == nullptr)
+      return Status(Code::kInvalidArgument,
+                    fmt::format("{}: batch.{}.data is null; a column without values has size 0",
+                                kApply, name),
+                    {.field = name});
+    return {};
   };
-  EQUIPOISE_RETURN_IF_ERROR(check("source", batch.source.size));
-  EQUIPOISE_RETURN_IF_ERROR(check("item", batch.item.size));
-  EQUIPOISE_RETURN_IF_ERROR(check("domain", batch.domain.size));
-  EQUIPOISE_RETURN_IF_ERROR(check("event", batch.event.size));
-  EQUIPOISE_RETURN_IF_ERROR(check("confidence", batch.confidence.size));
-  EQUIPOISE_RETURN_IF_ERROR(check("position", batch.position.size));
-  return check("dwell", batch.dwell.size);
+  EQUIPOISE_RETURN_IF_ERROR(check("rating", batch.rating));
+  EQUIPOISE_RETURN_IF_ERROR(check("time", batch.time));
+  EQUIPOISE_RETURN_IF_ERROR(check("source", batch.source));
+  EQUIPOISE_RETURN_IF_ERROR(check("item", batch.item));
+  EQUIPOISE_RETURN_IF_ERROR(check("domain", batch.domain));
+  EQUIPOISE_RETURN_IF_ERROR(check("event", batch.event));
+  EQUIPOISE_RETURN_IF_ERROR(check("confidence", batch.confidence));
+  EQUIPOISE_RETURN_IF_ERROR(check("position", batch.position));
+  return check("dwell", batch.dwell);
 }
 
 FeedbackAggregate AggregateOf(const WeighSums& sums, double center, std::uint64_t n) {
@@ -132,13 +141,10 @@ SigmaBound BoundOf(const RatingSums& sums, double shift, const OutlierOptions& o
 }
 
 // Whether the rows that `takes` says have more than `few_values` different ratings.
-template <typename Takes>
-bool HasManyValues(const FeedbackBatch& batch, const OutlierOptions& o, const Takes& takes) {
-  if (o.few_values == 0) return true;
-  DistinctValues distinct(o.few_values);
-  for (std::uint64_t i = 0; i < batch.size(); ++i)
-    if (takes(i) && distinct.Exceeds(batch.rating[i])) return true;
-  return false;
+template <typename Takes = TakeAll>
+bool HasManyValues(const FeedbackBatch& batch, const FeedbackOptions& o, const Takes& takes = {}) {
+  return o.outliers.few_values == 0 ||
+         HasMoreValues(batch.rating, o.rating_low, o.rating_high, o.outliers.few_values, takes);
 }
 
 // The usual case in two passes: no ids, one global sigma. Where rows turn out to be refused for more
@@ -151,10 +157,8 @@ bool ApplyFused(const FeedbackBatch& batch, const FeedbackOptions& o, const Pass
     return passes.Weigh(bound.center, bound.limit, o.keep_items ? result->weight.data() : nullptr,
                         o.keep_items ? result->verdict.data() : nullptr);
   };
-  const auto in_scale = [&](std::uint64_t i) { return passes.InScale(batch.rating[i]); };
   if (sigma)
-    bound = BoundOf(passes.Sum(bound.center), bound.center, o.outliers,
-                    HasManyValues(batch, o.outliers, in_scale));
+    bound = BoundOf(passes.Sum(bound.center), bound.center, o.outliers, HasManyValues(batch, o));
   WeighSums sums = weigh();
   const auto of = [&](WeighVerdict v) { return sums.verdicts[static_cast<std::size_t>(v)]; };
   if (sigma &&
@@ -162,8 +166,8 @@ bool ApplyFused(const FeedbackBatch& batch, const FeedbackOptions& o, const Pass
           0) {
     const auto readable = [&](std::uint64_t i) { return passes.IsReadable(i); };
     const double shift = passes.Shift();
-    bound = BoundOf(passes.Sum(shift, readable), shift, o.outliers,
-                    HasManyValues(batch, o.outliers, readable));
+    bound =
+        BoundOf(passes.Sum(shift, readable), shift, o.outliers, HasManyValues(batch, o, readable));
     sums = weigh();
   }
   if (sigma && of(WeighVerdict::kOutlier) > bound.allowed) return false;
@@ -181,7 +185,7 @@ bool CutBySigma(FilterWork* work, const Passes& passes, FeedbackResult* result) 
   const double shift = passes.Shift();
   const RatingSums sums = passes.Sum(shift, kept);
   if (sums.count == 0) return true;
-  const SigmaBound bound = BoundOf(sums, shift, o, HasManyValues(work->batch, o, kept));
+  const SigmaBound bound = BoundOf(sums, shift, o, HasManyValues(work->batch, work->options, kept));
   if (bound.state == OutlierState::kApplied) {
     const auto far = [&](std::uint64_t i) {
       return work->Kept(i) && std::abs(work->batch.rating[i] - bound.center) > bound.limit;
@@ -362,7 +366,9 @@ void ApplyWhole(const FeedbackBatch& batch, const FeedbackOptions& o, const Pass
       (abuse.duplicates && item && source) || (o.grouping == FeedbackGrouping::kItem && item))
     work.items = GroupBy(batch.item, nullptr, work.threads, pool);
   if (by_source || reliability || (abuse.duplicates && item && source) ||
-      ((abuse.burst_votes > 0 || abuse.rate_votes > 0 || abuse.constant_votes > 0) && source) ||
+      ((abuse.burst_votes > 0 || abuse.rate_votes > 0 || abuse.constant_votes > 0 ||
+        !o.known_sources.empty()) &&
+       source) ||
       (o.grouping == FeedbackGrouping::kSource && source))
     work.sources = GroupBy(batch.source, work.items ? &*work.items : nullptr, work.threads, pool);
   WeighContext(&work);

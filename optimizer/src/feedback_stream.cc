@@ -298,11 +298,11 @@ Status FeedbackStream::Add(const FeedbackBatch& batch, double now) {
     readable.event = {};
     auto checked = FeedbackFilter(plain).Apply(readable, now);
     if (!checked) return checked.error();
-    if (!batch.event.empty() && batch.event.size != batch.size())
-      return Status(Code::kInvalidArgument,
-                    fmt::format("FeedbackStream::Add: batch.event.size = {} must be 0 or {}",
-                                batch.event.size, batch.size()),
-                    {.field = "event"});
+    if (!batch.event.empty() && (batch.event.size != batch.size() || batch.event.data == nullptr))
+      return Status(
+          Code::kInvalidArgument,
+          fmt::format("FeedbackStream::Add: batch.event must have 0 or {} values", batch.size()),
+          {.field = "event"});
     if (batch.size() == 0) {
       s.last = now;
       return {};

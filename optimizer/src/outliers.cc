@@ -9,6 +9,7 @@
 #include <equipoise/core/check.h>
 #include <equipoise/optimizer/outliers.h>
 
+#include "few_values.h"
 #include "outlier_checks.h"
 
 namespace equipoise {
@@ -185,9 +186,8 @@ Result<OutlierReport> FindOutliers(std::span<const float> values, const OutlierO
     report.state = OutlierState::kTooSmall;
     return report;
   }
-  DistinctValues distinct(options.few_values);
-  if (options.few_values > 0 &&
-      std::none_of(values.begin(), values.end(), [&](float x) { return distinct.Exceeds(x); })) {
+  constexpr float kMost = std::numeric_limits<float>::max();
+  if (options.few_values > 0 && !HasMoreValues(values, -kMost, kMost, options.few_values)) {
     report.state = OutlierState::kFewValues;
     return report;
   }

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <chrono>
 #include <cmath>
@@ -40,6 +41,38 @@ std::uint64_t NanosecondsSince(Clock::time_point start) {
       std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count());
 }
 
+/// Positions by document: a hash table, since a list is looked up in far less time than it is sorted in.
+class PlaceOf {
+ public:
+  /// Range    no document twice
+  explicit PlaceOf(std::span<const Scored> list)
+      : slots_(std::bit_ceil(4 * list.size() + 1), kNone), mask_(slots_.size() - 1), list_(list) {
+    for (std::uint32_t i = 0; i < list.size(); ++i) {
+      std::size_t slot = First(list[i].id);
+      while (slots_[slot] != kNone) slot = (slot + 1) & mask_;
+      slots_[slot] = i;
+    }
+  }
+
+  /// kNone where the list has not got it.
+  std::uint32_t Find(std::uint32_t doc) const {
+    std::size_t slot = First(doc);
+    while (slots_[slot] != kNone && list_[slots_[slot]].id != doc) slot = (slot + 1) & mask_;
+    return slots_[slot];
+  }
+
+  static constexpr std::uint32_t kNone = 0xFFFFFFFFu;
+
+ private:
+  std::size_t First(std::uint32_t doc) const {
+    return static_cast<std::size_t>((doc * std::uint64_t{0x9E3779B97F4A7C15}) >> 32) & mask_;
+  }
+
+  std::vector<std::uint32_t> slots_;
+  std::size_t mask_;
+  std::span<const Scored> list_;
+};
+
 /// The documents of both lists with their ranks; by the vectors, scores of what the terms alone have
 /// found are still missing.
 std::vector<Candidate> Union(const PathLists& lists) {
@@ -48,18 +81,12 @@ std::vector<Candidate> Union(const PathLists& lists) {
   for (std::uint32_t r = 0; r < lists.lexical.size(); ++r)
     out.push_back(
         {.doc = lists.lexical[r].id, .lexical = lists.lexical[r].score, .lexical_rank = r + 1});
-  std::sort(out.begin(), out.end(),
-            [](const Candidate& a, const Candidate& b) { return a.doc < b.doc; });
-  const std::size_t from_lexical = out.size();
+  const PlaceOf lexical(lists.lexical);
   for (std::uint32_t r = 0; r < lists.vector.size(); ++r) {
     const Scored& item = lists.vector[r];
-    const auto end = out.begin() + static_cast<std::ptrdiff_t>(from_lexical);
-    const auto found =
-        std::lower_bound(out.begin(), end, item.id,
-                         [](const Candidate& c, std::uint32_t doc) { return c.doc < doc; });
-    if (found != end && found->doc == item.id) {
-      found->vector = item.score;
-      found->vector_rank = r + 1;
+    if (const std::uint32_t place = lexical.Find(item.id); place != PlaceOf::kNone) {
+      out[place].vector = item.score;
+      out[place].vector_rank = r + 1;
     } else {
       out.push_back({.doc = item.id,
                      .lexical = lists.lexical_of_vector.empty() ? 0 : lists.lexical_of_vector[r],
@@ -164,8 +191,10 @@ Status Collection::State::ReadSettings() {
 Status Collection::State::Load() {
   EQUIPOISE_ASSIGN_OR_RETURN(manifest, ReadManifest(folder));
   fingerprint = 0;
-  for (const Manifest::File& file : manifest.files)
-    fingerprint = fingerprint * 0x9e3779b97f4a7c15u + file.checksum;
+  for (const Manifest::File& file : manifest.files) {
+    if (file.name != files::kGraph)
+      fingerprint = fingerprint * 0x9e3779b97f4a7c15u + file.checksum;
+  }
   EQUIPOISE_RETURN_IF_ERROR(CheckFiles(folder, manifest));
   EQUIPOISE_RETURN_IF_ERROR(ReadSettings());
   auto path = [&](const char* name) { return manifest.PathOf(folder, name); };
@@ -182,6 +211,7 @@ Status Collection::State::Load() {
   if (!has_vectors) return {};
   EQUIPOISE_ASSIGN_OR_RETURN(vectors,
                              VectorIndex::Open(path(files::kVectors), path(files::kGraph)));
+  fingerprint = fingerprint * 0x9e3779b97f4a7c15u + vectors->fingerprint();
   if (vectors->rows() != documents.size())
     return Status(Code::kCorruption, "the vector index is of another number of documents",
                   {.file = path(files::kVectors)});

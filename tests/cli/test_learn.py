@@ -54,13 +54,14 @@ class Figures(LearnTest):
     def test_the_keys_are_those_documented(self):
         result = self.learn(*self.BOTH, "--orders", "3")
         self.assertEqual(list(result), ["orders", "horizon", "feedback", "fusion", "queries",
-                                        "left_out", "best_single_alpha", "floor", "policies",
-                                        "domains", "report"])
+                                        "left_out", "best_single_alpha", "better_path", "floor",
+                                        "policies", "domains", "report"])
         self.assertEqual([p["policy"] for p in result["policies"]],
                          ["static 0.5", "best single α", "beta", "curve"])
         self.assertEqual((result["queries"], result["left_out"], result["orders"]), (36, 2, 3))
         for policy in result["policies"]:
-            for key in ("reward", "regret", "above_best_single", "less_static"):
+            for key in ("reward", "regret", "above_best_single", "less_static",
+                        "less_path", "recall@10"):
                 low, high = policy[key + "_95"]["low"], policy[key + "_95"]["high"]
                 self.assertLessEqual(low, policy[key] + 1e-9)
                 self.assertGreaterEqual(high, policy[key] - 1e-9)
@@ -72,17 +73,23 @@ class Figures(LearnTest):
 
     def test_a_fixed_alpha_earns_what_eval_measures(self):
         result = self.learn(*self.BOTH, "--policy", "static", "--orders", "2")
-        expected = {}
+        expected, recall = {}, {}
         for name in ("one", "two"):
             rows = self.eval(name, "--alpha", "0:1:0.05")
             expected[name] = [row["ndcg@10"] for row in rows]
+            recall[name] = rows[10]["recall@10"]
         for domain in result["domains"]:
             # eval ranks up to 1,000; the first ten are those of a search for ten.
             for mine, other in zip(domain["reward"], expected[domain["domain"]], strict=True):
                 self.assertAlmostEqual(mine, other, places=5)
             self.assertAlmostEqual(domain["best"], max(domain["reward"]), places=9)
-        both = (24 * expected["one"][10] + 12 * expected["two"][10]) / 36
-        self.assertAlmostEqual(self.policy(result, "static 0.5")["reward"], both, places=5)
+        mean = lambda one, two: (24 * one + 12 * two) / 36
+        vectors, both, lexical = (mean(expected["one"][i], expected["two"][i]) for i in (0, 10, 20))
+        policy = self.policy(result, "static 0.5")
+        self.assertAlmostEqual(policy["reward"], both, places=5)
+        self.assertAlmostEqual(policy["recall@10"], mean(recall["one"], recall["two"]), places=5)
+        self.assertEqual(result["better_path"], "BM25" if lexical >= vectors else "vectors")
+        self.assertAlmostEqual(policy["less_path"], both - max(lexical, vectors), places=5)
 
     def test_the_same_seed_gives_the_same_figures_and_another_one_other_orders(self):
         options = (*self.BOTH, "--orders", "3", "--feedback", "shown", "--flips", "0.1")
@@ -120,6 +127,13 @@ class Streams(LearnTest):
         result = self.learn(*self.BOTH, "--orders", "2", "--stream", "s.jsonl")
         self.assertEqual({d["domain"]: d["queries"] for d in result["domains"]},
                          {"a": 5, "b": 5, "two": 1})
+
+    def test_the_index_may_be_missing_where_there_is_one(self):
+        self.write("s.jsonl", [{"query": f"q{i}", "domain": "a"} for i in range(4)])
+        one = ("idx/one", "--data", "data/one", "--orders", "2", "--stream", "s.jsonl")
+        self.assertEqual(self.learn(*one)["queries"], 4)
+        error = self.refused(1, "learn", *self.BOTH, "--stream", "s.jsonl")
+        self.assertEqual((error["file"], error["line"]), ("s.jsonl", 1))
 
     def test_a_query_asked_again_is_no_further_sample(self):
         lines = [{"index": "one", "query": f"q{i}"} for i in range(12)]
@@ -203,6 +217,56 @@ class Report(LearnTest):
         error = self.refused(1, "learn", "idx/one", "--data", "data/one", "--orders", "2",
                              "--report", "none/r.html")
         self.assertEqual(error["code"], "io")
+
+
+class Replay(CliTest):
+    def line(self, number, rng):
+        """A query of six documents; the lexical path knows the two good ones."""
+        good = rng.sample(range(6), 2)
+        scores = {f"d{i}": (0.9 if i in good else 0.1 * i / 6, rng.random()) for i in range(6)}
+        alpha = rng.choice([0, 1])
+        shown = sorted(scores, key=lambda d: -(alpha * scores[d][0] + (1 - alpha) * scores[d][1]))
+        return {"query_id": number, "domain": "a", "alpha": alpha, "propensity": 0.5,
+                "fusion": "minmax",
+                "candidates": [{"doc": d, "lexical": s[0], "vector": s[1]} for d, s in scores.items()],
+                "shown": shown,
+                "feedback": [{"doc": f"d{i}", "rating": 1, "time": 5, "source": "u"} for i in good]}
+
+    def setUp(self):
+        super().setUp()
+        rng = random.Random(5)
+        self.lines = [self.line(i, rng) for i in range(300)]
+        self.write("log.jsonl", self.lines)
+
+    def test_the_keys_are_those_documented_and_the_better_policy_is_found(self):
+        result = self.run_ok("learn", "--replay", "log.jsonl", "--policy", "static,curve", "--json").json()
+        self.assertEqual(list(result), ["queries", "one_path", "rated", "fusion", "domains", "logged",
+                                        "policies", "alphas"])
+        self.assertEqual((result["queries"], result["rated"], result["domains"]), (300, 300, ["a"]))
+        static, curve = result["policies"]
+        self.assertEqual(list(static), ["policy", "replay", "ips", "snips", "doubly_robust",
+                                        "largest_weight", "exact", "exact_unseen_worthless",
+                                        "exact_unseen_best", "known_share"])
+        # Nothing was logged at 0.5: no estimate by propensities, yet the replay is exact.
+        self.assertFalse(static["ips"]["reliable"])
+        self.assertAlmostEqual(static["known_share"], 1)
+        self.assertEqual(len(result["alphas"]), 21)
+        best = max(result["alphas"], key=lambda a: a["exact"]["mean"])
+        self.assertGreater(best["exact"]["mean"], result["alphas"][0]["exact"]["mean"])
+        self.assertGreater(curve["exact"]["mean"], result["logged"]["mean"])
+
+    def test_too_few_samples_are_warned_about(self):
+        text = self.run_ok("learn", "--replay", "log.jsonl", "--policy", "static").stdout
+        self.assertIn("warning: the effective sample size is below 200", text)
+
+    def test_what_a_log_gets_wrong_is_named_with_its_line(self):
+        self.lines[7]["propensity"] = 0
+        self.write("bad.jsonl", self.lines)
+        error = self.refused(1, "learn", "--replay", "bad.jsonl")
+        self.assertEqual((error["line"], error["field"]), (8, "propensity"))
+        self.assertEqual(self.refused(1, "learn", "--replay", "absent.jsonl")["code"], "not_found")
+        self.refused(2, "learn")
+        self.refused(2, "learn", "idx", "--replay", "log.jsonl")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 
 #include <equipoise/core/checked_file.h>
 #include <equipoise/engine/engine.h>
+#include <equipoise/engine/replay_log.h>
 
 #include "fuzz_target.h"
 
@@ -93,11 +94,48 @@ std::vector<std::string> SnapshotSeeds() {
   return {ReadBytes(folder.path("seed"))};
 }
 
+// What the reader lets through is a query that the writer writes and that comes back the same.
+void RunReplayLog(std::string_view input) {
+  static const Folder folder("replay_log");
+  auto log = ReplayLogReader::Open(folder.Write("log.jsonl", input));
+  EQUIPOISE_FUZZ_REQUIRE(log.ok(), log.error().ToString());
+  LoggedQuery query, again;
+  for (;;) {
+    const auto more = log->Next(&query);
+    RequireCode(more.error(), {Code::kInvalidArgument});
+    if (!more.ok()) EQUIPOISE_FUZZ_REQUIRE(more.error().where().line > 0, more.error().ToString());
+    if (!more.ok() || !*more) return;
+    auto copy = ReplayLogWriter::Create(folder.path("copy.jsonl"));
+    EQUIPOISE_FUZZ_REQUIRE(copy.ok() && copy->Append(query).ok() && copy->Publish().ok(), "");
+    auto reader = ReplayLogReader::Open(folder.path("copy.jsonl"));
+    EQUIPOISE_FUZZ_REQUIRE(reader.ok() && reader->Next(&again).ok(), "");
+    EQUIPOISE_FUZZ_REQUIRE(again.query_id == query.query_id && again.domain == query.domain &&
+                               again.decision.alpha == query.decision.alpha &&
+                               again.decision.propensity == query.decision.propensity &&
+                               again.shown == query.shown && again.features == query.features &&
+                               again.candidates.size() == query.candidates.size() &&
+                               again.feedback.size() == query.feedback.size(),
+                           query.query_id);
+  }
+}
+
+std::vector<std::string> ReplayLogSeeds() {
+  return {
+      R"({"query_id": 7, "alpha": 1, "propensity": 0.5, "both_paths": false, "fusion": "minmax", )"
+      R"("candidates": [{"doc": "a", "lexical": 1, "vector": null}], "shown": ["a"]})",
+      R"({"query_id": "q", "domain": "d", "alpha": 0.5, "propensity": 0.2, "alpha_propensity": 0.3, )"
+      R"("both_paths": true, "fusion": "rrf", "candidates": [{"doc": "a", "lexical": 0.25, "vector": 0}, )"
+      R"({"doc": "b", "lexical": 0, "vector": 1}], "shown": ["b", "a"], "feedback": [{"doc": "b", )"
+      R"("rating": 1, "source": "u", "time": 1.5}], "features": [1, -2.5]})"
+      "\n\n{}\n"};
+}
+
 }  // namespace
 
 std::vector<Target> LearningTargets() {
   return {{"search_context", RunContext, ContextSeeds, 3000},
-          {"engine_policy", RunSnapshot, SnapshotSeeds, 1000}};
+          {"engine_policy", RunSnapshot, SnapshotSeeds, 1000},
+          {"replay_log", RunReplayLog, ReplayLogSeeds}};
 }
 
 }  // namespace equipoise::fuzz

@@ -1,4 +1,5 @@
-"""Installs the library and builds the README's example against it, as somebody outside would.
+"""Installs the library and builds the README's example, those of examples/ and the programs of docs/ against
+it, as somebody outside would.
 
 One test for each way to get at the library: a static and a shared installation found by CMake, both
 found by pkg-config, and add_subdirectory. The example is taken out of README.md: the fenced blocks
@@ -16,6 +17,8 @@ import shutil
 import subprocess
 import unittest
 
+import examples_test
+
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ["EQUIPOISE_BUILD"])
 CMAKE = os.environ["EQUIPOISE_CMAKE"]
@@ -25,11 +28,15 @@ CXX = os.environ["EQUIPOISE_CXX"]
 PRIVATE_LIBRARIES = ("fmt", "icu", "stemmer", "roaring", "faiss", "blas", "lapack", "gomp", "omp", "xxhash")
 
 
-def readme_blocks(kind):
-    """{FILE: text} of the fenced blocks of README.md below "<!-- kind: tests/install FILE -->"."""
-    text = (SOURCE / "README.md").read_text(encoding="utf-8")
+def blocks(path, kind):
+    """{FILE: text} of a document's fenced blocks below "<!-- kind: tests/install FILE -->"."""
+    text = path.read_text(encoding="utf-8")
     pattern = rf"<!-- {kind}: tests/install ?(\S*) -->\n+```\w*\n(.*?)^```$"
     return {name: body for name, body in re.findall(pattern, text, re.DOTALL | re.MULTILINE)}
+
+
+def readme_blocks(kind):
+    return blocks(SOURCE / "README.md", kind)
 
 
 def run(*command, cwd=None, env=None):
@@ -62,13 +69,13 @@ class OutsideProject(unittest.TestCase):
         for component in ("headers", kind):
             run(CMAKE, "--install", BUILD, "--prefix", self.prefix, "--component", component)
 
-    def build(self, *options):
+    def build(self, *options, target="app"):
         out = self.work / "build"
         run(CMAKE, "-S", self.project, "-B", out, "-G", "Ninja", f"-DCMAKE_CXX_COMPILER={CXX}",
             f"-DCMAKE_PREFIX_PATH={self.prefix}", "-DCMAKE_CXX_FLAGS=-Wall -Wextra -Werror",
             *options)
-        run(CMAKE, "--build", out, "--target", "app")
-        return out / "app"
+        run(CMAKE, "--build", out, "--target", target)
+        return out / target
 
     def check_output(self, app, **environment):
         folder = self.work / "run"  # of its own: the example may write an index
@@ -105,6 +112,31 @@ class OutsideProject(unittest.TestCase):
             for leak in (str(BUILD), str(SOURCE), str(self.prefix), "equipoise_flags", "-Wall"):
                 self.assertNotIn(leak, text, file)
         self.check_output(self.build())
+
+    def test_examples(self):
+        self.install("static")
+        shutil.rmtree(self.project)
+        shutil.copytree(SOURCE / "examples", self.project)
+        # And the whole programs of docs/.
+        programs, outputs = {}, {}
+        for path in sorted((SOURCE / "docs").glob("*.md")):
+            programs.update(blocks(path, "example"))
+            outputs.update(blocks(path, "output"))
+        self.assertEqual({pathlib.Path(name).stem for name in programs}, set(outputs))
+        with open(self.project / "CMakeLists.txt", "a", encoding="utf-8") as lists:
+            for name, text in programs.items():
+                (self.project / name).write_text(text, encoding="utf-8")
+                stem = pathlib.Path(name).stem
+                lists.write(f"add_executable({stem} {name})\n"
+                            f"target_link_libraries({stem} PRIVATE equipoise::equipoise)\n")
+        launcher = os.environ.get("EQUIPOISE_LAUNCHER")
+        self.build(*([f"-DCMAKE_CXX_COMPILER_LAUNCHER={launcher}"] if launcher else []), target="all")
+        examples_test.check(self, self.work / "build", BUILD)
+        for name, expected in outputs.items():
+            folder = self.work / "run" / name
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            self.assertEqual(run(self.work / "build" / name, cwd=folder), expected)
 
     def test_shared(self):
         self.install("shared")

@@ -11,7 +11,7 @@ MODULES = ("core", "kernels", "retrieval", "optimizer", "engine")
 
 # Names that would make a user of the header install the library behind it.
 FOREIGN = re.compile(r"\b(faiss|icu|unicode/\w+|nlohmann|omp|omp\.h|omp_\w+|Eigen|fmt|xxhash|XXH\w+|"
-                     r"libstemmer|sb_stemmer\w*|roaring\w*)\b", re.IGNORECASE)
+                     r"libstemmer|sb_stemmer\w*|roaring\w*|sqlite\w*)\b", re.IGNORECASE)
 
 # A library neither prints nor ends the process, and takes its seeds from its caller.
 FORBIDDEN = re.compile(r"\b(v?f?printf|f?puts|putchar|f?putc|perror|cout|cerr|clog|abort|_?exit|"

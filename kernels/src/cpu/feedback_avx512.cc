@@ -21,7 +21,7 @@ inline unsigned Bits(Mask mask) {
 
 #include "cpu/feedback_loops.inc"
 
-constexpr FeedbackTable kTable = {SumLoop, Weigh};
+constexpr FeedbackTable kTable = {SumLoop, Weigh, FirstOtherLoop};
 
 }  // namespace
 

@@ -16,7 +16,7 @@ inline unsigned Bits(Mask mask) { return static_cast<unsigned>((mask[0] & 1) | (
 
 #include "cpu/feedback_loops.inc"
 
-constexpr FeedbackTable kTable = {SumLoop, Weigh};
+constexpr FeedbackTable kTable = {SumLoop, Weigh, FirstOtherLoop};
 
 }  // namespace
 

@@ -14,6 +14,8 @@ struct FeedbackTable {
   WeighSums (*weigh)(const float* ratings, const double* times, const float* confidence,
                      const double* rates, std::size_t n, const WeighSettings& settings,
                      float* weights, std::uint8_t* verdicts);
+  std::size_t (*first_other)(const float* ratings, std::size_t n, float low, float high,
+                             const float* known, std::size_t count);
 };
 
 /// Null where this build lacks the level.

@@ -1,4 +1,5 @@
 // The passes over ratings on every instruction set, against one item after the other in double.
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -190,6 +191,30 @@ TEST_P(FeedbackPass, MomentsPassOverWhatIsOutsideTheScale) {
     EXPECT_EQ(got.count, count);
     EXPECT_NEAR(got.sum, sum, 1e-12 * static_cast<double>(n + 1));
     EXPECT_NEAR(got.sum_squares, squares, 1e-12 * static_cast<double>(n + 1));
+  }
+}
+
+TEST_P(FeedbackPass, TheFirstOtherRatingIsFoundWhereverItStands) {
+  std::mt19937_64 random(9);
+  const float known[] = {0, 0.25f, 0.5f, 0.75f, 1, -0.5f, 2};
+  for (const std::size_t n : kSizes) {
+    for (const std::size_t count : {0, 1, 2, 5, 7}) {
+      for (int round = 0; round < 20; ++round) {
+        std::vector<float> ratings(n);
+        for (float& x : ratings) x = known[random() % std::max<std::size_t>(count, 1)];
+        // Others inside the scale, and what is passed over because it is outside.
+        for (std::size_t k = 0; n > 0 && k < random() % 4; ++k)
+          ratings[random() % n] = round % 2 == 0 ? 0.1f : std::nextafter(0.25f, 1.0f);
+        if (n > 0) ratings[random() % n] = round % 3 == 0 ? kNan : -0.1f;
+        std::size_t want = 0;
+        const auto end = known + count;
+        while (want < n && (!(ratings[want] >= 0 && ratings[want] <= 1) ||
+                            std::find(known, end, ratings[want]) != end))
+          ++want;
+        ASSERT_EQ(table().first_other(ratings.data(), n, 0, 1, known, count), want)
+            << n << " " << count;
+      }
+    }
   }
 }
 

@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <limits>
 #include <random>
 #include <vector>
 
@@ -24,16 +26,17 @@ struct Data {
   FeedbackBatch batch() const {
     return {rating, time, source, item, domain, {}, confidence, {}, {}};
   }
+  void Append(const Data& from, std::size_t i) {
+    rating.push_back(from.rating[i]);
+    confidence.push_back(from.confidence[i]);
+    time.push_back(from.time[i]);
+    source.push_back(from.source[i]);
+    item.push_back(from.item[i]);
+    domain.push_back(from.domain[i]);
+  }
   Data Rows(std::size_t begin, std::size_t end) const {
     Data out;
-    for (std::size_t i = begin; i < end; ++i) {
-      out.rating.push_back(rating[i]);
-      out.confidence.push_back(confidence[i]);
-      out.time.push_back(time[i]);
-      out.source.push_back(source[i]);
-      out.item.push_back(item[i]);
-      out.domain.push_back(domain[i]);
-    }
+    for (std::size_t i = begin; i < end; ++i) out.Append(*this, i);
     return out;
   }
 };
@@ -112,16 +115,8 @@ TEST(FeedbackStream, RemovedIsAsIfNeverAdded) {
   ASSERT_TRUE(stream->Add(data.batch(), kNow).ok());
   for (const double days : {60.0, 20.0, 1.0}) {
     Data left;
-    for (std::size_t i = 0; i < 3000; ++i) {
-      if (data.time[i] < kNow - days * kDay) continue;
-      const Data row = data.Rows(i, i + 1);
-      left.rating.push_back(row.rating[0]);
-      left.confidence.push_back(row.confidence[0]);
-      left.time.push_back(row.time[0]);
-      left.source.push_back(row.source[0]);
-      left.item.push_back(row.item[0]);
-      left.domain.push_back(row.domain[0]);
-    }
+    for (std::size_t i = 0; i < 3000; ++i)
+      if (data.time[i] >= kNow - days * kDay) left.Append(data, i);
     stream->Remove(kNow - days * kDay);
     EXPECT_EQ(stream->size(), left.rating.size());
     ExpectBatch(*stream, left, kNow);
@@ -157,6 +152,88 @@ TEST(FeedbackStream, MergedIsAsIfAddedToOne) {
   ExpectBatch(*one, data, kNow);
   auto other = FeedbackStream::Create({});
   EXPECT_FALSE(one->Merge(*other).ok());
+}
+
+// Adding, merging, taking out, saving and restoring in any order, with half-lives from an hour to ever.
+TEST(FeedbackStream, AnyOrderOfStepsEndsWhereTheBatchDoes) {
+  const testing::TempFolder folder;
+  double worst = 0;
+  for (std::uint64_t seed = 0; seed < 40; ++seed) {
+    std::mt19937_64 random(seed);
+    std::uniform_real_distribution<double> unit;
+    FeedbackOptions options;
+    options.half_life = kDay * std::pow(10, 3 * unit(random) - 1.4);
+    options.domain_half_lives = {{1, kDay * std::pow(10, 3 * unit(random) - 1.4)},
+                                 {2, std::numeric_limits<double>::infinity()}};
+    if (seed % 3 == 0) {
+      options.rating_low = 1000;
+      options.rating_high = 1005;
+    }
+    const double range = options.rating_high - options.rating_low;
+    const double span = kDay * std::pow(10, 3 * unit(random));
+    double now = kNow;
+    Data window;
+    auto stream = FeedbackStream::Create(options);
+    const auto draw = [&] {
+      Data data = Random(1 + random() % 60, 1);
+      for (std::size_t i = 0; i < data.rating.size(); ++i) {
+        data.rating[i] = options.rating_low + static_cast<float>(range) * data.rating[i];
+        data.time[i] = now - span * unit(random) * (i % 10 == 0 ? 20 : 1);
+        if (i % 7 == 0) data.confidence[i] *= 1e-6f;
+      }
+      for (std::size_t i = 0; i < data.rating.size(); ++i) window.Append(data, i);
+      return data;
+    };
+    for (int step = 0; step < 30; ++step) {
+      now += unit(random) * span / 5;
+      switch (random() % 6) {
+        case 0: {
+          auto other = FeedbackStream::Create(options);
+          ASSERT_TRUE(other->Add(draw().batch(), now).ok());
+          ASSERT_TRUE(stream->Merge(*other).ok());
+          break;
+        }
+        case 1: {
+          const double time = now - 1.2 * span * unit(random);
+          Data left;
+          for (std::size_t i = 0; i < window.rating.size(); ++i)
+            if (window.time[i] >= time) left.Append(window, i);
+          EXPECT_EQ(stream->Remove(time), window.rating.size() - left.rating.size());
+          window = left;
+          break;
+        }
+        case 2: {
+          ASSERT_TRUE(stream->Save(folder.path("s")).ok());
+          auto back = FeedbackStream::Load(folder.path("s"), options);
+          ASSERT_TRUE(back.ok()) << back.error().ToString();
+          stream = std::move(back);
+          break;
+        }
+        default:
+          ASSERT_TRUE(stream->Add(draw().batch(), now).ok());
+      }
+      const double at = now + span * unit(random) / 10;
+      const auto want = FeedbackFilter(Bare(options)).Apply(window.batch(), at);
+      const auto compare = [&](const FeedbackAggregate& a, const FeedbackAggregate& b) {
+        EXPECT_EQ(a.kept, b.kept);
+        if (b.weight < 1e-30) return;
+        worst =
+            std::max({worst, std::abs(a.weight / b.weight - 1), std::abs(a.mean - b.mean) / range,
+                      std::abs(a.EffectiveSize() / b.EffectiveSize() - 1)});
+        if (b.EffectiveSize() > 1 + 2e-6)
+          worst = std::max(worst, std::abs(a.Variance() - b.Variance()) / (range * range));
+      };
+      compare(*stream->Total(at), want->total);
+      for (const auto& item : want->items) compare(*stream->Item(item.key, at), item);
+      for (const auto& source : want->sources) compare(*stream->Source(source.key, at), source);
+      const auto verdicts = FeedbackFilter(options).Apply(window.batch(), at);
+      const auto got = stream->Filter(at);
+      ASSERT_TRUE(got.ok());
+      EXPECT_EQ(got->verdict, verdicts->verdict) << seed << " " << step;
+      EXPECT_EQ(got->weight, verdicts->weight) << seed << " " << step;
+    }
+  }
+  EXPECT_LT(worst, 1e-6);
 }
 
 TEST(FeedbackStream, ASnapshotRestoresEverything) {

@@ -3,6 +3,7 @@
 ///   IDX/MANIFEST          one line "equipoise-index VERSION", a JSON object, one line "xxh3 HEX"
 ///   IDX/generation-N/     the checked files that belong together
 ///   IDX/POLICY            what an engine has learned, where it was told to save that here
+///   IDX/FEEDBACK          the feedback that it learned from, with FEEDBACK-wal, -shm, -lock beside it
 ///   IDX/LOCK              held (flock) by the one process that writes
 ///
 /// A writer makes generation N+1 aside and replaces MANIFEST by one rename, so that a reader sees

@@ -8,7 +8,7 @@
 ///
 /// Learning α, once, and for each rating, whenever it comes:
 ///
-///   engine->UsePolicy(*equipoise::MakeWeightPolicy("curve"));
+///   engine->KeepLearning(*equipoise::MakeWeightPolicy("curve"));
 ///   engine->Feedback({.query_id = found->query_id, .hit = 0, .rating = 1.0});
 ///
 /// Every result is a value or a Status that says what is wrong, where, and what to do. An engine is
@@ -129,14 +129,33 @@ class EQUIPOISE_API Engine {
   ///          remembered, a hit or document that it did not find; kInvalidArgument: no query or two, no
   ///          rating, NaN or a value outside its range, a time too far ahead, a context of another
   ///          index; kCorruption, kUnsupported: a context that cannot be read; as the policy's Update.
-  ///          Then nothing was learned
+  ///          After KeepLearning also kNotFound: a query older than the retention; kIo: a full disk, say;
+  ///          kUnavailable: this engine only reads. Then nothing was learned
   /// Threads  any, at any time; feedback waits for feedback, searches do not
   Result<FeedbackOutcome> Feedback(const QueryFeedback& feedback) const;
+
+  /// Learns on where the last engine of this index ended, however it ended, and makes feedback durable:
+  /// from now on Feedback writes it, with the context of its query, to the log IDX/FEEDBACK before it
+  /// returns. What was learned is the snapshot IDX/POLICY where there is one, else `fresh`, and then what
+  /// the log holds beyond it. The snapshot is a cache: SavePolicy writes it, it makes the next start short,
+  /// and a damaged one counts as none as long as nothing has left the log. With LogAccess::kWrite this engine is
+  /// the index's only writer of feedback; any number of others, in other processes too, may search.
+  /// Errors   kUnavailable: another engine writes; kInvalidArgument: no policy, a log of another index;
+  ///          kCorruption: a damaged log, a damaged snapshot without which feedback would be lost;
+  ///          kNotFound: read access and no log; kIo: a folder that cannot be written to; as LoadPolicy
+  ///          and UsePolicy. Then nothing has changed
+  /// Threads  before the engine is shared; not across a fork
+  Result<LearningResumed> KeepLearning(std::shared_ptr<WeightPolicy> fresh,
+                                       const LearningOptions& options = {},
+                                       const FeedbackLogOptions& log = {},
+                                       const PolicyLoader& loader = LoadWeightPolicy);
 
   /// Writes the policy, the contexts with their ratings, and where the decisions stand to one file,
   /// whole or not at all: an engine that loads it on the same index continues bit for bit, as far as
   /// searches and feedback come one after the other. Default: the file POLICY of the index folder.
-  /// Errors   kUnavailable: no policy in use; kIo, kOutOfMemory
+  /// After KeepLearning the default path is the snapshot, and feedback that is older than the retention
+  /// leaves the log.
+  /// Errors   kUnavailable: no policy in use, or the snapshot is another engine's to write; kIo, kOutOfMemory
   Status SavePolicy(const std::string& path = {}) const;
   /// UsePolicy with what SavePolicy has written, or with a policy's own file. The options are the
   /// caller's; the decisions' seed is the file's. Contexts of another index are left out.

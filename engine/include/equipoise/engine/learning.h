@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include <equipoise/optimizer/feedback_filter.h>
@@ -51,6 +52,40 @@ struct LearningOptions {
   std::size_t window = 256;
 };
 
+/// Who may add to a log of feedback.
+enum class LogAccess : std::uint8_t {
+  kWrite,  ///< this engine, and no other one meanwhile
+  kRead,   ///< it searches with what was learned when it was opened; Feedback is kUnavailable
+};
+
+/// What a log of feedback survives.
+enum class LogSync : std::uint8_t {
+  kProcess,  ///< the end of the process at any moment, by a kill too; a power failure takes the last seconds
+  kFull,  ///< a power failure too: the disk has the feedback before Feedback returns
+};
+
+/// The log beside an index that makes feedback durable: one SQLite file, IDX/FEEDBACK, and three that
+/// SQLite and the writer's lock need.
+struct FeedbackLogOptions {
+  LogAccess access = LogAccess::kWrite;
+  LogSync sync = LogSync::kProcess;
+  /// Seconds for which a query can be given feedback, and for which the log keeps it. Older feedback
+  /// leaves the log once the snapshot has learned it. > 0; infinity: for ever. The default is six times
+  /// the half-life of ratings: by then one counts 1.6 %.
+  double retention = 6 * FeedbackOptions{}.half_life;
+  /// The index was built again since: what was learned goes on, and the old queries are not found any
+  /// more. Without it such a log is refused, as that of another index is.
+  bool rebuilt = false;
+};
+
+/// What Engine::KeepLearning found.
+struct LearningResumed {
+  bool snapshot = false;       ///< there was one, and it was used
+  std::uint64_t replayed = 0;  ///< feedback of the log that the snapshot did not know
+  std::uint64_t refused = 0;   ///< of these the policy refused, as when they came: too many domains
+  std::uint64_t forgotten = 0;  ///< feedback that left the log and that the snapshot does not know
+};
+
 /// Feedback on one query: a rating of a document, how well grounded the answer was, or both.
 /// The views need to live during the call only.
 struct QueryFeedback {
@@ -69,8 +104,10 @@ struct QueryFeedback {
   std::optional<double> dwell{};         ///< seconds that the user stayed, >= 0
 
   // When, and who says so.
-  std::optional<double> time{};  ///< seconds since 1970 at which it was given; absent: now
-  std::optional<double> now{};   ///< absent: the clock
+  /// Seconds since 1970 at which it was given. Absent: now, or the time of the rating that it corrects
+  /// where the clock has gone back since.
+  std::optional<double> time{};
+  std::optional<double> now{};  ///< absent: the clock
   /// Who says so: of one source the latest rating of a document counts. All that come without a name
   /// are one source.
   std::string_view source{};

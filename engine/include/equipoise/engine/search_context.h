@@ -21,6 +21,7 @@ namespace equipoise {
 struct EQUIPOISE_API SearchContext {
   std::uint64_t query_id = 0;
   std::uint64_t fingerprint = 0;  ///< of the collection that was searched
+  double time = 0;                ///< when it was searched, seconds since 1970
   std::string domain{};           ///< as the policy knows it; never empty
   WeightDecision decision{};      ///< by_policy false where the policy was not asked
   FusionMethod method = FusionMethod::kMinMaxUnion;
@@ -33,7 +34,7 @@ struct EQUIPOISE_API SearchContext {
   /// Errors   none; std::bad_alloc may leave it, as it may any std::string
   std::string Serialize() const;
   /// What Serialize gave.
-  /// Errors   kCorruption: cut, changed, none at all; kUnsupported: a newer version; kOutOfMemory
+  /// Errors   kCorruption: cut, changed, none at all; kUnsupported: another version; kOutOfMemory
   static Result<SearchContext> Parse(std::string_view bytes);
 };
 

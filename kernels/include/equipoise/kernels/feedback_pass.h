@@ -1,4 +1,5 @@
-/// The two passes over a column of ratings that a feedback filter makes: moments, then weights.
+/// The two passes over a column of ratings that a feedback filter makes: moments, then weights. And a
+/// look at how many different ratings there are.
 ///
 /// Pass 1 reads 4 bytes an item; pass 2 reads 16 (12 without confidence) and writes 5. Both work on
 /// one block; whoever has many adds their sums up in the order of the blocks, and so gets the same
@@ -27,6 +28,13 @@ struct RatingSums {
 /// Exact    additions in double, in a fixed order for each instruction set
 EQUIPOISE_API RatingSums SumRatings(const float* ratings, std::size_t n, float low, float high,
                                     double shift);
+
+/// The first rating inside the scale that is none of `known`: what tells ratings of few values from
+/// others.
+/// Shapes   ratings [n]; known [count]
+/// Range    result in [0, n]; n where there is none. NaN and ratings outside [low, high] are passed over
+EQUIPOISE_API std::size_t FirstOther(const float* ratings, std::size_t n, float low, float high,
+                                     const float* known, std::size_t count);
 
 /// What pass 2 is told.
 struct WeighSettings {

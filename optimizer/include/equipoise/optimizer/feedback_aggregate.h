@@ -29,7 +29,7 @@ struct EQUIPOISE_API FeedbackAggregate {
   void Merge(const FeedbackAggregate& other);
 
   /// Σ w (x − mean)² / (Σ w − Σ w² / Σ w): unbiased where weights say how far a rating counts; 0 for
-  /// fewer than two.
+  /// fewer than two, and where one outweighs the others a million times.
   double Variance() const;
   /// (Σ w)² / Σ w²: as many equal ratings would be worth as much (Kish 1965).
   double EffectiveSize() const;

@@ -105,7 +105,7 @@ class EQUIPOISE_API FeedbackFilter {
   /// Shapes   batch of n >= 0 rows; an empty one gives zeros
   /// Units    now, like the batch's times, in seconds of any one clock; the library reads none
   /// Errors   kInvalidArgument: an option outside its range, `now` not finite, columns of different
-  ///          lengths; kUnsupported: more than 2^32 − 1 rows where a check needs ids; kOutOfMemory.
+  ///          lengths or without data; kUnsupported: more than 2^32 − 1 rows where a check needs ids; kOutOfMemory.
   ///          Rows that are wrong are no error: they get a verdict
   /// Threads  options().threads; memory O(n); O(block) beside the result for one global sigma
   ///          without ids, unless more is flagged than may be removed

@@ -54,8 +54,9 @@ class EQUIPOISE_API FeedbackStream {
 
   /// The decayed sums at a time.
   /// Errors   kInvalidArgument: `now` before that of Add
-  /// Exact    within 1e-6 of the total, items and sources of a batch over the window without outliers,
-  ///          abuse checks, reliability and evidence
+  /// Exact    within 1e-6 (means and variances: of the scale's range and its square) of the total, items
+  ///          and sources of a batch over the window without outliers, abuse checks, reliability and
+  ///          evidence, where Σ w is above 1e-30: a batch counts no weight below 2^−126
   Result<FeedbackAggregate> Total(double now) const;
   /// Of one item or source; nothing kept where it is not in the window.
   Result<FeedbackAggregate> Item(std::uint64_t item, double now) const;

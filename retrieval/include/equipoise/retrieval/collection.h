@@ -23,26 +23,13 @@
 #include <equipoise/retrieval/document.h>
 #include <equipoise/retrieval/fusion.h>
 #include <equipoise/retrieval/lexical_index.h>
-#include <equipoise/retrieval/metadata_filter.h>
-#include <equipoise/retrieval/query_domain.h>
 #include <equipoise/retrieval/query_syntax.h>
-#include <equipoise/retrieval/row_set.h>
+#include <equipoise/retrieval/search_request.h>
+#include <equipoise/retrieval/search_result.h>
 #include <equipoise/retrieval/snippet.h>
 #include <equipoise/retrieval/vector_index.h>
 
 namespace equipoise {
-
-/// The weight of the lexical path and the normalization it was found with; one means nothing
-/// without the other.
-/// Source   the default method: over seven judged sets it is level with minmax at α = 0.5 and
-///          better, by an interval that excludes 0, once α is chosen for each set
-///          (`./dev bench offline`)
-struct FusionWeights {
-  double alpha = 0.5;  ///< in [0, 1]; the vector path has 1 − alpha
-  FusionMethod method = FusionMethod::kMinMaxUnion;
-
-  friend bool operator==(const FusionWeights&, const FusionWeights&) = default;
-};
 
 /// How a collection is built.
 struct CollectionOptions {
@@ -60,8 +47,8 @@ struct CollectionOptions {
   VectorStorage storage = VectorStorage::kInt8Float16;
   int m = 32;                 ///< links a node of the graph, [2, 128]: more recall, more memory
   int ef_construction = 200;  ///< beam while building, [8, 4096]: more recall, slower building
-  int threads = 1;            ///< for building; with 1 the graph is the same every time, the
-                              ///< lexical index always
+  bool tune = true;           ///< as VectorIndexOptions::tune
+  int threads = 1;            ///< for building; the files do not depend on it
   /// Bytes of terms and postings held while building, beyond which they go to a temporary file in the
   /// folder; 0: no limit. Texts, metadata and vectors are apart from it.
   std::size_t memory = std::size_t{1} << 30;
@@ -108,120 +95,6 @@ class EQUIPOISE_API CollectionBuilder {
   struct State;
   explicit CollectionBuilder(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
-};
-
-/// What is asked.
-struct SearchRequest {
-  std::string_view text{};             ///< may be empty: the vector path alone
-  std::span<const float> embedding{};  ///< [d]; may be empty: the lexical path alone
-  /// Whether quotes and signs in the text are operators (query_syntax.h), which restrict both paths. Not
-  /// unless it is asked for: people's texts have quotes and hyphens.
-  QuerySyntax syntax = QuerySyntax::kPlain;
-  std::size_t k = 10;             ///< >= 1; more than match gives all that match
-  std::optional<double> alpha{};  ///< [0, 1]; the index's own α where absent
-  std::optional<FusionMethod> fusion{};
-  std::size_t depth = 100;  ///< >= 1: length of each path's list, at least k; scores are
-                            ///< normalized over the first `depth` whatever k is
-  // Instead of `depth`, that of one path; 0: `depth`.
-  std::size_t lexical_depth = 0;
-  std::size_t vector_depth = 0;
-  // How thorough the vector search is: as in VectorIndex::SearchParams.
-  std::size_t ef_search = 0;  ///< beam; 0: until the target recall
-  std::size_t rescore = 0;    ///< best rows by codes that are scored exactly; 0: chosen by depth
-  float target_recall = 0;    ///< [0, 1), of the ten nearest; 0: that of the index
-  bool exact = false;         ///< compare with every vector instead of walking the graph
-  /// Only these documents may be found; null: all. rows() must be the collection's documents. There are
-  /// min(k, those that match) hits, whatever is allowed.
-  const RowSet* allowed = nullptr;
-  /// Only documents that this filter matches may be found, of those that are allowed; null: all. It must
-  /// have been compiled for this collection.
-  const MetadataFilter* filter = nullptr;
-  /// Hits whose fused score (Hit::score) is below it are left out, before mmr chooses. 0: none; finite.
-  /// Scores are relative to the query's candidates, and with rrf at most 1 / 61.
-  float min_score = 0;
-  /// λ of maximal marginal relevance (diversity.h), in [0, 1]: 1 changes nothing, less prefers hits unlike
-  /// those above them. The relevance is the score over the best one's, the similarity the cosine of the
-  /// embeddings. Absent: hits by score.
-  std::optional<double> mmr{};
-  std::size_t mmr_candidates = 100;  ///< the best so many are chosen from, at least k
-  /// The query's domain where the caller knows it; empty: Engine detects it if it has a detector.
-  /// Collection does not look at it.
-  std::string_view domain{};
-  /// With α = 0 or 1, searches the path without weight nevertheless, where the query has what it needs.
-  bool both_paths = false;
-  /// Asks both paths at once, the lexical one on a thread that is kept for the next such search. The
-  /// result is the same. That thread stays awake for a millisecond after a search, then it sleeps.
-  bool parallel_paths = false;
-  bool keep_candidates = false;  ///< fill SearchResult::candidates
-};
-
-/// Who decided α.
-enum class AlphaSource : std::uint8_t {
-  kRequest,     ///< the request
-  kPolicy,      ///< what Engine has learned, or its priors where policy_version is 0
-  kConfigured,  ///< fixed by a configuration, or by that of Engine's learning
-  kIndex,       ///< stored with the index
-  kDefault,     ///< 0.5: the request names a fusion that the index's α does not belong to
-  kSinglePath,  ///< only one path could be asked: 1 or 0
-};
-
-/// "request", "policy", "configured", "index", "default", "single_path".
-EQUIPOISE_API std::string_view AlphaSourceName(AlphaSource source);
-
-/// One result, with everything that explains it.
-struct Hit {
-  std::string id;
-  std::uint32_t doc = 0;  ///< number of the document, for Collection::Get and Explain
-  float score = 0;        ///< α · lexical_normalized + (1 − α) · vector_normalized, in [0, 1]
-  float lexical = 0;      ///< BM25; meaningless where the path was not asked
-  float vector = 0;       ///< by the metric: inner product, or minus the squared distance
-  float lexical_normalized = 0;
-  float vector_normalized = 0;
-  std::uint32_t lexical_rank = 0;  ///< 1-based; 0: not in the path's list
-  std::uint32_t vector_rank = 0;
-  float similarity = 0;  ///< with mmr: the cosine with the most similar hit above; 0 for the first
-};
-
-/// Both normalized scores of a document that a path found; NaN where that path was not searched.
-struct CandidateScores {
-  std::uint32_t doc = 0;
-  float lexical = 0;  ///< in [0, 1]
-  float vector = 0;
-
-  friend bool operator==(const CandidateScores&, const CandidateScores&) = default;
-};
-
-struct SearchContext;  // engine/search_context.h
-
-/// Time of each layer of one search, in nanoseconds; with parallel_paths they add up to more than all.
-struct LayerTimes {
-  std::uint64_t analysis_ns = 0;
-  std::uint64_t lexical_ns = 0;
-  std::uint64_t vector_ns = 0;
-  std::uint64_t fusion_ns = 0;  ///< filter, missing scores, order, diversity
-  std::uint64_t domain_ns = 0;  ///< detecting the domain, in Engine
-  std::uint64_t total_ns = 0;
-};
-
-struct SearchResult {
-  std::vector<Hit> hits;  ///< score descending, ties by document order; with mmr as it chooses
-  FusionWeights weights;  ///< what was used
-  AlphaSource alpha_source = AlphaSource::kIndex;
-  bool lexical_searched = false;  ///< false: the lexical numbers of the hits mean nothing
-  bool vector_searched = false;
-  std::string_view note;  ///< why only one path was asked, where that was not the caller's wish
-  LayerTimes times;
-  /// With keep_candidates: every document within the depth of a path, in no order. Where both paths were
-  /// searched, fusing these scores gives the ranking at any α.
-  std::vector<CandidateScores> candidates;
-
-  // Filled by Engine.
-  QueryDomain domain;
-  double propensity = 1;             ///< with which the policy decides so; 1 where it was not asked
-  std::uint64_t policy_version = 0;  ///< grows with what the policy has learned for the domain
-  std::uint64_t query_id = 0;        ///< for Engine::Feedback; 0 where nothing learns
-  /// What feedback needs to know, also in another process or later; null where nothing learns.
-  std::shared_ptr<const SearchContext> context;
 };
 
 /// Sizes and settings, for `inspect`.
@@ -310,7 +183,7 @@ class EQUIPOISE_API Collection {
   bool stores_text() const;        ///< titles and texts come back with hits
   FusionWeights weights() const;
   std::optional<Bm25Fields> fields() const;  ///< absent: title and text are one
-  /// Another one for every build with other content.
+  /// Another one for every build with other content; VectorIndexOptions::tune does not change it.
   std::uint64_t fingerprint() const;
   CollectionInfo Info() const;
   /// Latency histograms by layer over all searches so far.

@@ -25,8 +25,8 @@ using Field = std::pair<std::string, FieldValue>;
 /// A document to be indexed.
 struct Document {
   std::string id;               ///< not empty, unique in the collection
-  std::string title;            ///< valid UTF-8; may be empty
-  std::string text;             ///< valid UTF-8; may be empty
+  std::string title{};          ///< valid UTF-8; may be empty
+  std::string text{};           ///< valid UTF-8; may be empty
   std::vector<Field> fields{};  ///< metadata; a name at most once
 };
 

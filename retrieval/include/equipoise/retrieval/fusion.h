@@ -43,6 +43,18 @@ EQUIPOISE_API std::string_view FusionName(FusionMethod method);
 /// Errors   kInvalidArgument listing the names
 EQUIPOISE_API Result<FusionMethod> ParseFusion(std::string_view name);
 
+/// The weight of the lexical path and the normalization it was found with; one means nothing
+/// without the other.
+/// Source   the default method: over seven judged sets it is level with minmax at α = 0.5 and
+///          better, by an interval that excludes 0, once α is chosen for each set
+///          (`./dev bench offline`)
+struct FusionWeights {
+  double alpha = 0.5;  ///< in [0, 1]; the vector path has 1 − alpha
+  FusionMethod method = FusionMethod::kMinMaxUnion;
+
+  friend bool operator==(const FusionWeights&, const FusionWeights&) = default;
+};
+
 /// Of a document that a path cannot score: below every score.
 inline constexpr float kNoScore = -std::numeric_limits<float>::infinity();
 
