@@ -118,6 +118,11 @@ int PrintTables(const TunedFront& front, const TuneArguments& a) {
     training += c.training;
     validation += c.validation;
   }
+  if (front.groundedness > 0)
+    text +=
+        fmt::format("\nQuality: {:g} groundedness, where there is an answer, the rest {}.",
+                    front.groundedness, front.measure == QualityMeasure::kNdcg ? "nDCG" : "recall");
+  if (front.subtopics) text += fmt::format("\nDiversity: α-nDCG@{}.", front.k);
   text += fmt::format(
       "\nChosen on {}, validated on {}; gain: validation quality less that of the default.\n"
       "{} of {} configurations were judged, the others were known; {} searches were run, {} saved "
@@ -199,6 +204,11 @@ Action AddTuneCommand(CLI::App* app) {
       "Ctrl-C keeps the front so far; --resume goes on.\n"
       "Example: equipoise tune my-index --data data --out front.json");
   a->judged.Add(app);
+  a->judged.AddAnswers(app);
+  app->add_option("--groundedness", o.groundedness,
+                  "Share of groundedness in the quality of a query with an answer")
+      ->check(InRange(0, 1))
+      ->capture_default_str();
   app->add_option("--objectives", a->objectives, "Of cost,quality,diversity (all)")->check(Named());
   app->add_option("--measure", a->measure, "What quality is, over the first k")
       ->check(OneOf({"ndcg", "recall"}))

@@ -33,6 +33,15 @@ Result<std::vector<StudySource>> JudgedOptions::Read() const {
                   {.field = option});
   };
   std::vector<StudySource> out;
+  if (!answers_.empty()) EQUIPOISE_RETURN_IF_ERROR(fits("--answers", answers_));
+  if (!subtopics_.empty()) EQUIPOISE_RETURN_IF_ERROR(fits("--subtopics", subtopics_));
+  const auto further = [&] {
+    for (std::size_t i = 0; i < n; ++i) {
+      if (!answers_.empty()) out[i].answers = answers_[i];
+      if (!subtopics_.empty()) out[i].subtopics = subtopics_[i];
+    }
+    return std::move(out);
+  };
   if (!data_.empty()) {
     if (!queries_.empty() || !embeddings_.empty() || !qrels_.empty())
       return Status(Code::kInvalidArgument, "stands for --queries, --query-embeddings and --qrels",
@@ -44,7 +53,7 @@ Result<std::vector<StudySource>> JudgedOptions::Read() const {
                      .query_embeddings =
                          FirstOf(data_[i], {"queries.npy", "queries.f16.npy", "queries.fvecs"}),
                      .qrels = FirstOf(data_[i], {"qrels/test.tsv", "qrels.tsv"})});
-    return out;
+    return further();
   }
   EQUIPOISE_RETURN_IF_ERROR(fits("--queries", queries_));
   EQUIPOISE_RETURN_IF_ERROR(fits("--query-embeddings", embeddings_));
@@ -54,7 +63,7 @@ Result<std::vector<StudySource>> JudgedOptions::Read() const {
                    .queries = queries_[i],
                    .query_embeddings = embeddings_[i],
                    .qrels = qrels_[i]});
-  return out;
+  return further();
 }
 
 void JudgedOptions::Add(CLI::App* app, bool needed) {
@@ -65,6 +74,16 @@ void JudgedOptions::Add(CLI::App* app, bool needed) {
   app->add_option("--queries", queries_, "Instead of --data: queries.jsonl for each index");
   app->add_option("--query-embeddings,--embeddings", embeddings_, "and their embeddings");
   app->add_option("--qrels", qrels_, "and their judgments");
+}
+
+void JudgedOptions::AddAnswers(CLI::App* app) {
+  app->add_option(
+      "--answers", answers_,
+      "For each index answers to its queries, {\"query\": id, \"sentences\": [...]} a line: "
+      "how much of them the hits support is a part of quality");
+  app->add_option(
+      "--subtopics", subtopics_,
+      "For each index lines `query subtopic document relevance`: diversity is α-nDCG@k");
 }
 
 void StreamOptions::Add(CLI::App* app, StudyOptions* options) {

@@ -15,12 +15,14 @@ class JudgedOptions {
  public:
   /// Adds the indexes, and --data or --queries, --query-embeddings and --qrels.
   void Add(CLI::App* app, bool needed = true);
+  /// Adds --answers and --subtopics, which tuning alone uses.
+  void AddAnswers(CLI::App* app);
   bool given() const { return !indexes_.empty(); }
   /// Errors   kInvalidArgument: another number of files than of indexes
   Result<std::vector<StudySource>> Read() const;
 
  private:
-  std::vector<std::string> indexes_, data_, queries_, embeddings_, qrels_;
+  std::vector<std::string> indexes_, data_, queries_, embeddings_, qrels_, answers_, subtopics_;
 };
 
 /// The stream of queries that policies are simulated on. Lives as long as the command.

@@ -42,7 +42,7 @@ double VolumeOf(const MatrixView<double>& points) {
   return *volume;
 }
 
-// pagmo's default settings. They mutate less: better on DTLZ2, worse on ZDT6 and, at worst, on ZDT2 and 3.
+// pagmo's default settings, which mutate less.
 const Nsga2Options kAsPagmo = {
     .crossover = 0.95, .crossover_eta = 10, .mutation = 0.01, .mutation_eta = 50};
 

@@ -33,6 +33,14 @@ Result<JudgedSource> OpenJudgedSource(const StudySource& files) {
   EQUIPOISE_ASSIGN_OR_RETURN(Judgments judgments, Judgments::Read(files.qrels));
   EQUIPOISE_ASSIGN_OR_RETURN(MatrixFile embeddings, MatrixFile::Open(files.query_embeddings));
   EQUIPOISE_RETURN_IF_ERROR(CheckFinite(embeddings.view(), files.query_embeddings));
+  Answers answers;
+  if (!files.answers.empty()) {
+    EQUIPOISE_ASSIGN_OR_RETURN(answers, Answers::Read(files.answers));
+  }
+  Subtopics subtopics;
+  if (!files.subtopics.empty()) {
+    EQUIPOISE_ASSIGN_OR_RETURN(subtopics, Subtopics::Read(files.subtopics));
+  }
   if (embeddings.rows() != queries.size())
     return Status(Code::kInvalidArgument,
                   fmt::format("has {} rows, {} has {} queries", embeddings.rows(), files.queries,
@@ -43,7 +51,9 @@ Result<JudgedSource> OpenJudgedSource(const StudySource& files) {
                       .engine = std::move(engine),
                       .queries = std::move(queries),
                       .judgments = std::move(judgments),
-                      .embeddings = std::move(embeddings)};
+                      .embeddings = std::move(embeddings),
+                      .answers = std::move(answers),
+                      .subtopics = std::move(subtopics)};
 }
 
 }  // namespace equipoise

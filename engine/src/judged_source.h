@@ -5,9 +5,11 @@
 #include <vector>
 
 #include <equipoise/core/matrix_file.h>
+#include <equipoise/engine/answers.h>
 #include <equipoise/engine/engine.h>
 #include <equipoise/engine/judgments.h>
 #include <equipoise/engine/learning_study.h>
+#include <equipoise/engine/subtopics.h>
 
 namespace equipoise {
 
@@ -17,6 +19,8 @@ struct JudgedSource {
   Queries queries;
   Judgments judgments;
   MatrixFile embeddings;
+  Answers answers{};      // of none where no file was given
+  Subtopics subtopics{};  // likewise
 
   /// Of the query in this row.
   std::vector<float> EmbeddingOf(std::size_t row) const;

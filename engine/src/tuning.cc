@@ -133,6 +133,14 @@ Status Tuner::MakeSplit() {
                                   .validation = validation,
                                   .left_out = sources_[s].queries.size() - n});
   }
+  for (const auto* part : {&split_.training, &split_.validation})
+    if (front_.subtopics && std::none_of(part->begin(), part->end(), [&](std::uint32_t q) {
+          return evaluator_->HasSubtopics(q);
+        }))
+      return Status(Code::kInvalidArgument,
+                    fmt::format("Tune: no query of the {} part has subtopics",
+                                part == &split_.training ? "training" : "validation"),
+                    {.field = "subtopics"});
   std::sort(split_.training.begin(), split_.training.end());
   std::sort(split_.validation.begin(), split_.validation.end());
   return {};
@@ -147,6 +155,8 @@ Status Tuner::CheckResumed() const {
   if (before.objectives != options_.objectives) return differs("objectives");
   if (before.measure != options_.measure) return differs("measure");
   if (before.k != options_.k) return differs("k");
+  if (before.groundedness != front_.groundedness) return differs("groundedness");
+  if (before.subtopics != front_.subtopics) return differs("subtopics");
   if (!(before.space == options_.space)) return differs("space");
   if (before.validation != options_.validation) return differs("validation");
   if (before.seed != options_.seed) return differs("seed");
@@ -395,12 +405,23 @@ Result<TunedFront> Tuner::Run() {
   front_.validation = options_.validation;
   front_.seed = options_.seed;
   front_.population = options_.population;
-  EQUIPOISE_ASSIGN_OR_RETURN(evaluator_,
-                             TuningEvaluator::Create(sources_, {.measure = options_.measure,
-                                                                .k = options_.k,
-                                                                .longest = space_.longest(),
-                                                                .threads = options_.threads,
-                                                                .progress = options_.progress}));
+  for (const JudgedSource& source : sources_) {
+    if (source.answers.size() > 0) front_.groundedness = options_.groundedness;
+    front_.subtopics |= source.subtopics.queries() > 0;
+  }
+  EQUIPOISE_ASSIGN_OR_RETURN(
+      evaluator_,
+      TuningEvaluator::Create(
+          sources_, {.measure = options_.measure,
+                     .k = options_.k,
+                     .longest = space_.longest(),
+                     .groundedness = front_.groundedness,
+                     .subtopics = front_.subtopics,
+                     .mmr = options_.space.mmr &&
+                            std::find(options_.objectives.begin(), options_.objectives.end(),
+                                      "diversity") != options_.objectives.end(),
+                     .threads = options_.threads,
+                     .progress = options_.progress}));
   EQUIPOISE_RETURN_IF_ERROR(MakeSplit());
   EQUIPOISE_ASSIGN_OR_RETURN(Nsga2 solver,
                              Nsga2::Create(space_.variables(), options_.objectives.size(),
@@ -482,6 +503,7 @@ Status CheckOptions(const TuningOptions& options) {
                       {.field = "objectives"});
   }
   EQUIPOISE_CHECK_RANGE(kWhere, options.k, std::size_t{1}, std::size_t{1000});
+  EQUIPOISE_CHECK_RANGE(kWhere, options.groundedness, 0.0, 1.0);
   EQUIPOISE_CHECK_RANGE(kWhere, options.validation, 0.1, 0.9);
   EQUIPOISE_CHECK_RANGE(kWhere, options.population, std::size_t{4}, std::size_t{10'000});
   EQUIPOISE_CHECK_RANGE(kWhere, options.generations, std::size_t{1}, std::size_t{100'000});
@@ -521,6 +543,11 @@ Result<TunedFront> Tune(const std::vector<StudySource>& sources, const TuningOpt
   if (sources.empty()) return Status(Code::kInvalidArgument, "Tune: no index is given");
   std::vector<JudgedSource> opened;
   for (const StudySource& source : sources) {
+    if (source.subtopics.empty() != sources[0].subtopics.empty())
+      return Status(Code::kInvalidArgument,
+                    "Tune: subtopics are given for some indexes, and not for this one",
+                    {.file = source.subtopics.empty() ? source.index : sources[0].index,
+                     .field = "subtopics"});
     EQUIPOISE_ASSIGN_OR_RETURN(JudgedSource one, OpenJudgedSource(source));
     opened.push_back(std::move(one));
   }

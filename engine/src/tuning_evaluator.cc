@@ -1,12 +1,17 @@
 #include "tuning_evaluator.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <limits>
 #include <unordered_map>
 
 #include <equipoise/core/check.h>
+#include <equipoise/core/diversity_measures.h>
 #include <equipoise/core/ranking_measures.h>
+#include <equipoise/kernels/dot.h>
 #include <equipoise/kernels/rows.h>
+#include <equipoise/optimizer/reward.h>
 #include <equipoise/retrieval/diversity.h>
 #include <equipoise/retrieval/vector_path.h>
 
@@ -46,6 +51,43 @@ double SearchCounts::Cost(const CostUnits& units) const {
   return out / 1e6;
 }
 
+/// Cosines between the documents of a query's pool, each computed once, by whichever thread needs it first:
+/// two that do so at once write the same bits.
+class TuningEvaluator::Cosines {
+ public:
+  /// Room for a pool of this size; what is known stays. One thread at a time.
+  void Reserve(std::size_t pool) {
+    pool = std::min(pool, kMostShared);
+    if (pool <= pool_) return;
+    std::vector<std::atomic<float>> values(pool * (pool - 1) / 2);
+    for (std::size_t i = 0; i < values.size(); ++i)
+      values[i].store(i < values_.size() ? values_[i].load(std::memory_order_relaxed) : kUnknown,
+                      std::memory_order_relaxed);
+    values_.swap(values);
+    pool_ = pool;
+  }
+  /// Of two different places.
+  template <typename Compute>
+  float Of(std::size_t a, std::size_t b, const Compute& compute) const {
+    if (a < b) std::swap(a, b);
+    if (a >= pool_) return compute();
+    std::atomic<float>& value = values_[a * (a - 1) / 2 + b];
+    float known = value.load(std::memory_order_relaxed);
+    if (known == kUnknown) {
+      known = compute();
+      value.store(known, std::memory_order_relaxed);
+    }
+    return known;
+  }
+
+ private:
+  static constexpr float kUnknown = 9;
+  static constexpr std::size_t kMostShared =
+      1024;  // 2 MB a query; what comes up later is computed anew
+  mutable std::vector<std::atomic<float>> values_;
+  std::size_t pool_ = 0;
+};
+
 /// All documents that any search for the query found, with both true scores: those of the words first, best
 /// first, then those of the vectors as they came up.
 struct TuningEvaluator::Query {
@@ -70,6 +112,11 @@ struct TuningEvaluator::Query {
   std::vector<Pooled> pool{};
   std::unordered_map<std::uint32_t, std::uint32_t> places{};
   std::vector<List> lists{};  // [keys]
+  std::unique_ptr<Cosines> cosines = std::make_unique<Cosines>();
+  const std::vector<std::string>* answer = nullptr;
+  std::vector<std::vector<bool>> supports{};  // [pool, sentences of the answer]
+  std::unordered_map<std::uint32_t, const SubtopicsOfDocument*> subtopics{};  // by document
+  double ideal = 0;  // α-DCG; 0: no subtopics
 
   int GradeOf(std::uint32_t doc) const {
     const auto at = std::lower_bound(grades.begin(), grades.end(), std::pair(doc, INT32_MIN));
@@ -90,6 +137,7 @@ TuningEvaluator::~TuningEvaluator() = default;
 
 std::size_t TuningEvaluator::queries() const { return queries_.size(); }
 std::size_t TuningEvaluator::SourceOf(std::size_t query) const { return queries_[query].source; }
+bool TuningEvaluator::HasSubtopics(std::size_t query) const { return queries_[query].ideal > 0; }
 
 SearchRequest TuningEvaluator::RequestOf(std::size_t query) const {
   const Query& q = queries_[query];
@@ -136,6 +184,15 @@ Status TuningEvaluator::AddSource(const JudgedSource& source, std::size_t number
       if (const auto doc = collection.Find(judged->documents[i]))
         query.grades.emplace_back(*doc, judged->grades[i]);
     std::sort(query.grades.begin(), query.grades.end());
+    query.answer = source.answers.Find(item.id);
+    if (const Subtopics::OfQuery* of = source.subtopics.Find(item.id)) {
+      std::vector<SubtopicsOfDocument> all;
+      for (const auto& [document, subtopics] : *of) {
+        all.push_back(subtopics);
+        if (const auto doc = collection.Find(document)) query.subtopics[*doc] = &subtopics;
+      }
+      query.ideal = IdealAlphaDcgAt(all, options_.k);
+    }
     queries_.push_back(std::move(query));
   }
   return {};
@@ -158,6 +215,33 @@ Status TuningEvaluator::SearchWords(Query* query) const {
     query->words.push_back({docs[i], found.hits[i].lexical});
     query->places[docs[i]] = static_cast<std::uint32_t>(i);
     query->pool.push_back({docs[i], found.hits[i].lexical, scores[i]});
+  }
+  return FindSupport(query);
+}
+
+/// Which sentences of its answer each new document of the pool supports: a ranking's groundedness is then
+/// that of the documents together.
+Status TuningEvaluator::FindSupport(Query* query) const {
+  if (query->answer == nullptr) return {};
+  const Collection& collection = (*sources_)[query->source].engine.collection();
+  // What a term that no document has weighs: BM25's idf of it.
+  const float rarest = std::log(1 + (static_cast<float>(collection.documents()) + 0.5f) / 0.5f);
+  for (std::size_t place = query->supports.size(); place < query->pool.size(); ++place) {
+    std::vector<bool>& supported = query->supports.emplace_back();
+    for (const std::string& sentence : *query->answer) {
+      std::vector<std::uint64_t> terms, found;
+      std::vector<float> weights;
+      for (const TermScore& term : collection.ExplainLexical(sentence, query->pool[place].doc)) {
+        terms.push_back(terms.size());
+        weights.push_back(term.df > 0 ? term.idf : rarest);
+        if (term.tf > 0) found.push_back(terms.back());
+      }
+      const SupportText said{.terms = terms, .weights = weights, .embeddings = {}};
+      const SupportText passage{.terms = found, .weights = {}, .embeddings = {}};
+      EQUIPOISE_ASSIGN_OR_RETURN(const Groundedness grounded,
+                                 MeasureGroundedness({&said, 1}, {&passage, 1}));
+      supported.push_back(grounded.sentences[0].supported);
+    }
   }
   return {};
 }
@@ -198,7 +282,7 @@ Status TuningEvaluator::SearchVectors(std::span<const VectorKey> keys, Query* qu
   collection.ScoreLexical(query->text, fresh, scores);
   const std::size_t from = query->pool.size() - fresh.size();
   for (std::size_t i = 0; i < fresh.size(); ++i) query->pool[from + i].lexical = scores[i];
-  return {};
+  return FindSupport(query);
 }
 
 Status TuningEvaluator::Prepare(std::span<const Configuration> configurations) {
@@ -217,6 +301,8 @@ Status TuningEvaluator::Prepare(std::span<const Configuration> configurations) {
 }
 
 Status TuningEvaluator::ReadRows() {
+  if (options_.mmr)
+    for (Query& query : queries_) query.cosines->Reserve(query.pool.size());
   for (std::size_t s = 0; s < rows_.size(); ++s) {
     Rows& rows = rows_[s];
     std::vector<std::uint32_t> docs;
@@ -246,21 +332,53 @@ void TuningEvaluator::Diversify(const Configuration& c, const Query& query,
                                 std::vector<Candidate>* hits) const {
   const Rows& all = rows_[query.source];
   const std::size_t m = hits->size(), d = all.dimensions;
-  std::vector<float> relevance(m), rows(m * d);
+  std::vector<float> relevance(m);
+  std::vector<std::uint32_t> places(m);
+  std::vector<const float*> rows(m);
   for (std::size_t i = 0; i < m; ++i) {
     const float best = (*hits)[0].score;
+    const std::uint32_t doc = (*hits)[i].doc;
     relevance[i] = best > 0 ? (*hits)[i].score / best : 0.0f;
-    std::copy_n(all.values.data() + std::size_t{all.place[(*hits)[i].doc]} * d, d,
-                rows.data() + i * d);
+    places[i] = query.places.at(doc);
+    rows[i] = all.values.data() + std::size_t{all.place[doc]} * d;
   }
+  const auto cosine = [&](std::size_t a, std::size_t b) {
+    return query.cosines->Of(places[a], places[b], [&] { return Dot(rows[a], rows[b], d); });
+  };
   std::vector<Candidate> chosen;
-  for (const DiversePick& pick :
-       PickDiverse(relevance, MatrixView<float>(rows.data(), m, d), *c.mmr, options_.k))
+  for (const DiversePick& pick : PickDiverse(relevance, cosine, *c.mmr, options_.k))
     chosen.push_back((*hits)[pick.position]);
   *hits = std::move(chosen);
 }
 
+double TuningEvaluator::Quality(const Query& query, std::span<const Candidate> hits) const {
+  std::vector<int> ranked;
+  ranked.reserve(hits.size());
+  for (const Candidate& hit : hits) ranked.push_back(query.GradeOf(hit.doc));
+  const double measure = options_.measure == QualityMeasure::kNdcg
+                             ? NdcgAt(ranked, query.judged->grades, options_.k)
+                             : RecallAt(ranked, query.judged->grades, options_.k);
+  if (query.answer == nullptr) return measure;
+  std::size_t supported = 0;
+  for (std::size_t s = 0; s < query.answer->size(); ++s)
+    supported += std::any_of(hits.begin(), hits.end(), [&](const Candidate& hit) {
+      return query.supports[query.places.at(hit.doc)][s];
+    });
+  const double groundedness =
+      static_cast<double>(supported) / static_cast<double>(query.answer->size());
+  return options_.groundedness * groundedness + (1 - options_.groundedness) * measure;
+}
+
 double TuningEvaluator::Diversity(const Query& query, std::span<const Candidate> hits) const {
+  if (options_.subtopics) {
+    if (!(query.ideal > 0)) return std::numeric_limits<double>::quiet_NaN();
+    std::vector<SubtopicsOfDocument> ranked;
+    for (const Candidate& hit : hits) {
+      const auto of = query.subtopics.find(hit.doc);
+      ranked.push_back(of == query.subtopics.end() ? SubtopicsOfDocument() : *of->second);
+    }
+    return std::min(1.0, AlphaDcgAt(ranked, options_.k) / query.ideal);
+  }
   if (hits.size() < 2) return 0;
   // Σ over pairs of a cosine is (|Σ row|² − Σ |row|²) / 2.
   const Rows& rows = rows_[query.source];
@@ -345,12 +463,7 @@ TuningEvaluator::OfQuery TuningEvaluator::Judge(const Configuration& c, std::siz
   const Query& query = queries_[number];
   OfQuery out;
   const std::vector<Candidate> candidates = Rank(c, number, &out.counts);
-  std::vector<int> ranked;
-  ranked.reserve(candidates.size());
-  for (const Candidate& candidate : candidates) ranked.push_back(query.GradeOf(candidate.doc));
-  out.quality = options_.measure == QualityMeasure::kNdcg
-                    ? NdcgAt(ranked, query.judged->grades, options_.k)
-                    : RecallAt(ranked, query.judged->grades, options_.k);
+  out.quality = Quality(query, candidates);
   out.diversity = Diversity(query, candidates);
   return out;
 }
@@ -360,16 +473,20 @@ TunedValues TuningEvaluator::Judge(const Configuration& configuration,
                                    std::vector<double>* qualities) const {
   TunedValues out;
   SearchCounts counts;
+  double diverse = 0;  // queries that have a diversity
   for (const std::uint32_t query : queries) {
     const OfQuery one = Judge(configuration, query);
     out.quality += one.quality;
-    out.diversity += one.diversity;
+    if (!std::isnan(one.diversity)) {
+      out.diversity += one.diversity;
+      ++diverse;
+    }
     for (std::size_t i = 0; i < SearchCounts::kParts; ++i) counts.parts[i] += one.counts.parts[i];
     if (qualities != nullptr) qualities->push_back(one.quality);
   }
   const auto n = static_cast<double>(std::max<std::size_t>(1, queries.size()));
   out.quality /= n;
-  out.diversity /= n;
+  out.diversity /= std::max(1.0, diverse);
   out.cost = counts.Cost(units) / n;
   return out;
 }

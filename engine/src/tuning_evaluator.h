@@ -38,13 +38,17 @@ class TuningEvaluator {
     QualityMeasure measure = QualityMeasure::kNdcg;
     std::size_t k = 10;
     std::size_t longest = 200;  ///< no configuration's list is longer
+    double groundedness = 0.5;  ///< its share of quality, of queries with an answer
+    bool subtopics = false;     ///< diversity is α-nDCG, of queries with subtopics; else of none
+    bool mmr = true;            ///< some configuration may diversify: room for what they share
     int threads = 1;
     ProgressCallback progress{};  ///< of Create, stage "searching"
   };
   /// A query of a source, with all that was found for it.
   struct Query;
   struct OfQuery {
-    double quality = 0, diversity = 0;
+    double quality = 0;
+    double diversity = 0;  ///< NaN: α-nDCG of a query without subtopics
     SearchCounts counts{};
   };
 
@@ -69,6 +73,7 @@ class TuningEvaluator {
 
   std::size_t queries() const;
   std::size_t SourceOf(std::size_t query) const;
+  bool HasSubtopics(std::size_t query) const;
   SearchRequest RequestOf(std::size_t query) const;
   std::uint64_t searches() const { return searches_; }
 
@@ -80,6 +85,7 @@ class TuningEvaluator {
     bool exact = false;
     auto operator<=>(const VectorKey&) const = default;
   };
+  class Cosines;
   struct Rows;  // unit rows of documents of a source
 
   explicit TuningEvaluator(const Options& options);
@@ -91,6 +97,8 @@ class TuningEvaluator {
   void Diversify(const Configuration& configuration, const Query& query,
                  std::vector<Candidate>* hits) const;
   double Diversity(const Query& query, std::span<const Candidate> hits) const;
+  double Quality(const Query& query, std::span<const Candidate> hits) const;
+  Status FindSupport(Query* query) const;
 
   Options options_;
   const std::vector<JudgedSource>* sources_ = nullptr;

@@ -25,7 +25,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kFormat = 1;
+constexpr int kFormat = 2;
 
 // One walk over the members names and orders what is written, and what is read: a Writer puts a value into
 // an object, a Reader takes it out and keeps the first thing that is wrong.
@@ -166,6 +166,8 @@ template <typename Visitor, typename Front>
 void VisitFront(Visitor&& visit, Front& f) {
   visit("objectives", f.objectives);
   visit.Number("k", f.k, 1, 1000);
+  visit.Number("groundedness", f.groundedness, 0, 1);
+  visit("subtopics", f.subtopics);
   visit.Number("validation", f.validation, 0.1, 0.9);
   visit.Bits("seed", f.seed);
   visit.Number("population", f.population, 4, 1e4);

@@ -57,11 +57,12 @@ double ThreeObjectives(const Points& points, std::span<const double> reference) 
   double sum = 0, area = 0, from = reference[2];
   for (const std::size_t i : order) {
     const double* p = points.row(i);
-    if (passed.Covers(p[0], p[1])) continue;
+    const std::size_t place = passed.PlaceOf(p[0]);
+    if (passed.Covers(place, p[1])) continue;
     sum += area * (p[2] - from);
     from = p[2];
-    area += passed.AreaOf(p[0], p[1], reference[0], reference[1]);
-    passed.Add(p[0], p[1]);
+    area += passed.AreaOf(place, p[0], p[1], reference[0], reference[1]);
+    passed.Add(place, p[0], p[1]);
   }
   return sum + area * (reference[2] - from);
 }

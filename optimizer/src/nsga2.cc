@@ -13,6 +13,7 @@
 namespace equipoise {
 namespace {
 
+constexpr double kMutations = 0.8;  // of a candidate, on average: see nsga2.h
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 Status CheckVariables(std::span<const Variable> variables) {
@@ -43,8 +44,8 @@ void Append(const std::vector<T>& from, std::vector<T>* to) {
 }
 
 // How far each point breaks its constraints.
-void SetViolations(Population* p) {
-  const std::size_t n = p->x.size() / p->variables, c = p->constraints;
+void SetViolations(std::size_t n, Population* p) {
+  const std::size_t c = p->constraints;
   p->violations.assign(n, 0);
   for (std::size_t j = 0; j < c; ++j) {
     double most = 0;
@@ -58,21 +59,16 @@ void SetViolations(Population* p) {
   }
 }
 
-void Copy(const Population& from, std::size_t i, Population* to) {
-  const auto row = [i](const std::vector<double>& values, std::size_t width,
-                       std::vector<double>* out) {
-    const auto begin = values.begin() + static_cast<std::ptrdiff_t>(i * width);
-    out->insert(out->end(), begin, begin + static_cast<std::ptrdiff_t>(width));
-  };
-  row(from.x, from.variables, &to->x);
-  row(from.f, from.objectives, &to->f);
-  row(from.g, from.constraints, &to->g);
-  to->violations.push_back(from.violations[i]);
+void AppendRow(const double* from, std::size_t i, std::size_t width, std::vector<double>* to) {
+  to->insert(to->end(), from + i * width, from + (i + 1) * width);
 }
 
-// The best `keep` of all: whole ranks, and of the last one those with the most room around them.
-Result<Population> Select(const Population& all, std::size_t keep) {
-  const std::size_t n = all.x.size() / all.variables;
+// The best `keep` of all: whole ranks, and of the last one those that are pruned last. `all` is
+// without x: those of the parents, which come first, and of their children are where they are.
+Result<Population> Select(const Population& all, const std::vector<double>& parents_x,
+                          const std::vector<double>& children_x, std::size_t keep) {
+  const std::size_t n = all.violations.size(), parents = parents_x.size() / all.variables;
+  const double *first = parents_x.data(), *second = children_x.data();
   const MatrixView<double> f(all.f.data(), n, all.objectives);
   EQUIPOISE_ASSIGN_OR_RETURN(const NonDominatedSorting sorting,
                              NonDominatedSort(f, all.violations));
@@ -82,18 +78,21 @@ Result<Population> Select(const Population& all, std::size_t keep) {
   out.f.reserve(keep * all.objectives);
   for (std::size_t r = 0; r < sorting.ranks() && out.rank.size() < keep; ++r) {
     const auto front = sorting.front(r);
-    EQUIPOISE_ASSIGN_OR_RETURN(const std::vector<double> crowding, CrowdingDistance(f, front));
-    std::vector<std::uint32_t> places(front.size());
-    std::iota(places.begin(), places.end(), std::uint32_t{0});
-    if (out.rank.size() + front.size() > keep) {
-      std::stable_sort(places.begin(), places.end(),
-                       [&](std::uint32_t a, std::uint32_t b) { return crowding[a] > crowding[b]; });
-      places.resize(keep - out.rank.size());
-    }
-    for (const std::uint32_t place : places) {
-      Copy(all, front[place], &out);
+    const std::size_t room = keep - out.rank.size();
+    const auto add = [&](std::uint32_t i, double crowding) {
+      AppendRow(i < parents ? first : second, i < parents ? i : i - parents, all.variables, &out.x);
+      AppendRow(all.f.data(), i, all.objectives, &out.f);
+      AppendRow(all.g.data(), i, all.constraints, &out.g);
+      out.violations.push_back(all.violations[i]);
       out.rank.push_back(static_cast<std::uint32_t>(r));
-      out.crowding.push_back(crowding[place]);
+      out.crowding.push_back(crowding);
+    };
+    if (front.size() > room) {
+      EQUIPOISE_ASSIGN_OR_RETURN(const LeastCrowded kept, Prune(f, front, room));
+      for (std::size_t i = 0; i < room; ++i) add(front[kept.places[i]], kept.crowding[i]);
+    } else {
+      EQUIPOISE_ASSIGN_OR_RETURN(const std::vector<double> crowding, CrowdingDistance(f, front));
+      for (std::size_t i = 0; i < front.size(); ++i) add(front[i], crowding[i]);
     }
   }
   return out;
@@ -111,7 +110,7 @@ Nsga2::Nsga2(std::vector<Variable> variables, std::size_t objectives, const Nsga
     : variables_(std::move(variables)),
       objectives_(objectives),
       options_(options),
-      mutation_(options.mutation < 0 ? 1 / static_cast<double>(variables_.size())
+      mutation_(options.mutation < 0 ? kMutations / static_cast<double>(variables_.size())
                                      : options.mutation) {}
 
 Result<Nsga2> Nsga2::Create(std::vector<Variable> variables, std::size_t objectives,
@@ -166,7 +165,6 @@ Result<MatrixView<double>> Nsga2::Ask() try {
       for (const Variable& v : variables_) made.push_back(RandomValue(v, &random));
   } else {
     const Population& p = population_;
-    const Power crossover(options_.crossover_eta), mutation(options_.mutation_eta);
     // Everyone meets two others: as many tournaments as parents are needed.
     std::vector<std::uint32_t> parents;
     parents.reserve(n);
@@ -176,19 +174,11 @@ Result<MatrixView<double>> Nsga2::Ask() try {
       random.Shuffle(std::span<std::uint32_t>(turn));
       for (std::size_t i = 0; i + 1 < n; i += 2) parents.push_back(Better(p, turn[i], turn[i + 1]));
     }
-    for (std::size_t i = 0; i < n; i += 2) {
-      const std::size_t at = made.size();
-      for (const std::size_t parent : {i, i + 1}) {
-        const auto begin = p.x.begin() + static_cast<std::ptrdiff_t>(parents[parent] * d);
-        made.insert(made.end(), begin, begin + static_cast<std::ptrdiff_t>(d));
-      }
-      double* a = made.data() + at;
-      double* b = a + d;
-      if (random.Chance(options_.crossover))
-        Cross(variables_, options_.crossover_variable, crossover, a, b, &random);
-      Mutate(variables_, mutation_, mutation, a, &random);
-      Mutate(variables_, mutation_, mutation, b, &random);
+    for (const std::uint32_t parent : parents) {
+      const double* row = p.x.data() + parent * d;
+      made.insert(made.end(), row, row + d);
     }
+    Variation(variables_, options_, mutation_).Apply(made.data(), n, &random);
   }
   asked_ = std::move(made);
   return MatrixView<double>(asked_.data(), n, d);
@@ -209,10 +199,8 @@ Status Nsga2::Tell(const MatrixView<double>& objectives,
   if (generation_ > 0) EQUIPOISE_CHECK_EQUAL(kWhere, c, population_.constraints);
   Population all{.variables = variables_.size(), .objectives = objectives_, .constraints = c};
   // Parents first: of equals those that are there stay.
-  Append(population_.x, &all.x);
   Append(population_.f, &all.f);
   Append(population_.g, &all.g);
-  Append(asked_, &all.x);
   std::size_t not_a_number = 0;
   for (std::size_t i = 0; i < n; ++i) {
     const auto f = objectives.row_span(i);
@@ -225,8 +213,8 @@ Status Nsga2::Tell(const MatrixView<double>& objectives,
     }
     not_a_number += nan ? 1 : 0;
   }
-  SetViolations(&all);
-  EQUIPOISE_ASSIGN_OR_RETURN(Population kept, Select(all, n));
+  SetViolations(population_.size() + n, &all);
+  EQUIPOISE_ASSIGN_OR_RETURN(Population kept, Select(all, population_.x, asked_, n));
   population_ = std::move(kept);
   not_a_number_ += not_a_number;
   ++generation_;

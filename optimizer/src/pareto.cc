@@ -7,35 +7,14 @@
 #include <equipoise/core/check.h>
 #include <equipoise/optimizer/pareto.h>
 
+#include "key_sort.h"
+#include "pareto_input.h"
 #include "staircase.h"
 
 namespace equipoise {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
-bool HasNan(std::span<const double> point) {
-  return std::any_of(point.begin(), point.end(), [](double v) { return std::isnan(v); });
-}
-
-Status CheckShape(const char* where, const MatrixView<double>& points) {
-  if (points.rows == 0) return {};
-  EQUIPOISE_CHECK_RANGE(where, points.cols, std::size_t{1}, kMaxObjectives);
-  EQUIPOISE_CHECK_RANGE(where, points.rows, std::size_t{1},
-                        std::size_t{std::numeric_limits<std::uint32_t>::max()});
-  return {};
-}
-
-Status CheckMembers(const char* where, const MatrixView<double>& points,
-                    std::span<const std::uint32_t> members) {
-  EQUIPOISE_RETURN_IF_ERROR(CheckShape(where, points));
-  for (const std::uint32_t member : members)
-    if (member >= points.rows)
-      return Status(Code::kInvalidArgument,
-                    fmt::format("{}: member {} of {} points", where, member, points.rows),
-                    {.field = "members"});
-  return {};
-}
 
 // The ranks that have been given so far, to points in lexicographic order: whatever dominates a point came
 // before it, and a rank that dominates it has ranks before it that do, so that the first one that does not
@@ -46,19 +25,24 @@ class Ranks {
 
   std::uint32_t Add(std::uint32_t i) {
     std::size_t low = 0, high = count_;
+    std::size_t place =
+        0;  // three objectives: where the point belongs in the border of rank `high`
     while (low < high) {
       const std::size_t middle = (low + high) / 2;
-      if (Dominated(middle, i))
+      std::size_t probed = 0;
+      if (Dominated(middle, i, &probed)) {
         low = middle + 1;
-      else
+      } else {
         high = middle;
+        place = probed;
+      }
     }
     if (low == count_) Open();
     const double* p = points_.row(i);
     if (m_ == 2)
       least_[low] = p[1];
     else if (m_ == 3)
-      borders_[low].Add(p[1], p[2]);
+      borders_[low].Add(place, p[1], p[2]);
     else if (m_ > 3)
       members_[low].push_back(i);
     return static_cast<std::uint32_t>(low);
@@ -66,11 +50,14 @@ class Ranks {
 
  private:
   // Points of the rank have a first objective that is not larger, and are not equal to the point.
-  bool Dominated(std::size_t rank, std::uint32_t i) const {
+  bool Dominated(std::size_t rank, std::uint32_t i, std::size_t* place) const {
     const double* p = points_.row(i);
     if (m_ == 1) return true;
     if (m_ == 2) return least_[rank] <= p[1];
-    if (m_ == 3) return borders_[rank].Covers(p[1], p[2]);
+    if (m_ == 3) {
+      *place = borders_[rank].PlaceOf(p[1]);
+      return borders_[rank].Covers(*place, p[2]);
+    }
     // The latest are the likeliest.
     const auto& members = members_[rank];
     return std::any_of(members.rbegin(), members.rend(), [&](std::uint32_t other) {
@@ -95,9 +82,11 @@ class Ranks {
   std::vector<std::vector<std::uint32_t>> members_;
 };
 
-// Gives ranks to `rows`, the first of them `first`; the next free rank.
-std::uint32_t RankByDominance(const MatrixView<double>& points, std::vector<std::uint32_t> rows,
-                              std::uint32_t first, std::vector<std::uint32_t>* rank) {
+// Gives ranks to `rows`, the first of them `first`, and orders them by their objectives; the next free rank.
+std::uint32_t RankByDominance(const MatrixView<double>& points, std::uint32_t first,
+                              std::vector<std::uint32_t>* sorted,
+                              std::vector<std::uint32_t>* rank) {
+  std::vector<std::uint32_t>& rows = *sorted;
   const std::size_t m = points.cols;
   const auto compare = [&](std::uint32_t a, std::uint32_t b) {
     const double *x = points.row(a), *y = points.row(b);
@@ -105,7 +94,12 @@ std::uint32_t RankByDominance(const MatrixView<double>& points, std::vector<std:
       if (x[j] != y[j]) return x[j] < y[j];
     return false;
   };
-  std::sort(rows.begin(), rows.end(), compare);
+  std::vector<KeyedRow> keyed;
+  keyed.reserve(rows.size());
+  for (const std::uint32_t row : rows) keyed.push_back({points.row(row)[0], row});
+  KeySort().Sort(&keyed);
+  OrderTies(&keyed, [&](const KeyedRow& a, const KeyedRow& b) { return compare(a.row, b.row); });
+  for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = keyed[i].row;
   Ranks ranks(points);
   std::uint32_t end = first;
   for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -165,7 +159,7 @@ Result<NonDominatedSorting> NonDominatedSort(const MatrixView<double>& points,
                     {.field = "violations"});
     (HasNan(points.row_span(i)) ? nan : violation > 0 ? broken : feasible).push_back(row);
   }
-  std::uint32_t next = RankByDominance(points, std::move(feasible), 0, &out.rank);
+  std::uint32_t next = RankByDominance(points, 0, &feasible, &out.rank);
   std::stable_sort(broken.begin(), broken.end(),
                    [&](std::uint32_t a, std::uint32_t b) { return violations[a] < violations[b]; });
   for (std::size_t i = 0; i < broken.size(); ++i) {
@@ -181,55 +175,11 @@ Result<NonDominatedSorting> NonDominatedSort(const MatrixView<double>& points,
   std::partial_sum(out.begin.begin(), out.begin.end(), out.begin.begin());
   out.order.resize(n);
   std::vector<std::uint32_t> at(out.begin.begin(), out.begin.end() - 1);
-  for (std::size_t i = 0; i < n; ++i) out.order[at[out.rank[i]]++] = static_cast<std::uint32_t>(i);
+  for (const auto* rows : {&feasible, &broken, &nan})
+    for (const std::uint32_t row : *rows) out.order[at[out.rank[row]]++] = row;
   return out;
 } catch (const std::bad_alloc&) {
   return Status(Code::kOutOfMemory, "NonDominatedSort: not enough memory for the ranks");
-}
-
-Result<std::vector<double>> CrowdingDistance(const MatrixView<double>& points,
-                                             std::span<const std::uint32_t> members) try {
-  EQUIPOISE_RETURN_IF_ERROR(CheckMembers("CrowdingDistance", points, members));
-  const std::size_t m = points.cols;
-  std::vector<double> out(members.size(), 0);
-  // Places in `members` of points that differ.
-  std::vector<std::uint32_t> places;
-  for (std::size_t i = 0; i < members.size(); ++i)
-    if (!HasNan(points.row_span(members[i]))) places.push_back(static_cast<std::uint32_t>(i));
-  const auto value = [&](std::uint32_t place, std::size_t j) {
-    return points.row(members[place])[j];
-  };
-  const auto compare = [&](std::uint32_t a, std::uint32_t b) {
-    for (std::size_t j = 0; j < m; ++j)
-      if (value(a, j) != value(b, j)) return value(a, j) < value(b, j);
-    return false;
-  };
-  std::stable_sort(places.begin(), places.end(), compare);
-  places.erase(std::unique(places.begin(), places.end(),
-                           [&](std::uint32_t a, std::uint32_t b) { return !compare(a, b); }),
-               places.end());
-  const std::size_t k = places.size();
-  if (k <= 2) {
-    for (const std::uint32_t place : places) out[place] = kInfinity;
-    return out;
-  }
-  for (std::size_t j = 0; j < m; ++j) {
-    // In lexicographic order they ascend in the first objective already.
-    if (j > 0)
-      std::stable_sort(places.begin(), places.end(),
-                       [&](std::uint32_t a, std::uint32_t b) { return value(a, j) < value(b, j); });
-    const double range = value(places[k - 1], j) - value(places[0], j);
-    if (!(range > 0)) continue;
-    out[places[0]] = out[places[k - 1]] = kInfinity;
-    for (std::size_t i = 1; i + 1 < k; ++i) {
-      const double gap = value(places[i + 1], j) - value(places[i - 1], j);
-      // Both infinite: nothing can be said of the share, and of equal infinities not of the gap.
-      out[places[i]] += std::isfinite(range) ? gap / range : gap == kInfinity ? kInfinity : 0;
-    }
-  }
-  return out;
-} catch (const std::bad_alloc&) {
-  return Status(Code::kOutOfMemory, "CrowdingDistance: not enough memory");
 }
 
 Result<std::vector<double>> IdealPoint(const MatrixView<double>& points,

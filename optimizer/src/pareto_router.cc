@@ -74,6 +74,7 @@ Result<PreferenceTable> PreferenceTable::Create(const MatrixView<double>& points
       if (std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); }))
         out.members_.push_back(row);
     }
+  std::sort(out.members_.begin(), out.members_.end());
   if (out.members_.empty())
     return Status(Code::kInvalidArgument, "PreferenceTable: no point has finite objectives");
   EQUIPOISE_ASSIGN_OR_RETURN(const std::vector<double> ideal, IdealPoint(points, out.members_));

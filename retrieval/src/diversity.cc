@@ -8,7 +8,17 @@ namespace equipoise {
 
 std::vector<DiversePick> PickDiverse(std::span<const float> relevance,
                                      const MatrixView<float>& rows, double lambda, std::size_t k) {
-  const std::size_t m = std::min(relevance.size(), rows.rows);
+  return PickDiverse(
+      relevance.first(std::min(relevance.size(), rows.rows)),
+      [&](std::size_t a, std::size_t b) { return Dot(rows.row(a), rows.row(b), rows.cols); },
+      lambda, k);
+}
+
+std::vector<DiversePick> PickDiverse(
+    std::span<const float> relevance,
+    const std::function<float(std::size_t picked, std::size_t left)>& cosine, double lambda,
+    std::size_t k) {
+  const std::size_t m = relevance.size();
   const std::size_t kept = std::min(k, m);
   std::vector<DiversePick> picks;
   picks.reserve(kept);
@@ -33,8 +43,8 @@ std::vector<DiversePick> PickDiverse(std::span<const float> relevance,
     picks.push_back({chosen, similarity[chosen]});
     if (picks.size() == kept) break;
     for (const std::size_t i : left) {
-      const float cosine = Dot(rows.row(chosen), rows.row(i), rows.cols);
-      similarity[i] = first ? cosine : std::max(similarity[i], cosine);
+      const float with = cosine(chosen, i);
+      similarity[i] = first ? with : std::max(similarity[i], with);
     }
   }
   return picks;

@@ -250,7 +250,7 @@ class Pick(TuneTest):
         front["format"] = 99
         self.write("f.json", json.dumps(front))
         self.assertEqual(self.refused(1, "pick", "f.json")["code"], "unsupported")
-        front["format"] = 1
+        front["format"] = 2
         front["points"][0]["training"]["quality"] = 3
         self.write("f.json", json.dumps(front))
         error = self.refused(1, "pick", "f.json")

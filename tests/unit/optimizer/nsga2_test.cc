@@ -1,5 +1,7 @@
 // NSGA-II on problems whose fronts are known.
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <set>
 #include <vector>
@@ -68,6 +70,26 @@ TEST(Nsga2, TheSameSeedGivesTheSameBitsAtAnyNumberOfThreads) {
     EXPECT_EQ(run(threads, 5).f, one.f);
   }
   EXPECT_NE(run(1, 6).x, one.x);
+}
+
+// Sums and differences alone, which no compiler may round otherwise. The numbers are those of an x86-64.
+TEST(Nsga2, TheSameSeedGivesTheSameBitsOnEveryMachine) {
+  struct Sums {
+    std::vector<Variable> Variables() const {
+      return {{0, 1}, {-3, 5}, {0, 9, VariableKind::kInteger}, {0, 2, VariableKind::kCategorical}};
+    }
+    std::size_t Objectives() const { return 3; }
+    void Evaluate(std::span<const double> x, std::span<double> f) const {
+      f[0] = x[0] + std::fabs(x[1]);
+      f[1] = std::fabs(x[0] - 0.75) + std::fabs(x[1] - 1) + x[2];
+      f[2] = std::fabs(x[2] - 7) + x[3];
+    }
+  };
+  const auto found = Minimize(Sums(), {.population = 40, .generations = 60, .seed = 11});
+  ASSERT_TRUE(found.ok());
+  std::uint64_t sum = 0;
+  for (const double x : found->x) sum = sum * 1099511628211u + std::bit_cast<std::uint64_t>(x);
+  EXPECT_EQ(sum, 16931218945929368461u);
 }
 
 TEST(Nsga2, ContinuesBitForBit) {

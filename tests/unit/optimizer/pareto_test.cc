@@ -146,6 +146,44 @@ TEST(CrowdingDistance, DoesNotDependOnTheOrderOfDifferentPoints) {
   }
 }
 
+TEST(Prune, LeavesWhatTakingTheLeastCrowdedAgainAndAgainLeaves) {
+  Random random(12);
+  for (int round = 0; round < 400; ++round) {
+    const std::size_t n = 1 + random.Below(60), m = 1 + random.Below(4);
+    Points points = Sample(&random, n, m, round % 4 == 0 ? 0 : 2 + random.Below(12));
+    if (round % 5 == 0) points.values[random.Below(n * m)] = kNan;
+    if (round % 7 == 0) points.values[random.Below(n * m)] = kInfinity;
+    std::vector<std::uint32_t> members = All(points);
+    random.Shuffle(std::span<std::uint32_t>(members));
+    const std::size_t keep = 1 + random.Below(n);
+    const auto pruned = Prune(points.view(), members, keep);
+    ASSERT_TRUE(pruned.ok());
+    std::vector<std::uint32_t> left = members, places = All(points);
+    std::vector<double> crowding = *CrowdingDistance(points.view(), left);
+    while (left.size() > keep) {
+      std::ptrdiff_t least = 0;
+      for (std::ptrdiff_t i = 1; i < static_cast<std::ptrdiff_t>(left.size()); ++i)
+        if (crowding[static_cast<std::size_t>(i)] <= crowding[static_cast<std::size_t>(least)])
+          least = i;
+      left.erase(left.begin() + least);
+      places.erase(places.begin() + least);
+      crowding = *CrowdingDistance(points.view(), left);
+    }
+    ASSERT_EQ(pruned->places, places) << "round " << round;
+    ASSERT_EQ(pruned->crowding, crowding) << "round " << round;
+  }
+  const Points points{2, {0, 1, 1, 0}};
+  EXPECT_EQ(Prune(points.view(), All(points), 0).error().code(), Code::kInvalidArgument);
+  EXPECT_EQ(Prune(points.view(), All(points), 3).error().code(), Code::kInvalidArgument);
+}
+
+// Two close together have the least room, and both taken away at once would leave a hole.
+TEST(Prune, LeavesOneOfTwoThatCrowdEachOther) {
+  const Points points{2, {0, 1, 0.3, 0.7, 0.305, 0.695, 0.5, 0.5, 0.7, 0.3, 1, 0}};
+  EXPECT_EQ(Prune(points.view(), All(points), 4)->places,
+            (std::vector<std::uint32_t>{0, 1, 4, 5}));
+}
+
 TEST(ParetoPoints, IdealNadirAndKnee) {
   const Points points{2, {0, 10, 1, 3, 4, 2, 10, 0}};
   EXPECT_EQ(*IdealPoint(points.view(), All(points)), (std::vector<double>{0, 0}));

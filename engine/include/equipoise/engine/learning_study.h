@@ -24,6 +24,9 @@ struct StudySource {
   std::string queries;           ///< BEIR's queries.jsonl
   std::string query_embeddings;  ///< .npy or .fvecs, row i for query i
   std::string qrels;             ///< BEIR's or TREC's judgments
+  // Of Tune alone; empty: there are none.
+  std::string answers{};    ///< engine/answers.h: groundedness is a part of quality
+  std::string subtopics{};  ///< engine/subtopics.h: diversity is α-nDCG
 };
 
 struct StudyOptions {

@@ -64,6 +64,9 @@ struct TuningOptions {
   std::vector<std::string> objectives = {"cost", "quality", "diversity"};
   QualityMeasure measure = QualityMeasure::kNdcg;
   std::size_t k = 10;  ///< results that are judged, in [1, 1000]
+  /// Of a query with an answer, the share of its quality that is how much of the answer the first k support
+  /// (MeasureGroundedness by terms and their idf); the rest is the measure. In [0, 1].
+  double groundedness = 0.5;
   TuningSpace space{};
   double validation = 0.5;  ///< share of the queries that only judges what was found, in [0.1, 0.9]
   std::uint64_t seed = 1;   ///< of the split and of the search
@@ -87,9 +90,12 @@ struct TuningOptions {
 
 /// What a configuration is worth on one part of the queries.
 struct TunedValues {
-  double cost = 0;       ///< a query, milliseconds as modelled; or money
-  double quality = 0;    ///< mean of the measure, in [0, 1]
-  double diversity = 0;  ///< mean distance 1 − cosine between two of the first k, in [0, 2]
+  double cost = 0;  ///< a query, milliseconds as modelled; or money
+  double quality =
+      0;  ///< mean of the measure, with groundedness where there are answers, in [0, 1]
+  /// Mean distance 1 − cosine between two of the first k, in [0, 2]; with subtopics α-nDCG@k, over the queries
+  /// that have some, in [0, 1].
+  double diversity = 0;
 
   friend bool operator==(const TunedValues&, const TunedValues&) = default;
 };
@@ -151,6 +157,8 @@ struct TunedFront {
   std::vector<std::string> objectives{};
   QualityMeasure measure = QualityMeasure::kNdcg;
   std::size_t k = 10;
+  double groundedness = 0;  ///< its share of quality; 0: there were no answers
+  bool subtopics = false;   ///< diversity is α-nDCG
   TuningSpace space{};
   double validation = 0.5;
   std::uint64_t seed = 1;
@@ -187,7 +195,8 @@ struct TunedFront {
 /// Errors   as Engine::Open and the readers of queries, judgments and embeddings; kInvalidArgument: an
 ///          objective that is unknown, twice, or none; bounds that are reversed; a population that is odd or
 ///          below 4; an option out of range; fewer than 2 queries for either part; nothing that can be
-///          chosen; a run to resume that had other options or collections; kCancelled by the callback
+///          chosen; subtopics of some indexes but not of all, or of no query of a part; a run to resume that had
+///          other options or collections; kCancelled by the callback
 ///          before there was a front; kOutOfMemory
 /// Threads  one call at a time for a source; options.threads inside
 /// Exact    points, but for measured_ms, are a function of the files, the options and the units

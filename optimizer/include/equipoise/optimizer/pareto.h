@@ -28,8 +28,9 @@ EQUIPOISE_API bool Dominates(std::span<const double> a, std::span<const double> 
 
 /// Points by rank: those of rank 0 nothing dominates, those of rank r + 1 something of rank r does.
 struct NonDominatedSorting {
-  std::vector<std::uint32_t> rank;   ///< [n]
-  std::vector<std::uint32_t> order;  ///< [n] points, by rank and then by number
+  std::vector<std::uint32_t> rank;  ///< [n]
+  std::vector<std::uint32_t>
+      order;  ///< [n] points: by rank, in it by objectives, equal ones by number
   std::vector<std::uint32_t> begin;  ///< [ranks + 1] where each rank's begin in `order`
   std::size_t not_a_number = 0;      ///< points with NaN: all of them together the last rank
 
@@ -65,6 +66,21 @@ EQUIPOISE_API Result<NonDominatedSorting> NonDominatedSort(const MatrixView<doub
 ///          doi:10.1145/2463372.2463456
 EQUIPOISE_API Result<std::vector<double>> CrowdingDistance(const MatrixView<double>& points,
                                                            std::span<const std::uint32_t> members);
+
+/// The `keep` members that have the most room around them: the least crowded is taken away, of equal ones the
+/// last, its neighbours' distances are renewed, and so on. To take away all at once leaves holes where several
+/// neighbours are crowded by each other.
+/// Shapes   points [n, m]; members as for CrowdingDistance
+/// Range    1 <= keep <= members; the result: places in `members`, ascending, with CrowdingDistance of what is left
+/// Errors   as CrowdingDistance; kInvalidArgument: keep out of range
+/// Threads  pure; O(m k log k + k² / 16)
+/// Source   Kukkonen & Deb 2006, doi:10.1109/CEC.2006.1688443
+struct LeastCrowded {
+  std::vector<std::uint32_t> places;  ///< [keep]
+  std::vector<double> crowding;       ///< [keep]
+};
+EQUIPOISE_API Result<LeastCrowded> Prune(const MatrixView<double>& points,
+                                         std::span<const std::uint32_t> members, std::size_t keep);
 
 /// The least, or the largest, of each objective over the members. Over a front these are its ideal and its
 /// nadir point.

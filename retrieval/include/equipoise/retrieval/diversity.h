@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -33,5 +34,12 @@ struct DiversePick {
 EQUIPOISE_API std::vector<DiversePick> PickDiverse(std::span<const float> relevance,
                                                    const MatrixView<float>& rows, double lambda,
                                                    std::size_t k);
+
+/// The same with cosines that the caller knows, or keeps: of a pick and a candidate that is left, at most one
+/// call for each pair.
+EQUIPOISE_API std::vector<DiversePick> PickDiverse(
+    std::span<const float> relevance,
+    const std::function<float(std::size_t picked, std::size_t left)>& cosine, double lambda,
+    std::size_t k);
 
 }  // namespace equipoise
