@@ -1,4 +1,3 @@
-#include <cmath>
 #include <limits>
 #include <new>
 #include <string>
@@ -7,6 +6,8 @@
 
 #include <equipoise/core/check.h>
 #include <equipoise/engine/answer_support.h>
+
+#include "unseen_idf.h"
 
 namespace equipoise {
 namespace {
@@ -19,10 +20,8 @@ struct Terms {
 
 class Numbering {
  public:
-  explicit Numbering(const Collection& collection) : collection_(collection) {
-    // BM25's idf of a term that no document has.
-    rarest_ = static_cast<float>(std::log1p((collection.documents() + 0.5) / 0.5));
-  }
+  explicit Numbering(const Collection& collection)
+      : collection_(collection), rarest_(UnseenIdf(collection)) {}
 
   Terms Of(std::string_view text) {
     // Of no document: the terms and their idf alone.

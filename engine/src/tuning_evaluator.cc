@@ -16,6 +16,7 @@
 #include <equipoise/retrieval/vector_path.h>
 
 #include "parallel_status.h"
+#include "unseen_idf.h"
 
 namespace equipoise {
 namespace {
@@ -224,8 +225,7 @@ Status TuningEvaluator::SearchWords(Query* query) const {
 Status TuningEvaluator::FindSupport(Query* query) const {
   if (query->answer == nullptr) return {};
   const Collection& collection = (*sources_)[query->source].engine.collection();
-  // What a term that no document has weighs: BM25's idf of it.
-  const float rarest = std::log(1 + (static_cast<float>(collection.documents()) + 0.5f) / 0.5f);
+  const float rarest = UnseenIdf(collection);
   for (std::size_t place = query->supports.size(); place < query->pool.size(); ++place) {
     std::vector<bool>& supported = query->supports.emplace_back();
     for (const std::string& sentence : *query->answer) {
