@@ -35,9 +35,10 @@ EQUIPOISE_API std::vector<DiversePick> PickDiverse(std::span<const float> releva
                                                    const MatrixView<float>& rows, double lambda,
                                                    std::size_t k);
 
-/// The same with cosines that the caller knows, or keeps: of a pick and a candidate that is left, at most one
-/// call for each pair.
-EQUIPOISE_API std::vector<DiversePick> PickDiverse(
+/// The same with cosines that the caller knows, or keeps.
+/// Range    cosine(picked, left): positions of a pick and of a candidate that is left; not NaN; at most one call
+///          for each pair
+EQUIPOISE_API std::vector<DiversePick> PickDiverseBy(
     std::span<const float> relevance,
     const std::function<float(std::size_t picked, std::size_t left)>& cosine, double lambda,
     std::size_t k);
