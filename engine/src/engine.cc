@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <mutex>
 #include <new>
 
 #include <equipoise/core/check.h>
@@ -14,6 +16,14 @@
 
 namespace equipoise {
 namespace {
+
+std::uint64_t NanosecondsSince(std::chrono::steady_clock::time_point start) {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start)
+          .count());
+}
+
+constexpr std::uint64_t kReplayedForSnapshot = 10'000;  // half a second of replaying
 
 constexpr std::uint64_t kReports = 200;  // progress callbacks over a whole corpus
 
@@ -75,10 +85,25 @@ Result<IndexReport> Engine::BuildFromFiles(const std::string& folder, const Inde
   return NoMemory();
 }
 
+/// Read by every search: the pointer is copied under a lock that is held no longer, and only once there is
+/// one.
+struct Engine::InUse {
+  std::mutex mutex;
+  std::atomic<bool> any{false};
+  std::shared_ptr<const Configuration> configuration;
+
+  std::shared_ptr<const Configuration> Get() {
+    if (!any.load(std::memory_order_acquire)) return nullptr;
+    const std::lock_guard lock(mutex);
+    return configuration;
+  }
+};
+
 Engine::Engine(Collection collection, std::string folder)
     : collection_(std::move(collection)),
       folder_(std::move(folder)),
-      router_(std::make_unique<ParetoRouter>()) {}
+      router_(std::make_unique<ParetoRouter>()),
+      in_use_(std::make_unique<InUse>()) {}
 Engine::Engine(Engine&&) noexcept = default;
 Engine& Engine::operator=(Engine&&) noexcept = default;
 Engine::~Engine() = default;
@@ -124,15 +149,22 @@ Status Engine::Detect(const SearchRequest& request, QueryDomain* domain) const {
   return {};
 }
 
-Result<SearchResult> Engine::Search(const SearchRequest& request) const try {
+Result<SearchResult> Engine::Search(const SearchRequest& request) const {
+  const auto configuration = in_use_->Get();
+  static const Configuration kNone;
+  return configuration == nullptr ? Run(request, kNone) : RunWith(request, *configuration);
+}
+
+Result<SearchResult> Engine::Run(const SearchRequest& request, const Configuration& switches) const
+    try {
   // The domain first: the policy decides α for it. What is wrong with the query is said by the
   // collection, whose checks go further.
   QueryDomain domain;
   const auto start = std::chrono::steady_clock::now();
-  const Status detected = Detect(request, &domain);
-  const auto domain_ns = static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start)
-          .count());
+  const Status detected =
+      switches.detector || !request.domain.empty() ? Detect(request, &domain) : Status();
+  const std::uint64_t domain_ns = NanosecondsSince(start);
+  std::uint64_t policy_ns = 0;
   SearchRequest asked = request;
   SearchContext context;
   bool decided = false;
@@ -140,7 +172,9 @@ Result<SearchResult> Engine::Search(const SearchRequest& request) const try {
   if (learns) {
     const bool named = !domain.name.empty() && !domain.general;
     context.domain = named ? domain.name : std::string(kGeneralDomain);
-    EQUIPOISE_ASSIGN_OR_RETURN(decided, learner_->Decide(request, collection_, &context, &asked));
+    EQUIPOISE_ASSIGN_OR_RETURN(
+        decided, learner_->Decide(request, collection_, switches.bandit, &context, &asked));
+    policy_ns = NanosecondsSince(start) - domain_ns;
   }
   auto found = collection_.Search(asked);
   if (!found) return found;
@@ -149,6 +183,8 @@ Result<SearchResult> Engine::Search(const SearchRequest& request) const try {
     found->times.domain_ns = domain_ns;
     found->times.total_ns += domain_ns;
   }
+  found->times.policy_ns = policy_ns;
+  found->times.total_ns += policy_ns;
   found->domain = std::move(domain);
   if (learns) learner_->Remember(request, decided, std::move(context), &*found);
   return found;
@@ -159,10 +195,35 @@ Result<SearchResult> Engine::Search(const SearchRequest& request) const try {
 Result<SearchResult> Engine::Search(const SearchRequest& request,
                                     const Configuration& configuration) const {
   EQUIPOISE_RETURN_IF_ERROR(CheckConfiguration(configuration));
-  auto found = Search(Configured(request, configuration, collection_.weights().method));
+  const auto in_use = in_use_->Get();
+  if (in_use == nullptr) return RunWith(request, configuration);
+  // What is switched off stays off.
+  Configuration own = configuration;
+  own.detector = own.detector && in_use->detector;
+  own.bandit = own.bandit && in_use->bandit;
+  return RunWith(request, own);
+}
+
+Result<SearchResult> Engine::RunWith(const SearchRequest& request,
+                                     const Configuration& configuration) const {
+  auto found = Run(Configured(request, configuration, collection_.weights().method), configuration);
   if (found && !request.alpha && found->alpha_source == AlphaSource::kRequest)
     found->alpha_source = AlphaSource::kConfigured;
   return found;
+}
+
+Status Engine::UseConfiguration(const Configuration& configuration) const try {
+  EQUIPOISE_RETURN_IF_ERROR(CheckConfiguration(configuration));
+  auto made = std::make_shared<const Configuration>(configuration);
+  EQUIPOISE_RETURN_IF_ERROR(UseMachine(configuration));
+  {
+    const std::lock_guard lock(in_use_->mutex);
+    in_use_->configuration.swap(made);
+  }
+  in_use_->any.store(true, std::memory_order_release);
+  return {};
+} catch (const std::bad_alloc&) {
+  return Status(Code::kOutOfMemory, "UseConfiguration: not enough memory");
 }
 
 // Fronts
@@ -204,6 +265,8 @@ Result<Configuration> Engine::Pick(const FrontPreference& preference) const try 
 
 Result<SearchResult> Engine::Search(const SearchRequest& request,
                                     const FrontPreference& preference) const {
+  const auto in_use = in_use_->Get();
+  if (in_use != nullptr && !in_use->router) return RunWith(request, *in_use);
   EQUIPOISE_ASSIGN_OR_RETURN(const Configuration configuration, Pick(preference));
   return Search(request, configuration);
 }
@@ -233,7 +296,8 @@ Status Engine::UsePolicy(std::shared_ptr<WeightPolicy> policy, const LearningOpt
 
 Result<FeedbackOutcome> Engine::Feedback(const QueryFeedback& feedback) const try {
   if (learner_ == nullptr) return NoPolicy("Feedback");
-  return learner_->Learn(feedback, collection_);
+  const auto in_use = in_use_->Get();
+  return learner_->Learn(feedback, collection_, in_use == nullptr || in_use->filter);
 } catch (const std::bad_alloc&) {
   return Status(Code::kOutOfMemory, "Feedback: not enough memory");
 }
@@ -279,6 +343,9 @@ Result<LearningResumed> Engine::KeepLearning(std::shared_ptr<WeightPolicy> fresh
   resumed.snapshot = why.ok();
   if (damaged && resumed.forgotten > 0) return why;
   learner_ = *std::move(learner);
+  // So that the next start does not replay it all again; one that cannot be written costs only that.
+  if (resumed.replayed >= kReplayedForSnapshot && log.access == LogAccess::kWrite)
+    static_cast<void>(learner_->Save(folder_ + "/POLICY", /*cache=*/true));
   return resumed;
 } catch (const std::bad_alloc&) {
   return Status(Code::kOutOfMemory, "KeepLearning: not enough memory", {.file = folder_});

@@ -18,6 +18,7 @@
 
 #include "collection_files.h"
 #include "query_operators.h"
+#include "search_candidates.h"
 #include "search_paths.h"
 
 namespace equipoise {
@@ -40,68 +41,23 @@ std::uint64_t NanosecondsSince(Clock::time_point start) {
       std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count());
 }
 
-/// The documents of both lists with their ranks; by the vectors, scores of what the terms alone have
-/// found are still missing.
-std::vector<Candidate> Union(const PathLists& lists) {
-  std::vector<Candidate> out;
-  out.reserve(lists.lexical.size() + lists.vector.size());
-  for (std::uint32_t r = 0; r < lists.lexical.size(); ++r)
-    out.push_back(
-        {.doc = lists.lexical[r].id, .lexical = lists.lexical[r].score, .lexical_rank = r + 1});
-  std::sort(out.begin(), out.end(),
-            [](const Candidate& a, const Candidate& b) { return a.doc < b.doc; });
-  const std::size_t from_lexical = out.size();
-  for (std::uint32_t r = 0; r < lists.vector.size(); ++r) {
-    const Scored& item = lists.vector[r];
-    const auto end = out.begin() + static_cast<std::ptrdiff_t>(from_lexical);
-    const auto found =
-        std::lower_bound(out.begin(), end, item.id,
-                         [](const Candidate& c, std::uint32_t doc) { return c.doc < doc; });
-    if (found != end && found->doc == item.id) {
-      found->vector = item.score;
-      found->vector_rank = r + 1;
-    } else {
-      out.push_back({.doc = item.id,
-                     .lexical = lists.lexical_of_vector.empty() ? 0 : lists.lexical_of_vector[r],
-                     .vector = item.score,
-                     .vector_rank = r + 1});
-    }
-  }
-  return out;
-}
+Status Cancelled() { return Status(Code::kCancelled, "Search: cancelled by its caller"); }
 
-/// Before Fuse: at α = 1 it takes out what has no lexical score.
-void KeepScores(const FusionScale& scale, std::vector<Candidate>* candidates,
-                SearchResult* result) {
-  constexpr float kAbsent = std::numeric_limits<float>::quiet_NaN();
-  NormalizeScores(scale, *candidates);
-  result->candidates.reserve(candidates->size());
-  for (const Candidate& c : *candidates)
-    result->candidates.push_back(
-        {.doc = c.doc,
-         .lexical = result->lexical_searched ? c.lexical_normalized : kAbsent,
-         .vector = result->vector_searched ? c.vector_normalized : kAbsent});
+/// Where a path has found nothing in time the other one decides.
+void DecideAgain(SearchResult* result) {
+  const bool lexical = result->lexical_searched, vector = result->vector_searched;
+  double& alpha = result->weights.alpha;
+  if ((lexical || alpha == 0) && (vector || alpha == 1)) return;
+  result->alpha_source = AlphaSource::kSinglePath;
+  if (!lexical && !vector) {
+    result->note = "deadline: nothing was found in time";
+    return;
+  }
+  alpha = lexical ? 1 : 0;
+  result->note = lexical ? "deadline: BM25 alone" : "deadline: vectors alone";
 }
 
 }  // namespace
-
-std::string_view AlphaSourceName(AlphaSource source) {
-  switch (source) {
-    case AlphaSource::kRequest:
-      return "request";
-    case AlphaSource::kPolicy:
-      return "policy";
-    case AlphaSource::kConfigured:
-      return "configured";
-    case AlphaSource::kIndex:
-      return "index";
-    case AlphaSource::kDefault:
-      return "default";
-    case AlphaSource::kSinglePath:
-      return "single_path";
-  }
-  return "index";
-}
 
 struct Collection::State {
   std::string folder;
@@ -127,8 +83,8 @@ struct Collection::State {
   void Decide(const SearchRequest& request, SearchResult* result) const;
   Status FillMissing(const SearchRequest& request, std::vector<Candidate>* candidates) const;
   float LowestVectorScore(std::span<const float> query) const;
-  Status Diversify(const SearchRequest& request, std::vector<Candidate>* candidates,
-                   std::vector<float>* similarities) const;
+  Status Diversify(const SearchRequest& request, std::size_t most,
+                   std::vector<Candidate>* candidates, std::vector<float>* similarities) const;
   std::vector<std::string> Tokens(std::string_view text, QuerySyntax syntax) const;
   Status Run(const SearchRequest& request, Clock::time_point start, SearchResult* result) const;
   Status RunOperators(const SearchRequest& request, SearchResult* result) const;
@@ -246,15 +202,21 @@ Status Collection::State::Check(const SearchRequest& request) const {
   if (!std::isfinite(request.min_score))
     return Status(Code::kInvalidArgument, "Search: min_score is not a finite number",
                   {.field = "min_score"});
+  if (request.near_duplicate) {
+    const double near_duplicate = *request.near_duplicate;
+    EQUIPOISE_CHECK_RANGE(kWhere, near_duplicate, std::numeric_limits<double>::min(), 1.0);
+  }
   if (request.mmr) {
     const double mmr = *request.mmr;
     EQUIPOISE_CHECK_RANGE(kWhere, mmr, 0.0, 1.0);
-    if (!vectors)
-      return Status(
-          Code::kInvalidArgument,
-          "mmr compares the embeddings of documents, but the collection has none; leave it "
-          "out, or index with embeddings",
-          {.field = "mmr"});
+  }
+  if ((request.mmr || request.near_duplicate) && !vectors) {
+    const std::string field = request.mmr ? "mmr" : "near_duplicate";
+    return Status(Code::kInvalidArgument,
+                  field +
+                      " compares the embeddings of documents, but the collection has none; leave "
+                      "it out, or index with embeddings",
+                  {.field = field});
   }
   if (request.embedding.empty()) return {};
   if (!vectors)
@@ -335,22 +297,33 @@ float Collection::State::LowestVectorScore(std::span<const float> query) const {
   return static_cast<float>(std::max(lowest, kLowest));
 }
 
-/// Of the fused candidates, best first, those that MMR chooses in its order. similarities [k].
-Status Collection::State::Diversify(const SearchRequest& request,
+/// Of the fused candidates, best first, without near-duplicates `most`, and of these those that MMR chooses
+/// in its order, each where it is asked for. similarities [k] with mmr.
+Status Collection::State::Diversify(const SearchRequest& request, std::size_t most,
                                     std::vector<Candidate>* candidates,
                                     std::vector<float>* similarities) const {
-  const std::size_t m = candidates->size();
   const std::size_t d = vectors->dim();
-  std::vector<std::uint32_t> docs(m);
-  std::vector<float> relevance(m);
-  for (std::size_t i = 0; i < m; ++i) {
-    docs[i] = (*candidates)[i].doc;
-    const float best = (*candidates)[0].score;
-    relevance[i] = best > 0 ? (*candidates)[i].score / best : 0.0f;
-  }
-  std::vector<float> rows(m * d);
+  std::vector<std::uint32_t> docs;
+  for (const Candidate& c : *candidates) docs.push_back(c.doc);
+  std::vector<float> rows(docs.size() * d);
   EQUIPOISE_RETURN_IF_ERROR(vectors->Read(docs, rows));
-  for (std::size_t i = 0; i < m; ++i) Normalize(rows.data() + i * d, d);
+  for (std::size_t i = 0; i < docs.size(); ++i) Normalize(rows.data() + i * d, d);
+  if (request.near_duplicate) {
+    std::size_t kept = 0;
+    for (const std::size_t i : WithoutNearDuplicates(MatrixView<float>(rows.data(), docs.size(), d),
+                                                     *request.near_duplicate, most)) {
+      (*candidates)[kept] = (*candidates)[i];
+      std::copy_n(rows.begin() + static_cast<std::ptrdiff_t>(i * d), d,
+                  rows.begin() + static_cast<std::ptrdiff_t>(kept++ * d));
+    }
+    candidates->resize(kept);
+  }
+  if (!request.mmr) return {};
+  const std::size_t m = candidates->size();
+  std::vector<float> relevance(m);
+  const float best = m > 0 ? candidates->front().score : 0;
+  for (std::size_t i = 0; i < m; ++i)
+    relevance[i] = best > 0 ? (*candidates)[i].score / best : 0.0f;
   std::vector<Candidate> chosen;
   for (const DiversePick& pick :
        PickDiverse(relevance, MatrixView<float>(rows.data(), m, d), *request.mmr, request.k)) {
@@ -401,6 +374,8 @@ Status Collection::State::Run(const SearchRequest& request, Clock::time_point st
        .workers = workers},
       request, allowed, {std::max(lexical_depth, request.k), std::max(vector_depth, request.k)},
       result, &lists));
+  if (request.cancellation != nullptr && request.cancellation->cancelled()) return Cancelled();
+  if (result->partial) DecideAgain(result);
   if (result->lexical_searched) {
     analysis_time->Record(times.analysis_ns);
     lexical_time->Record(times.lexical_ns);
@@ -423,10 +398,23 @@ Status Collection::State::Run(const SearchRequest& request, Clock::time_point st
     scale.vector =
         VectorFrame(method, lists.vector, vector_depth, LowestVectorScore(request.embedding));
   if (request.keep_candidates) KeepScores(scale, &candidates, result);
-  Fuse(scale, request.mmr ? std::max(request.k, request.mmr_candidates) : request.k, &candidates);
+  const std::size_t most = request.mmr ? std::max(request.k, request.mmr_candidates) : request.k;
+  Fuse(scale, request.near_duplicate ? candidates.size() : most, &candidates);
   std::erase_if(candidates, [&](const Candidate& c) { return c.score < request.min_score; });
   std::vector<float> similarities;
-  if (request.mmr) EQUIPOISE_RETURN_IF_ERROR(Diversify(request, &candidates, &similarities));
+  if (request.mmr || request.near_duplicate) {
+    const auto before = Clock::now();
+    StopCheck stop(request.deadline, request.cancellation);
+    if (result->partial || stop.Due()) {
+      if (!result->partial) result->cut = SearchLayer::kDiversity;
+      result->partial = true;
+      candidates.resize(std::min(candidates.size(), request.k));
+    } else {
+      EQUIPOISE_RETURN_IF_ERROR(Diversify(request, most, &candidates, &similarities));
+    }
+    times.diversity_ns = NanosecondsSince(before);
+  }
+  if (request.cancellation != nullptr && request.cancellation->cancelled()) return Cancelled();
 
   result->hits.reserve(candidates.size());
   for (const Candidate& c : candidates)
@@ -446,7 +434,7 @@ Status Collection::State::Run(const SearchRequest& request, Clock::time_point st
   const bool at_once =
       request.parallel_paths && result->lexical_searched && result->vector_searched;
   times.fusion_ns =
-      times.total_ns -
+      times.total_ns - times.diversity_ns -
       (at_once ? until_fusion : times.analysis_ns + times.lexical_ns + times.vector_ns);
   fusion_time->Record(times.fusion_ns);
   total_time->Record(times.total_ns);
