@@ -206,10 +206,19 @@ def compare(stored, result):
     return fallen
 
 
-def write_tables(path, name, result):
-    """Replaces what stands between <!-- bench NAME --> and <!-- end --> by the result's tables."""
-    file = pathlib.Path(path)
-    text = file.read_text(encoding="utf-8")
+def table_files(name):
+    """The Markdown files that show the benchmark's tables: README.md, and what lies in docs/."""
+    marker = f"<!-- bench {name} -->"
+    files = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    return [file for file in files if marker in file.read_text(encoding="utf-8")]
+
+
+def write_tables(name, result, path=None):
+    """Replaces what stands between <!-- bench NAME --> and <!-- end --> by the result's tables, in the file
+    that is named or wherever it stands."""
+    files = [pathlib.Path(path)] if path else table_files(name)
+    if not files:
+        raise BenchError(f"neither README.md nor docs/ has a <!-- bench {name} --> ... <!-- end -->")
     m = result.machine
     block = f"<!-- bench {name} -->\n"
     for title, header, rows in result.tables:
@@ -221,6 +230,8 @@ def write_tables(path, name, result):
         f"commit {m['commit']}.\n<!-- end -->"
     )
     pattern = re.compile(rf"<!-- bench {name} -->.*?<!-- end -->", re.S)
-    if not pattern.search(text):
-        raise BenchError(f"{path} has no <!-- bench {name} --> ... <!-- end -->")
-    file.write_text(pattern.sub(lambda _: block, text), encoding="utf-8")
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        if not pattern.search(text):
+            raise BenchError(f"{file} has no <!-- bench {name} --> ... <!-- end -->")
+        file.write_text(pattern.sub(lambda _: block, text), encoding="utf-8")

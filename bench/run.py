@@ -23,6 +23,7 @@ BENCHMARKS = {
     "filter": "micro.filter_report",
     "bandit": "bandit.bandit_report",
     "pareto": "pareto.pareto_report",
+    "engine": "engine.engine_report",
     "peers-vector": "peers.vector_report",
     "peers-lexical": "peers.lexical_report",
     "hybrid": "peers.hybrid_report",
@@ -44,7 +45,13 @@ def parse(arguments):
     parser.add_argument("--compare", metavar="FILE", help="compare with a stored result")
     parser.add_argument("--sets", metavar="A,B", help="only these judged sets")
     parser.add_argument("--quality-only", action="store_true", help="no timing claims")
-    parser.add_argument("--write-tables", metavar="FILE", help="renew the tables in a Markdown file")
+    parser.add_argument(
+        "--write-tables",
+        metavar="FILE",
+        nargs="?",
+        const="",
+        help="renew the benchmark's tables wherever README.md and docs/ show them, or in this file",
+    )
     parser.add_argument("--program", help="the program to measure (default: the release build)")
     return parser, parser.parse_args(arguments)
 
@@ -85,8 +92,8 @@ def main(arguments):
             print(f"compared with {options.compare}: nothing fell")
     if options.save:
         report.save(options.save, result)
-    if options.write_tables:
-        report.write_tables(options.write_tables, options.name, result)
+    if options.write_tables is not None:
+        report.write_tables(options.name, result, options.write_tables)
     return 1 if fallen or any(claim["ok"] is False for claim in result.claims) else 0
 
 

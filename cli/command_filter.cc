@@ -26,11 +26,11 @@ namespace equipoise::cli {
 namespace {
 
 struct FilterArguments {
-  std::string in, out, items, sources;
-  std::string half_life = "14d", max_skew = "1d", scale = "0:1";
+  std::string in, out, items, sources, gold, known_sources;
+  std::string half_life = "14d", max_skew = "1d", scale = "0:1", dwell_half = "0";
   std::vector<std::string> domain_half_lives;
   std::string method = "sigma", group = "global";
-  double sigma = 3, max_removed = 0.10;
+  double sigma = 3, max_removed = 0.10, position_power = 0;
   int few_values = 5, threads = 1;
   std::optional<double> now;
   std::uint64_t constant_votes = 0;
@@ -100,7 +100,8 @@ Status ParseRate(const char* option, const std::string& text, std::uint64_t* vot
 /// A file that is read or written under two names would lose what it held.
 Status CheckPaths(const FilterArguments& a) {
   const std::pair<const char*, const std::string*> paths[] = {
-      {"--in", &a.in}, {"--out", &a.out}, {"--items", &a.items}, {"--sources", &a.sources}};
+      {"--in", &a.in},   {"--gold", &a.gold},   {"--known-sources", &a.known_sources},
+      {"--out", &a.out}, {"--items", &a.items}, {"--sources", &a.sources}};
   for (std::size_t i = 0; i < std::size(paths); ++i) {
     for (std::size_t j = 0; j < i; ++j) {
       const std::string &one = *paths[j].second, &two = *paths[i].second;
@@ -154,6 +155,9 @@ Result<FeedbackOptions> ToOptions(const FilterArguments& a) {
       ParseRate("--burst", a.burst, &o.abuse.burst_votes, &o.abuse.burst_seconds));
   EQUIPOISE_RETURN_IF_ERROR(
       ParseRate("--rate-limit", a.rate, &o.abuse.rate_votes, &o.abuse.rate_seconds));
+  EQUIPOISE_ASSIGN_OR_RETURN(o.confidence.dwell_half, ParseDuration("--dwell-half", a.dwell_half));
+  EQUIPOISE_RETURN_IF_ERROR(IsFinite("--dwell-half", a.dwell_half, o.confidence.dwell_half));
+  o.confidence.position_power = a.position_power;
   o.confidence.reliability = !a.no_reliability;
   o.confidence.evidence = !a.no_evidence;
   o.threads = a.threads;
@@ -176,6 +180,38 @@ Status AddDomains(const FilterArguments& a, const FeedbackFile& file, FeedbackOp
   return {};
 }
 
+/// The right ratings of items and the sources that are known, as far as the feedback names them.
+Status AddFiles(const FilterArguments& a, const FeedbackFile& file, FeedbackOptions* o) {
+  if (!a.gold.empty()) {
+    EQUIPOISE_ASSIGN_OR_RETURN(const FeedbackFile gold, ReadGold(a.gold));
+    std::vector<bool> seen(gold.items.all.size());
+    for (std::size_t i = 0; i < gold.rating.size(); ++i) {
+      const Where where{.file = a.gold, .line = gold.line[i]};
+      const float rating = gold.rating[i];
+      if (!(rating >= o->rating_low && rating <= o->rating_high))
+        return Status(Code::kInvalidArgument,
+                      fmt::format("\"rating\" = {} must be from {} to {}", rating, o->rating_low,
+                                  o->rating_high),
+                      where);
+      if (seen[gold.item[i]])
+        return Status(Code::kInvalidArgument,
+                      fmt::format("\"{}\" is there twice", gold.items.all[gold.item[i]]), where);
+      seen[gold.item[i]] = true;
+      const auto found = file.items.numbers.find(gold.items.all[gold.item[i]]);
+      if (found != file.items.numbers.end()) o->confidence.gold.push_back({found->second, rating});
+    }
+  }
+  if (!a.known_sources.empty()) {
+    EQUIPOISE_ASSIGN_OR_RETURN(const FeedbackFile known, ReadKnownSources(a.known_sources));
+    // One that no rating has: an empty list would let all in.
+    o->known_sources.push_back(file.sources.all.size());
+    for (const std::string& name : known.sources.all)
+      if (const auto found = file.sources.numbers.find(name); found != file.sources.numbers.end())
+        o->known_sources.push_back(found->second);
+  }
+  return {};
+}
+
 std::string CsvCell(const std::string& text) {
   if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
   std::string out = "\"";
@@ -187,7 +223,7 @@ std::string CsvCell(const std::string& text) {
 class RowWriter {
  public:
   RowWriter(const std::string& path, std::vector<std::string> names)
-      : file_(path), csv_(path.ends_with(".csv")), names_(std::move(names)) {}
+      : file_(path), csv_(IsCsv(path)), names_(std::move(names)) {}
   Status Create() {
     EQUIPOISE_RETURN_IF_ERROR(file_.Create());
     return csv_ ? file_.Append(fmt::format("{}\n", fmt::join(names_, ","))) : Status();
@@ -319,7 +355,7 @@ Json GroupName(const FeedbackAlarm& alarm, const FeedbackFile& file, const Feedb
 }
 
 /// What was asked for and cannot be, or was meant otherwise.
-void SayDoubts(const FilterArguments& a, const FeedbackFile& file) {
+void SayDoubts(const FilterArguments& a, const FeedbackFile& file, const FeedbackOptions& o) {
   if (!file.ignored.empty())
     Say(Shorten(fmt::format("equipoise: {}: fields that mean nothing here: {}", a.in,
                             fmt::join(file.ignored, ", ")),
@@ -335,6 +371,11 @@ void SayDoubts(const FilterArguments& a, const FeedbackFile& file) {
   if (a.group == "source") absent("--group source", "source", !file.source.empty());
   if (a.group == "domain") absent("--group domain", "domain", !file.domain.empty());
   if (!a.domain_half_lives.empty()) absent("--domain-half-life", "domain", !file.domain.empty());
+  if (!a.gold.empty()) absent("--gold", "item", !file.item.empty());
+  if (!a.known_sources.empty()) absent("--known-sources", "source", !file.source.empty());
+  if (o.confidence.dwell_half > 0) absent("--dwell-half", "dwell", !file.dwell.empty());
+  if (o.confidence.position_power > 0)
+    absent("--position-power", "position", !file.position.empty());
 }
 
 int Print(const FilterArguments& a, const FeedbackFile& file, const FeedbackResult& result,
@@ -387,6 +428,9 @@ int Print(const FilterArguments& a, const FeedbackFile& file, const FeedbackResu
   if (result.groups.few_values > 0)
     text += fmt::format("{} not cut: few different ratings\n",
                         Counted(result.groups.few_values, "group"));
+  if (result.groups.no_spread > 0)
+    text += fmt::format("{} not cut: ratings that do not differ\n",
+                        Counted(result.groups.no_spread, "group"));
   if (result.groups.too_small > 0)
     text += fmt::format("{} too small for an outlier\n", Counted(result.groups.too_small, "group"));
   if (result.count(FeedbackVerdict::kFuture) > 0)
@@ -423,7 +467,8 @@ int RunFilter(const FilterArguments& a) {
   if (file->unreadable > file->errors.size())
     Say(fmt::format("equipoise: {} more lines could not be read",
                     file->unreadable - file->errors.size()));
-  SayDoubts(a, *file);
+  if (Status status = AddFiles(a, *file, &*options); !status.ok()) return Fail(status, a.json);
+  SayDoubts(a, *file, *options);
   const double now = a.now.value_or(
       std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count());
   const auto result = FeedbackFilter(*options).Apply(file->batch(), now);
@@ -450,7 +495,7 @@ Action AddFilterCommand(CLI::App* app) {
       "A line is {\"rating\": 0.8, \"time\": 1700000000, \"source\": \"u7\", \"item\": \"d42\", "
       "\"domain\": \"law\",\n\"event\": \"e1\", \"confidence\": 0.9, \"position\": 0, \"dwell\": "
       "12}; all but rating and time may be missing.\nCSV names the same columns in its first "
-      "line.\n\nExamples:\n"
+      "line. Position and dwell count with the options named after them.\n\nExamples:\n"
       "  equipoise filter --in feedback.jsonl --out weights.jsonl\n"
       "  equipoise filter --in stars.csv --scale 1:5 --method mad --group item --items items.csv");
   app->add_option("--in", a->in, "Feedback: JSON lines or .csv")->required()->check(Named());
@@ -480,6 +525,19 @@ Action AddFilterCommand(CLI::App* app) {
   app->add_option("--constant-votes", a->constant_votes,
                   "Refuse sources with so many ratings that are all equal")
       ->check(WholeNumber(2, 1'000'000'000));
+  app->add_option("--known-sources", a->known_sources,
+                  "Refuse sources that this file does not name: JSON lines or .csv, column source")
+      ->check(Named());
+  app->add_option(
+         "--gold", a->gold,
+         "Items with their right ratings, which sources are measured by: columns item, rating")
+      ->check(Named());
+  app->add_option("--dwell-half", a->dwell_half,
+                  "Dwell time that counts half, such as 20s; 0: dwell times say nothing (0)");
+  app->add_option(
+         "--position-power", a->position_power,
+         "How much less a rating of what stood on top counts; 0: not at all, 1: a tenth (0)")
+      ->check(InRange(0, 100));
   app->add_flag("--keep-duplicates", a->keep_duplicates, "Count all of a source's on one item");
   app->add_flag("--no-reliability", a->no_reliability, "Learn no source's reliability");
   app->add_flag("--no-evidence", a->no_evidence, "Weigh items with few ratings like others");

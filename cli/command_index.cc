@@ -181,9 +181,13 @@ Action AddIndexCommand(CLI::App* app) {
       ->capture_default_str()
       ->group("Vectors");
   app->add_option("--threads", a->options.threads,
-                  "Threads for building, 1 to 1024; 1 makes the same files every time")
+                  "Threads for building, 1 to 1024; the files do not depend on it")
       ->check(WholeNumber(1, 1024))
       ->capture_default_str()
+      ->group("Vectors");
+  app->add_flag("--tune,!--no-tune", a->options.tune,
+                "Choose how far ahead searches fetch, by timing some on this machine (the default); "
+                "--no-tune: the same files every time")
       ->group("Vectors");
   app->add_option("--seed", a->options.seed, "Seed of the graph")
       ->check(WholeNumber(0, std::numeric_limits<std::uint64_t>::max()))

@@ -26,7 +26,8 @@ using simulation::Difference;
 
 struct LearnArguments {
   JudgedOptions judged;
-  std::string policies, feedback = "full", priors, prior, fusion, report, replay, exported, out;
+  StreamOptions stream;
+  std::string policies, priors, prior, fusion, report, replay, exported, out;
   std::vector<std::string> states;
   StudyOptions options;
   ConfigurationOptions configuration;
@@ -36,6 +37,14 @@ struct LearnArguments {
 Json Interval95(double low, double high) { return {{"low", low}, {"high", high}}; }
 
 Json OrNull(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
+
+Json Changes(const DomainPosterior& known) {
+  Json out = Json::array();
+  for (const CurveChange& change : known.latest_changes)
+    out.push_back(
+        {{"began", change.began}, {"noticed", change.noticed}, {"evidence", change.evidence}});
+  return out;
+}
 
 Json PolicyObject(const LearningStudy& study, const PolicyStudy& policy) {
   const auto& e = policy.earned;
@@ -48,6 +57,10 @@ Json PolicyObject(const LearningStudy& study, const PolicyStudy& policy) {
                  {"above_best_single_95", Interval95(e.above_interval.low, e.above_interval.high)},
                  {"less_static", policy.less_static.mean},
                  {"less_static_95", Interval95(policy.less_static.low, policy.less_static.high)},
+                 {"less_path", policy.less_path.mean},
+                 {"less_path_95", Interval95(policy.less_path.low, policy.less_path.high)},
+                 {"recall@10", policy.recall.mean},
+                 {"recall@10_95", Interval95(policy.recall.low, policy.recall.high)},
                  {"domain_regret", Json::object()},
                  {"converged", nullptr},
                  {"regret_by_query", policy.regret}};
@@ -68,11 +81,12 @@ Json PolicyObject(const LearningStudy& study, const PolicyStudy& policy) {
 int PrintObject(const LearningStudy& study, const LearnArguments& a) {
   Json object = {{"orders", a.options.orders},
                  {"horizon", a.options.horizon},
-                 {"feedback", a.feedback},
+                 {"feedback", a.stream.feedback()},
                  {"fusion", FusionName(study.fusion)},
                  {"queries", study.queries},
                  {"left_out", study.left_out},
                  {"best_single_alpha", AlphaOf(study.best_single)},
+                 {"better_path", study.lexical_better ? "BM25" : "vectors"},
                  {"floor", study.floor},
                  {"policies", Json::array()},
                  {"domains", Json::array()},
@@ -95,7 +109,8 @@ int PrintObject(const LearningStudy& study, const LearnArguments& a) {
                             {"best_alpha", known->best_alpha},
                             {"regret_bound", known->regret_bound},
                             {"smallest_effect", known->smallest_effect},
-                            {"sharing", known->sharing}};
+                            {"sharing", known->sharing},
+                            {"changes", Changes(*known)}};
     object["domains"].push_back(std::move(entry));
   }
   return PrintJson(object);
@@ -122,12 +137,17 @@ int PrintTables(const LearningStudy& study, const LearnArguments& a) {
       "\nReward: nDCG@10 a query, over {} orders of {}, {} queries of a domain at most.\nRegret: "
       "against the best α of each domain; one that knows all other queries has {:.4f}.\nBest "
       "single "
-      "α in hindsight: {:g}. Intervals are of a bootstrap over queries.\n\n",
+      "α in hindsight: {:g}. Intervals are of a bootstrap over queries.\n",
       a.options.orders, Counted(study.queries, "query", "queries"), a.options.horizon, study.floor,
       AlphaOf(study.best_single));
-
-  std::vector<std::string> header = {"domain", "queries", "BM25", "vector", "best α", "reward"};
   const PolicyStudy& last = study.policies.back();
+  text += fmt::format(
+      "{} earns {:+.4f} {} over the better path alone, {}, and its Recall@10 is {:.4f} {}.\n\n",
+      last.name, last.less_path.mean,
+      fmt::format("[{:+.4f}, {:+.4f}]", last.less_path.low, last.less_path.high),
+      study.lexical_better ? "BM25" : "vectors", last.recall.mean,
+      Range(last.recall.low, last.recall.high));
+  std::vector<std::string> header = {"domain", "queries", "BM25", "vector", "best α", "reward"};
   const bool learned = !last.converged.empty();
   if (learned)
     header.insert(header.end(), {"regret", "converged", "5–95 %", "orders", "smallest effect"});
@@ -160,6 +180,11 @@ int PrintTables(const LearningStudy& study, const LearnArguments& a) {
         "a "
         "query; the median order, 5–95 % of them, and how many got there.\n",
         last.name, a.options.converged_below);
+  for (const DomainStudy& domain : study.domains)
+    if (domain.posterior)
+      for (const CurveChange& change : domain.posterior->latest_changes)
+        text += fmt::format("{} changed with its query {}, noticed with query {}.\n", domain.name,
+                            change.began, change.noticed);
   if (study.left_out > 0)
     text += fmt::format("{} without a text or a relevant document: left out.\n",
                         Counted(study.left_out, "query", "queries"));
@@ -235,7 +260,7 @@ int RunLearn(LearnArguments* a) {
   if (!configuration) return Fail(configuration.error(), a->json);
   options.configuration = *configuration;
   if (!options.fusion) options.fusion = configuration->fusion;
-  options.feedback.shown_only = a->feedback == "shown";
+  a->stream.Fill(&options);
   const auto fail = [&](const Status& status) {
     EndProgress();
     return Fail(status, a->json);
@@ -279,7 +304,8 @@ Action AddLearnCommand(CLI::App* app) {
       "Every judged query is searched once; then policies run over random orders of the stream.\n"
       "A line of the stream: {\"index\": \"a\", \"query\": \"q7\", \"domain\": \"finance\", "
       "\"time\": "
-      "1700000000}; the index is a path as given here or its last name.\n"
+      "1700000000}; the index is a path as given here or its last name, missing where there is "
+      "one.\n"
       "Rewards are those of fused scores at every α: α and mmr of --config do not count.\n"
       "A log is what engine/replay_log.h describes. With it only --policy, --state, --priors, "
       "--seed and "
@@ -299,16 +325,8 @@ Action AddLearnCommand(CLI::App* app) {
   app->add_option("--state", a->states,
                   "With --replay: files of policies that were saved, judged as they are")
       ->check(Named());
-  app->add_option("--stream", options.stream,
-                  "The queries; without it every judged one, one domain an index")
-      ->check(Named());
+  a->stream.Add(app, &options);
   app->add_option("--policy", a->policies, "Which of static,beta,curve (all)");
-  app->add_option("--orders", options.orders, "Random orders (200)")
-      ->check(WholeNumber(1, 100'000));
-  app->add_option("--horizon", options.horizon, "Most queries of a domain in an order (100)")
-      ->check(WholeNumber(1, 1'000'000));
-  app->add_option("--feedback", a->feedback, "full: all candidates judged; shown: the ten shown")
-      ->check(OneOf({"full", "shown"}));
   app->add_option("--flips", options.feedback.flips, "Share of wrong judgments, with shown (0)")
       ->check(InRange(0, 1));
   app->add_option("--delay", options.feedback.delay, "Queries until feedback arrives (0)")
@@ -320,10 +338,16 @@ Action AddLearnCommand(CLI::App* app) {
   app->add_option("--both-paths-share", options.both_paths_share,
                   "Share of queries at α = 0 or 1 that search both paths (0.05)")
       ->check(InRange(0, 1));
+  app->add_option(
+         "--watch", options.watch,
+         "Latest queries of a domain among which curve looks for a change, 16 to 1024 (0: none)")
+      ->check(WholeNumber(0, 1024));
+  app->add_option(
+         "--largest-loss", options.largest_loss,
+         "Share of the reward at 0.5, or the priors', that curve may lose at any time (1: any)")
+      ->check(InRange(1e-6, 1));
   app->add_option("--fusion", a->fusion, "minmax, minmax_union, theoretical or rrf (the index's)");
   a->configuration.Add(app, "Options", simulation::kShown + 1);
-  app->add_option("--seed", options.seed, "Of orders and policies (1)")
-      ->check(WholeNumber(0, 4'000'000'000));
   app->add_option("--report", a->report, "Write an HTML page with plots")->check(Named());
   app->add_flag("--json", a->json, "One JSON object on stdout");
   return [a] { return RunLearn(a.get()); };

@@ -19,6 +19,7 @@ Action AddConfigCommand(CLI::App* app);
 Action AddConvertCommand(CLI::App* app);
 Action AddLearnCommand(CLI::App* app);
 Action AddPickCommand(CLI::App* app);
+Action AddReportCommand(CLI::App* app);
 Action AddTuneCommand(CLI::App* app);
 Action AddInspectCommand(CLI::App* app);
 

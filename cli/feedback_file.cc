@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <utility>
 
@@ -36,6 +37,11 @@ constexpr std::array<const char*, kFields> kNames = {
     "rating", "time", "source", "item", "domain", "event", "confidence", "position", "dwell"};
 
 bool IsName(int field) { return field >= kSource && field <= kEvent; }
+
+using Needed = std::span<const Field>;
+constexpr Field kFeedback[] = {kRating, kTime};
+constexpr Field kGold[] = {kRating, kItem};
+constexpr Field kKnown[] = {kSource};
 
 // A line's fields: numbers, or names.
 struct Line {
@@ -70,12 +76,12 @@ void Ignore(std::string_view field, FeedbackFile* file) {
 
 class Columns {
  public:
-  explicit Columns(FeedbackFile* file) : file_(*file) {}
+  Columns(Needed needed, FeedbackFile* file) : needed_(needed), file_(*file) {}
 
   Status Take(const Line& line, const Where& where) {
-    for (const int field : {kRating, kTime})
-      if (!line.numbers[static_cast<std::size_t>(field)])
-        return Wrong(where, kNames[static_cast<std::size_t>(field)], "is missing");
+    for (const Field field : needed_)
+      if (!line.numbers[field] && !line.names[field])
+        return Wrong(where, kNames[field], "is missing");
     const double position = line.numbers[kPosition].value_or(0);
     if (!(position >= 0 && position <= std::numeric_limits<std::uint32_t>::max()) ||
         position != std::floor(position))
@@ -83,8 +89,8 @@ class Columns {
     for (std::size_t field = 0; field < kFields; ++field)
       there_[field] |= line.numbers[field].has_value() || line.names[field].has_value();
     FeedbackFile& f = file_;
-    f.rating.push_back(ToFloat(*line.numbers[kRating]));
-    f.time.push_back(*line.numbers[kTime]);
+    f.rating.push_back(ToFloat(line.numbers[kRating].value_or(0)));
+    f.time.push_back(line.numbers[kTime].value_or(0));
     f.confidence.push_back(ToFloat(line.numbers[kConfidence].value_or(1)));
     f.dwell.push_back(ToFloat(line.numbers[kDwell].value_or(0)));
     f.position.push_back(static_cast<std::uint32_t>(position));
@@ -114,6 +120,7 @@ class Columns {
   }
 
  private:
+  Needed needed_;
   FeedbackFile& file_;
   std::array<bool, kFields> there_{};
 };
@@ -223,13 +230,13 @@ Status Handle(Status status, bool strict, FeedbackFile* file) {
   return {};
 }
 
-Status ReadCsv(const std::string& path, bool strict, FeedbackFile* file) {
+Status ReadCsv(const std::string& path, bool strict, Needed needed, FeedbackFile* file) {
   EQUIPOISE_ASSIGN_OR_RETURN(const MappedFile mapped, MappedFile::Open(path));
   std::string_view rest(reinterpret_cast<const char*>(mapped.bytes().data()),
                         mapped.bytes().size());
   if (rest.starts_with("\xEF\xBB\xBF")) rest.remove_prefix(3);
   std::vector<int> fields;
-  Columns columns(file);
+  Columns columns(needed, file);
   Where where{.file = path};
   for (std::int64_t lines = 1; !rest.empty(); where.line += lines) {
     where.line = std::max<std::int64_t>(where.line, 1);
@@ -256,7 +263,7 @@ Status ReadCsv(const std::string& path, bool strict, FeedbackFile* file) {
                        "is there twice in the first line; name each column once");
         }
       }
-      for (const Field field : {kRating, kTime})
+      for (const Field field : needed)
         if (!found[field])
           return Wrong(where, kNames[field], "is not among the columns that the first line names");
       continue;
@@ -270,9 +277,9 @@ Status ReadCsv(const std::string& path, bool strict, FeedbackFile* file) {
   return {};
 }
 
-Status ReadJson(const std::string& path, bool strict, FeedbackFile* file) {
+Status ReadJson(const std::string& path, bool strict, Needed needed, FeedbackFile* file) {
   EQUIPOISE_ASSIGN_OR_RETURN(JsonLines lines, JsonLines::Open(path));
-  Columns columns(file);
+  Columns columns(needed, file);
   nlohmann::json object;
   while (true) {
     const auto next = lines.Next(&object);
@@ -283,6 +290,13 @@ Status ReadJson(const std::string& path, bool strict, FeedbackFile* file) {
   }
   columns.Finish();
   return {};
+}
+
+Result<FeedbackFile> Read(const std::string& path, bool strict, Needed needed) {
+  FeedbackFile out;
+  EQUIPOISE_RETURN_IF_ERROR(IsCsv(path) ? ReadCsv(path, strict, needed, &out)
+                                        : ReadJson(path, strict, needed, &out));
+  return out;
 }
 
 }  // namespace
@@ -297,11 +311,19 @@ FeedbackBatch FeedbackFile::batch() const {
   return {rating, time, source, item, domain, event, confidence, position, dwell};
 }
 
-Result<FeedbackFile> ReadFeedback(const std::string& path, bool strict) {
-  FeedbackFile out;
-  EQUIPOISE_RETURN_IF_ERROR(path.ends_with(".csv") ? ReadCsv(path, strict, &out)
-                                                   : ReadJson(path, strict, &out));
-  return out;
+bool IsCsv(std::string_view path) {
+  constexpr std::string_view kEnd = ".csv";
+  return path.size() >= kEnd.size() &&
+         std::equal(kEnd.begin(), kEnd.end(), path.end() - kEnd.size(),
+                    [](char a, char b) { return a == (b >= 'A' && b <= 'Z' ? b - 'A' + 'a' : b); });
 }
+
+Result<FeedbackFile> ReadFeedback(const std::string& path, bool strict) {
+  return Read(path, strict, kFeedback);
+}
+
+Result<FeedbackFile> ReadGold(const std::string& path) { return Read(path, true, kGold); }
+
+Result<FeedbackFile> ReadKnownSources(const std::string& path) { return Read(path, true, kKnown); }
 
 }  // namespace equipoise::cli

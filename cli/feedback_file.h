@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -35,11 +36,19 @@ struct FeedbackFile {
   FeedbackBatch batch() const;
 };
 
+/// Whether a file is read and written as CSV: by the end of its name, .csv or .CSV.
+bool IsCsv(std::string_view path);
+
 /// Reads PATH, .csv by its first line's names (RFC 4180, line breaks in quotes too), anything else as
 /// JSON lines: rating and time (seconds) are needed; source, item, domain, event, confidence, position,
 /// dwell may be there.
 /// Errors   kNotFound, kIo; kInvalidArgument: a CSV header without rating or time, or with one of the
 ///          columns twice; with `strict` the first line that cannot be read
 Result<FeedbackFile> ReadFeedback(const std::string& path, bool strict);
+
+/// Files of the same form where other columns are needed: rating and item, the right ratings of items;
+/// or source. A line that cannot be read is an error.
+Result<FeedbackFile> ReadGold(const std::string& path);
+Result<FeedbackFile> ReadKnownSources(const std::string& path);
 
 }  // namespace equipoise::cli

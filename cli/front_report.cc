@@ -4,36 +4,28 @@
 #include <filesystem>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <equipoise/core/check.h>
 #include <equipoise/core/checked_file.h>
-#include <equipoise/core/version.h>
 
 namespace equipoise::cli {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 constexpr std::string_view kStyle = R"(
-:root{color-scheme:light}
-body{font:15px/1.5 system-ui,sans-serif;color:#222;background:#fff;margin:0 auto;max-width:1180px;padding:24px}
-h1{font-size:24px;margin:0}h2{font-size:17px;margin:28px 0 6px}
 .top{display:grid;grid-template-columns:minmax(0,1fr) 330px;gap:20px;align-items:start}
-@media (max-width:820px){.top{grid-template-columns:1fr}}
+@media (max-width:820px){.top{grid-template-columns:minmax(0,1fr)}}
 #front{height:640px}#axes{height:340px}#volume{height:260px}
+@media (max-width:820px){#front{height:440px}}
+.side{overflow-x:auto}.side .axes{min-width:640px}
 #prefer{touch-action:none;cursor:crosshair;width:100%;max-width:330px;display:block}
 #prefer text{font:13px sans-serif;fill:#333}
-table{border-collapse:collapse;font-variant-numeric:tabular-nums}
-td{padding:2px 10px 2px 0;vertical-align:top}td:first-child{color:#555}
-pre{background:#f5f5f5;padding:10px;font-size:12.5px;overflow-x:auto;margin:8px 0}
-.note{color:#555;font-size:13px}
+#picked td{padding:2px 10px 2px 0;vertical-align:top}#picked td:first-child{color:#555}
+#configuration{background:#f5f5f5;padding:10px;font-size:12.5px;overflow-x:auto;margin:8px 0}
 )";
 
 // Picks as PreferenceTable does with kIdeal, of the same points: least √Σ (w z)².
 constexpr std::string_view kScript = R"JS(
-"use strict";
-const data = JSON.parse(document.getElementById("data").textContent);
+const data = JSON.parse(document.getElementById("front-data").textContent);
 const names = data.objectives, m = names.length;
 const label = {cost: data.units.prices ? "cost" : "cost, ms a query", quality: "quality, " + data.measure + "@" + data.k,
                diversity: "diversity"};
@@ -152,21 +144,9 @@ svg.addEventListener("pointermove", e => { if (e.buttons) move(e); });
 Promise.all([show(), drawAxes(), drawVolume()]).then(() => { document.body.dataset.ready = 1; });
 )JS";
 
-// Text that stays text: neither a tag nor the end of the script can begin in it.
-std::string Inert(const std::string& json) {
-  std::string out;
-  for (const char c : json) {
-    if (c == '<')
-      out += "\\u003c";
-    else
-      out += c;
-  }
-  return out;
-}
-
 }  // namespace
 
-std::string FrontReport(const TunedFront& front, std::string_view plotly) {
+PagePart FrontPart(const TunedFront& front) {
   Json data = Json::parse(FrontJson(front));
   data["standard"] = data["default"];
   for (const char* part : {"state", "default", "collections", "sweep"}) data.erase(part);
@@ -175,35 +155,27 @@ std::string FrontReport(const TunedFront& front, std::string_view plotly) {
     training += c.training;
     validation += c.validation;
   }
-  std::string page = fmt::format(
-      "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
-      "content=\"width=device-width,initial-scale=1\"><title>Configurations worth having</title>"
-      "<style>{}</style><script>",
-      kStyle);
-  page += plotly;
-  page += fmt::format(
-      "</script></head><body><h1>Configurations worth having</h1><p>{} configurations that none of "
-      "{} others is better than in everything, chosen on {} queries; intervals are of {} queries "
-      "that "
-      "chose nothing.</p><div class=\"top\"><div id=\"front\"></div><div><h2>What matters to "
-      "you?</h2>"
-      "<svg id=\"prefer\" viewBox=\"0 0 330 290\" role=\"img\" aria-label=\"Preference between the "
+  std::string body = fmt::format(
+      "<p>{} configurations that none of {} others is better than in everything, chosen on {} "
+      "queries; intervals are of {} queries that chose nothing.</p><div class=\"top\"><div "
+      "id=\"front\"></div><div><h2>What matters to you?</h2><svg id=\"prefer\" "
+      "viewBox=\"0 0 330 290\" role=\"img\" aria-label=\"Preference between the "
       "objectives\"><polygon id=\"edge\" fill=\"#eef4f8\" stroke=\"#0072B2\"/><circle id=\"dot\" "
       "r=\"8\" fill=\"#D55E00\"/></svg><p class=\"note\">Move the dot: a corner is one objective "
       "alone.</p><div id=\"picked\"></div><pre id=\"configuration\"></pre></div></div>"
-      "<h2>All of the front, side by side</h2><div id=\"axes\"></div>"
+      "<h2>All of the front, side by side</h2><div class=\"side\"><div class=\"axes\"><div "
+      "id=\"axes\"></div></div></div>"
       "<h2>Hypervolume over the generations</h2><div id=\"volume\"></div>"
       "<p class=\"note\">{} configurations were judged of {} asked for; {} searches were run and "
-      "{} "
-      "saved. equipoise {}, with Plotly (MIT licence).</p>"
-      "<script type=\"application/json\" id=\"data\">",
+      "{} saved.</p>",
       front.points.size(), front.effort.judged, training, validation, front.effort.judged,
-      front.effort.asked, front.effort.searches, front.effort.searches_saved, Version());
-  page += Inert(data.dump(-1, ' ', false, Json::error_handler_t::replace));
-  page += "</script><script>";
-  page += kScript;
-  page += "</script></body></html>\n";
-  return page;
+      front.effort.asked, front.effort.searches, front.effort.searches_saved);
+  body += DataElement("front-data", data);
+  return {.body = std::move(body), .style = std::string(kStyle), .script = std::string(kScript)};
+}
+
+std::string FrontReport(const TunedFront& front, std::string_view plotly) {
+  return Page("Configurations worth having", {FrontPart(front)}, plotly);
 }
 
 Result<std::string> ReadPlotly(const std::string& named) {

@@ -6,7 +6,12 @@
 
 #include <equipoise/engine/tuning.h>
 
+#include "page.h"
+
 namespace equipoise::cli {
+
+/// The plots, and the preference that picks; the page needs Plotly's script.
+PagePart FrontPart(const TunedFront& front);
 
 /// `plotly`: the text of plotly.min.js, which goes into the page.
 std::string FrontReport(const TunedFront& front, std::string_view plotly);

@@ -6,6 +6,7 @@
 
 #include <equipoise/core/check.h>
 
+#include "options.h"
 #include "output.h"
 
 namespace equipoise::cli {
@@ -64,6 +65,20 @@ void JudgedOptions::Add(CLI::App* app, bool needed) {
   app->add_option("--queries", queries_, "Instead of --data: queries.jsonl for each index");
   app->add_option("--query-embeddings,--embeddings", embeddings_, "and their embeddings");
   app->add_option("--qrels", qrels_, "and their judgments");
+}
+
+void StreamOptions::Add(CLI::App* app, StudyOptions* options) {
+  app->add_option("--stream", options->stream,
+                  "The queries; without it every judged one, one domain an index")
+      ->check(Named());
+  app->add_option("--orders", options->orders, "Random orders (200)")
+      ->check(WholeNumber(1, 100'000));
+  app->add_option("--horizon", options->horizon, "Most queries of a domain in an order (100)")
+      ->check(WholeNumber(1, 1'000'000));
+  app->add_option("--feedback", feedback_, "full: all candidates judged; shown: the ten shown")
+      ->check(OneOf({"full", "shown"}));
+  app->add_option("--seed", options->seed, "Of orders and policies (1)")
+      ->check(WholeNumber(0, 4'000'000'000));
 }
 
 }  // namespace equipoise::cli

@@ -23,4 +23,17 @@ class JudgedOptions {
   std::vector<std::string> indexes_, data_, queries_, embeddings_, qrels_;
 };
 
+/// The stream of queries that policies are simulated on. Lives as long as the command.
+class StreamOptions {
+ public:
+  /// Adds --stream, --orders, --horizon, --feedback and --seed.
+  void Add(CLI::App* app, StudyOptions* options);
+  /// What Add did not read into the options itself.
+  void Fill(StudyOptions* options) const { options->feedback.shown_only = feedback_ == "shown"; }
+  const std::string& feedback() const { return feedback_; }
+
+ private:
+  std::string feedback_ = "full";
+};
+
 }  // namespace equipoise::cli

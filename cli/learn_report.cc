@@ -6,8 +6,6 @@
 
 #include <fmt/format.h>
 
-#include <equipoise/core/version.h>
-
 namespace equipoise::cli {
 namespace {
 
@@ -19,29 +17,6 @@ constexpr std::array<const char*, 6> kColours = {"#888888", "#E69F00", "#56B4E9"
                                                  "#D55E00", "#0072B2", "#009E73"};
 constexpr const char* kTruth = "#D55E00";
 constexpr const char* kBelief = "#0072B2";
-
-std::string Escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += static_cast<unsigned char>(c) < 32 ? ' ' : c;
-    }
-  }
-  return out;
-}
 
 /// A frame with axes; maps values to it.
 class Plot {
@@ -104,7 +79,7 @@ class Plot {
   }
   std::string Render(const std::string& title) const {
     return fmt::format(
-        R"(<svg viewBox="0 0 {:.0f} {:.0f}" role="img" aria-label="{}"><title>{}</title>{}</svg>)",
+        R"(<svg class="plot" viewBox="0 0 {:.0f} {:.0f}" role="img" aria-label="{}"><title>{}</title>{}</svg>)",
         width_, height_, title, title, body_);
   }
 
@@ -193,31 +168,22 @@ std::string DomainPlot(const DomainStudy& domain) {
 }
 
 constexpr const char* kStyle = R"(
-:root{color-scheme:light}
-body{font:15px/1.5 system-ui,sans-serif;color:#222;background:#fff;margin:0 auto;max-width:980px;padding:24px}
-h1{font-size:24px}h2{font-size:18px;margin-top:32px}
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-th,td{padding:5px 8px;text-align:right;border-bottom:1px solid #ddd}
-td{white-space:nowrap}
-th:first-child,td:first-child{text-align:left}
-.wide{overflow-x:auto}.wide svg{min-width:560px}svg{width:100%;height:auto;display:block}
+.wide .plot{min-width:560px}.plot{width:100%;height:auto;display:block}
 .grid{stroke:#e4e4e4}.tick{font:11px sans-serif;fill:#555}.axis{font:12px sans-serif;fill:#333}
-.legend{margin:6px 0}.key{margin-right:16px;white-space:nowrap}
-.key i{display:inline-block;width:18px;height:4px;margin-right:6px;vertical-align:middle}
 .key i.dash{background:none;border-top:2px dashed #555;height:0}
-.domains{display:grid;grid-template-columns:repeat(auto-fill,minmax(320px,1fr));gap:18px}
+.domains{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(320px,100%),1fr));gap:18px}
 figure{margin:0}figcaption{font-size:13px;color:#444}
 )";
 
 }  // namespace
 
-std::string LearnReport(const LearningStudy& study, const StudyOptions& options) {
+PagePart LearnPart(const LearningStudy& study, const StudyOptions& options) {
   std::string rows;
   for (const PolicyStudy& policy : study.policies) {
     const auto& e = policy.earned;
     rows += fmt::format(
-        "<tr><td>{}</td><td>{:.4f}</td><td>{:.4f} – {:.4f}</td><td>{:.4f}</td><td>{:.4f} – "
-        "{:.4f}</td><td>{:.0f} %</td></tr>",
+        "<tr><th scope=\"row\">{}</th><td>{:.4f}</td><td>{:.4f} – {:.4f}</td><td>{:.4f}</td>"
+        "<td>{:.4f} – {:.4f}</td><td>{:.0f} %</td></tr>",
         Escaped(policy.name), e.reward, e.reward_interval.low, e.reward_interval.high, e.regret,
         e.low, e.high, 100 * e.above_best_single);
   }
@@ -231,18 +197,28 @@ std::string LearnReport(const LearningStudy& study, const StudyOptions& options)
         "class=\"key\"><i style=\"background:{}\"></i>mean of all judgments</span></div><div "
         "class=\"domains\">{}</div>",
         kBelief, kTruth, domains);
-  return fmt::format(
-      "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
-      "content=\"width=device-width,initial-scale=1\"><title>Learning α</title><style>{}</style>"
-      "</head><body><h1>Learning α</h1><p>{} queries of {} domains, {} orders, up to {} queries of "
-      "each domain; feedback on {}; reward nDCG@10, fusion {}. Intervals: 95 %, bootstrap over "
-      "queries.</p><h2>Policies</h2><div class=\"wide\"><table><tr><th>policy</th><th>reward</th>"
-      "<th>95 %</th><th>regret</th><th>95 %</th><th>orders above best single α</th></tr>{}</table>"
-      "</div><p>Best single α in hindsight: {:g}. A learner that knows all other queries of a "
-      "domain has a regret of {:.4f}.</p><h2>Regret</h2>{}{}<p>equipoise {}</p></body></html>\n",
-      kStyle, study.queries, study.domains.size(), options.orders, options.horizon,
-      options.feedback.shown_only ? "what was shown" : "all candidates", FusionName(study.fusion),
-      rows, AlphaOf(study.best_single), study.floor, RegretPlot(study), domains, Version());
+  for (const DomainStudy& domain : study.domains)
+    if (domain.posterior)
+      for (const CurveChange& change : domain.posterior->latest_changes)
+        domains += fmt::format(
+            "<p>{} changed with its query {}; noticed with query {}, evidence {:.0f}.</p>",
+            Escaped(domain.name), change.began, change.noticed, change.evidence);
+  return {.body = fmt::format(
+              "<p>{} queries of {} domains, {} orders, up to {} queries of each domain; feedback "
+              "on {}; reward nDCG@10, fusion {}. Intervals: 95 %, bootstrap over queries.</p>"
+              "<h2>Policies</h2><div class=\"wide\"><table><tr><th>policy</th><th>reward</th>"
+              "<th>95 %</th><th>regret</th><th>95 %</th><th>orders above best single α</th></tr>"
+              "{}</table></div><p>Best single α in hindsight: {:g}. A learner that knows all other "
+              "queries of a domain has a regret of {:.4f}.</p><h2>Regret</h2>{}{}",
+              study.queries, study.domains.size(), options.orders, options.horizon,
+              options.feedback.shown_only ? "what was shown" : "all candidates",
+              FusionName(study.fusion), rows, AlphaOf(study.best_single), study.floor,
+              RegretPlot(study), domains),
+          .style = kStyle};
+}
+
+std::string LearnReport(const LearningStudy& study, const StudyOptions& options) {
+  return Page("Learning α", {LearnPart(study, options)});
 }
 
 }  // namespace equipoise::cli

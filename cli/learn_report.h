@@ -5,7 +5,12 @@
 
 #include <equipoise/engine/learning_study.h>
 
+#include "page.h"
+
 namespace equipoise::cli {
+
+/// Policies, their regret, and what is known of each domain.
+PagePart LearnPart(const LearningStudy& study, const StudyOptions& options);
 
 std::string LearnReport(const LearningStudy& study, const StudyOptions& options);
 

@@ -87,6 +87,7 @@ int Run(int argc, char** argv) {
   add("tune", "Find the configurations worth having: the front of cost, quality, diversity",
       equipoise::cli::AddTuneCommand);
   add("pick", "Choose one configuration of a front by preference", equipoise::cli::AddPickCommand);
+  add("report", "Show all of it on one page that opens offline", equipoise::cli::AddReportCommand);
   add("inspect", "Show what an index holds and check its files, or what the machine has",
       equipoise::cli::AddInspectCommand);
 

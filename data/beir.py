@@ -45,8 +45,8 @@ def staged_folder(out, may_replace=lambda folder: False):
 def write(folder, corpus, queries, judgments):
     """Writes the three files. `judgments` are triples (query id, corpus id, grade)."""
     folder = Path(folder)
-    _write_jsonl(folder / "corpus.jsonl", corpus)
-    _write_jsonl(folder / "queries.jsonl", queries)
+    write_rows(folder / "corpus.jsonl", corpus)
+    write_rows(folder / "queries.jsonl", queries)
     (folder / "qrels").mkdir()
     with open(folder / "qrels" / "test.tsv", "w", encoding="utf-8", newline="\n") as file:
         file.write("query-id\tcorpus-id\tscore\n")
@@ -75,7 +75,8 @@ def full_text(row):
     return f"{row.get('title', '')} {row['text']}".strip()
 
 
-def _write_jsonl(path, rows):
+def write_rows(path, rows):
+    """One JSON object a line."""
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         for row in rows:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")

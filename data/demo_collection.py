@@ -41,7 +41,8 @@ def select(synsets, documents=DOCUMENTS, queries=QUERIES):
         raise InputError(f"WordNet gives {len(asked)} queries and {len(chosen)} documents, "
                          f"not {queries} and {documents}: is it complete?")
     corpus = [_document(synset) for synset in defined if synset.id in chosen]
-    query_rows = [{"_id": "q" + synset.id, "text": text, "domain": synset.domain}
+    query_rows = [{"_id": "q" + synset.id, "text": text, "domain": synset.domain,
+                   "part": synset.part}
                   for synset, text in asked]
     return corpus, query_rows, _judge(asked, by_id)
 
@@ -75,7 +76,7 @@ def _with_rivals(asked, defined, by_id):
 
 def _document(synset):
     return {"_id": synset.id, "title": synset.title, "text": synset.definition,
-            "domain": synset.domain, "lemmas": len(synset.lemmas),
+            "domain": synset.domain, "part": synset.part, "lemmas": len(synset.lemmas),
             "instance": synset.is_instance}
 
 

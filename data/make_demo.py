@@ -61,6 +61,8 @@ def make(wordnet_folder, folder):
             "made from WordNet 3.0 as in Debian's wordnet-base; use that, or make vectors "
             "for yours with embed_demo.py", VECTORS)
     beir.write(folder, corpus, queries, judgments)
+    beir.write_rows(folder / "stream.jsonl",
+                    [{"query": row["_id"], "domain": row["part"]} for row in queries])
     unit_vectors.write_npy(folder / "corpus.f16.npy", stored, 0, len(corpus))
     unit_vectors.write_npy(folder / "queries.f16.npy", stored, len(corpus), len(queries))
     return len(corpus), len(queries)

@@ -45,6 +45,11 @@ class Synset(NamedTuple):
     is_instance: bool  # a single named thing (a city, a person), not a kind of thing
 
     @property
+    def part(self):
+        """Part of speech: noun, verb, adj or adv."""
+        return self.domain.partition(".")[0]
+
+    @property
     def title(self):
         return ", ".join(self.lemmas)
 

@@ -1,14 +1,17 @@
 // What the policies earn on judged collections, and what they cost: one JSON object on stdout.
 //
-//   equipoise_bandit_bench DATA SCRATCH SETS ORDERS CURVES.json
+//   equipoise_bandit_bench DATA SCRATCH SETS ORDERS CURVES.json [PART,...]
 //
 // DATA is the folder of the sets, SCRATCH an empty one for the indexes; the curves of all queries and
-// the streams are written to CURVES.json, so that other libraries can be run on them.
+// the streams are written to CURVES.json, so that other libraries can be run on them. PART: keys of the
+// object, to be measured alone.
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <fstream>
+#include <functional>
 #include <sstream>
 
 #include <nlohmann/json.hpp>
@@ -33,12 +36,14 @@ std::vector<std::string> Split(const std::string& text) {
 }
 
 // For the peers: every query's curve, and the streams as pairs of domain and query.
-void WriteCurves(const std::string& path, const Sets& sets, std::size_t orders) {
+void WriteCurves(const std::string& path, const Sets& sets,
+                 const std::vector<std::vector<Features>>& features, std::size_t orders) {
   json out = {{"grid", kGrid}, {"sets", json::array()}, {"streams", json::array()}};
-  for (const JudgedSet* set : sets) {
+  for (std::size_t d = 0; d < sets.size(); ++d) {
     json curves = json::array();
-    for (const JudgedQuery& query : set->queries) curves.push_back(query.ndcg);
-    out["sets"].push_back({{"name", set->name}, {"curves", std::move(curves)}});
+    for (const JudgedQuery& query : sets[d]->queries) curves.push_back(query.ndcg);
+    out["sets"].push_back(
+        {{"name", sets[d]->name}, {"curves", std::move(curves)}, {"features", features[d]}});
   }
   for (std::size_t order = 0; order < orders; ++order) {
     json stream = json::array();
@@ -49,11 +54,13 @@ void WriteCurves(const std::string& path, const Sets& sets, std::size_t orders) 
   std::ofstream(path) << out;
 }
 
-int Run(char** argv) {
+int Run(int argc, char** argv) {
   std::vector<JudgedSet> loaded;
   std::vector<SearchTimes> times;
+  std::vector<std::vector<Features>> features;
   for (const std::string& name : Split(argv[3])) {
-    auto set = LoadJudgedSet(argv[1], name, argv[2], &times.emplace_back());
+    auto set =
+        LoadJudgedSet(argv[1], name, argv[2], &times.emplace_back(), &features.emplace_back());
     if (!set) {
       std::fprintf(stderr, "%s\n", set.error().ToString().c_str());
       return 1;
@@ -63,7 +70,7 @@ int Run(char** argv) {
   Sets sets;
   for (const JudgedSet& set : loaded) sets.push_back(&set);
   const auto orders = static_cast<std::size_t>(std::stoul(argv[4]));
-  WriteCurves(argv[5], sets, orders);
+  WriteCurves(argv[5], sets, features, orders);
 
   json out;
   out["sets"] = json::array();
@@ -81,16 +88,32 @@ int Run(char** argv) {
                            {"learning_us", times[i].learning_us}});
   }
   const bool full = sets.size() == 7;
-  out["full_feedback"] = FullFeedback(sets, orders);
+  const std::vector<std::string> parts = Split(argc > 6 ? argv[6] : "");
+  const auto part = [&](const char* name, const std::function<json()>& run) {
+    if (parts.empty() || std::find(parts.begin(), parts.end(), name) != parts.end())
+      out[name] = run();
+  };
+  part("full_feedback", [&] { return FullFeedback(sets, orders); });
   if (full)
-    out["full_feedback_first_five"] = FullFeedback({sets.begin(), sets.begin() + 5}, orders);
-  out["shown_only"] = ShownOnly(sets, orders);
-  out["priors"] = PriorsAssigned(sets, orders);
-  out["recall"] = RecallGain(sets, orders);
-  out["skipping"] = Skipping(sets, times, orders);
-  out["calibration"] = Calibration(sets, orders);
-  out["left_out"] = LeaveOneSetOut(sets, orders);
-  out["speed"] = Speed();
+    part("full_feedback_first_five", [&] {
+      return FullFeedback({sets.begin(), sets.begin() + 5}, orders);
+    });
+  part("shown_only", [&] { return ShownOnly(sets, orders); });
+  part("priors", [&] { return PriorsAssigned(sets, orders); });
+  part("recall", [&] { return RecallGain(sets, orders); });
+  part("skipping", [&] { return Skipping(sets, times, orders); });
+  part("calibration", [&] { return Calibration(sets, orders); });
+  part("left_out", [&] { return LeaveOneSetOut(sets, orders); });
+  part("off_policy", [&] { return OffPolicy(sets); });
+  const auto has = [&](const char* name) {
+    return std::any_of(sets.begin(), sets.end(),
+                       [&](const JudgedSet* set) { return set->name == name; });
+  };
+  if (has("cranfield") && has("cacm-authors") && has("reverse-dictionary"))
+    part("drift", [&] { return Drift(sets, orders); });
+  part("safety", [&] { return Safety(sets, orders); });
+  part("interleaving", [&] { return Interleaving(sets); });
+  part("speed", [] { return Speed(); });
   std::printf("%s\n", out.dump(1).c_str());
   return 0;
 }
@@ -98,12 +121,12 @@ int Run(char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 6) {
-    std::fprintf(stderr, "usage: %s DATA SCRATCH SETS ORDERS CURVES.json\n", argv[0]);
+  if (argc != 6 && argc != 7) {
+    std::fprintf(stderr, "usage: %s DATA SCRATCH SETS ORDERS CURVES.json [PART,...]\n", argv[0]);
     return 2;
   }
   try {
-    return Run(argv);
+    return Run(argc, argv);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;

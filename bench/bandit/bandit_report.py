@@ -10,9 +10,10 @@ import pathlib
 import tempfile
 
 import report
+from bandit import beyond_report
 
-ABOUT = "learning α: regret, calibration, skipping a path, time; beside MABWiser and Vowpal Wabbit"
-MINUTES = 6
+ABOUT = "learning α: regret, calibration, change, safety, off-policy estimates; beside MABWiser and Vowpal Wabbit"
+MINUTES = 12
 
 SETS = ["cranfield", "med", "cisi", "cacm", "npl", "cacm-authors", "reverse-dictionary"]
 ORDERS = 200
@@ -34,6 +35,8 @@ def measure(context):
         python = report.peers_python(PEERS, PEERS)
         script = report.ROOT / "bench/bandit/bandit_peers.py"
         others = report.run_json([python, script, curves, ORDERS]) if python else None
+        script = report.ROOT / "bench/bandit/contextual.py"
+        found["contextual"] = report.run_json([python, script, curves]) if python else None
     return sets, found, others
 
 
@@ -245,5 +248,12 @@ def run(context):
     skipping(result, found, seven, context.quality_only)
     calibration(result, found, seven)
     constants(result, found, seven)
+    beyond_report.off_policy(result, found["off_policy"], seven)
+    if "drift" in found:
+        beyond_report.drift(result, found["drift"], seven)
+    beyond_report.safety(result, found["safety"], seven)
+    beyond_report.interleaving(result, found["interleaving"], seven)
+    if found["contextual"]:
+        beyond_report.contextual(result, found["contextual"], seven)
     speed(result, found, context.quality_only)
     return result

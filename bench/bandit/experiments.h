@@ -25,6 +25,14 @@ nlohmann::json Skipping(const Sets& sets, std::span<const SearchTimes> times, st
 nlohmann::json Calibration(const Sets& sets, std::size_t orders);
 /// Constants chosen on six sets, judged on the seventh.
 nlohmann::json LeaveOneSetOut(const Sets& sets, std::size_t orders);
+/// Off-policy estimates on 1,000 simulated logs (off_policy.cc).
+nlohmann::json OffPolicy(const Sets& sets);
+/// Three domains that turn around: what is lost after it, and to watching for it (drift.cc).
+nlohmann::json Drift(const Sets& sets, std::size_t orders);
+/// The guard of the cumulative reward: whether it ever fell below its bound (drift.cc).
+nlohmann::json Safety(const Sets& sets, std::size_t orders);
+/// Queries needed to tell two values of α apart: interleaved, and by two halves (interleaving.cc).
+nlohmann::json Interleaving(const Sets& sets);
 /// Time of deciding and of updating, 100 domains.
 nlohmann::json Speed();
 

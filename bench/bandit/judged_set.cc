@@ -49,10 +49,40 @@ SearchTimes Time(const Engine& engine, const Engine& learning,
           .learning_us = Median(times[3])};
 }
 
+Features FeaturesOf(const std::string& text, const JudgedQuery& query) {
+  constexpr std::size_t kTop = 10;
+  const auto& candidates = query.candidates;
+  const auto by = [&](float RewardCandidate::*score) {
+    std::vector<const RewardCandidate*> order;
+    for (const RewardCandidate& c : candidates) order.push_back(&c);
+    std::stable_sort(order.begin(), order.end(),
+                     [&](const auto* a, const auto* b) { return a->*score > b->*score; });
+    return order;
+  };
+  Features out{};
+  out[0] = std::log1p(static_cast<double>(std::count(text.begin(), text.end(), ' ') + 1));
+  if (candidates.size() < kTop) return out;
+  const auto lexical = by(&RewardCandidate::lexical), vector = by(&RewardCandidate::vector);
+  out[1] = double{lexical[0]->lexical} - double{lexical[1]->lexical};
+  out[3] = double{vector[0]->vector} - double{vector[1]->vector};
+  for (std::size_t i = 0; i < kTop; ++i) {
+    out[2] += double{lexical[i]->lexical} / kTop;
+    out[4] += double{vector[i]->vector} / kTop;
+    out[6] += std::count(vector.begin(), vector.begin() + kTop, lexical[i]) > 0 ? 1.0 / kTop : 0;
+  }
+  for (const RewardCandidate& c : candidates)
+    out[5] += c.lexical > 0 ? 1 / static_cast<double>(candidates.size()) : 0;
+  out[7] = 2 - static_cast<double>(candidates.size()) / kDepth;
+  out[8] = double{lexical[0]->vector};
+  out[9] = double{vector[0]->lexical};
+  return out;
+}
+
 }  // namespace
 
 Result<JudgedSet> LoadJudgedSet(const std::string& folder, const std::string& name,
-                                const std::string& scratch, SearchTimes* times) {
+                                const std::string& scratch, SearchTimes* times,
+                                std::vector<Features>* features) {
   const std::string from = folder + "/" + name, index = scratch + "/" + name;
   auto built = Engine::BuildFromFiles(
       index, {.corpus = from + "/corpus.jsonl", .embeddings = from + "/corpus.f16.npy"});
@@ -82,6 +112,7 @@ Result<JudgedSet> LoadJudgedSet(const std::string& folder, const std::string& na
                                 .exact = true};
     requests.push_back(request);
     EQUIPOISE_ASSIGN_OR_RETURN(JudgedQuery query, simulation::JudgeQuery(engine, request, *judged));
+    features->push_back(FeaturesOf(queries.items()[i].text, query));
     out.queries.push_back(std::move(query));
   }
   if (out.queries.empty())

@@ -234,13 +234,16 @@ void Options() {
   FeedbackOptions plain;
   plain.abuse.duplicates = plain.by_item = plain.by_source = false;
   plain.confidence.reliability = plain.confidence.evidence = false;
-  const auto row = [&](const char* name, FeedbackOptions options) {
+  const auto of = [&](const char* name, FeedbackOptions options, const FeedbackBatch& batch) {
     const FeedbackFilter filter(std::move(options));
     FeedbackResult result;
     Print({{"case", "option"},
            {"name", name},
            {"n", n},
-           {"seconds", Race({Call(filter, data.All(), &result)})[0]}});
+           {"seconds", Race({Call(filter, batch, &result)})[0]}});
+  };
+  const auto row = [&](const char* name, FeedbackOptions options) {
+    of(name, std::move(options), data.All());
   };
   const auto with = [&](const std::function<void(FeedbackOptions*)>& change) {
     FeedbackOptions options = plain;
@@ -248,6 +251,37 @@ void Options() {
     return options;
   };
   row("usual path", plain);
+  std::vector<float> stars, clicks;
+  std::vector<double> old(n, kNow - 1e12);
+  std::vector<float> dwell;
+  std::vector<std::uint32_t> position;
+  std::vector<std::uint64_t> event;
+  for (std::size_t i = 0; i < n; ++i) {
+    stars.push_back(static_cast<float>(data.source[i] % 5) / 4);
+    clicks.push_back(data.source[i] % 20 == 0 ? 1.0f : 0.0f);
+    dwell.push_back(static_cast<float>(data.item[i] % 100));
+    position.push_back(data.domain[i]);
+    event.push_back(i * 977);
+  }
+  FeedbackBatch batch = data.Columns();
+  batch.rating = stars;
+  of("ratings of 5 values", plain, batch);
+  batch.rating = clicks;
+  of("ratings of 2 values", plain, batch);
+  batch = data.Columns();
+  batch.time = old;
+  of("ages of 1e12 s", plain, batch);
+  batch = data.Columns();
+  batch.event = event;
+  of("event ids", plain, batch);
+  batch = data.Columns();
+  batch.dwell = dwell;
+  batch.position = position;
+  of("dwell times and positions", with([](auto* o) {
+       o->confidence.dwell_half = 20;
+       o->confidence.position_power = 1;
+     }),
+     batch);
   row("half-lives of 8 domains", with([](auto* o) {
         for (std::uint32_t d = 0; d < 8; ++d)
           o->domain_half_lives.push_back({d, 86400.0 * (d + 1)});
@@ -256,8 +290,15 @@ void Options() {
   row("MAD", with([](auto* o) { o->outliers.method = OutlierMethod::kMad; }));
   row("sigma per item", with([](auto* o) { o->grouping = FeedbackGrouping::kItem; }));
   row("aggregates per item", with([](auto* o) { o->by_item = true; }));
+  row("aggregates per source", with([](auto* o) { o->by_source = true; }));
   row("duplicates", with([](auto* o) { o->abuse.duplicates = true; }));
   row("bursts", with([](auto* o) { o->abuse.burst_votes = 50; }));
+  row("rate limit", with([](auto* o) { o->abuse.rate_votes = 50; }));
+  row("sources that say the same", with([](auto* o) { o->abuse.constant_votes = 10; }));
+  row("known sources", with([](auto* o) {
+        for (std::uint64_t source = 0; source < 10'000; ++source)
+          o->known_sources.push_back(source);
+      }));
   row("reliability of sources", with([](auto* o) { o->confidence.reliability = true; }));
   row("evidence", with([](auto* o) { o->confidence.evidence = true; }));
   row("all defaults, with ids", FeedbackOptions{});

@@ -9,11 +9,13 @@ time, as it is for whoever uses it; where a peer takes all queries in one call, 
 Sets (--sets A,B), from $EQUIPOISE_DATA: npl, wordnet, and million: 1,000,000 documents made of wordnet's.
 Each takes the first words of one and the last words of another, cut at the same random share of both
 (seed 1): so every word is drawn as often as in the real set, lengths are spread alike, and most words
-keep their neighbours. Its queries are wordnet's.
+keep their neighbours. Its queries are wordnet's. Only when it is named, laptop: ten million documents made
+likewise, of texts, through the program with --memory 512MiB (some minutes, 4 GB of disk).
 
 Environment
   EQUIPOISE_PEERS_ROUNDS    rounds of turns, 5 unless set
   EQUIPOISE_PEERS_MILLION   documents of `million`, to try something quickly
+  EQUIPOISE_PEERS_LAPTOP    documents of `laptop`
 """
 
 import array
@@ -26,6 +28,7 @@ import statistics
 import subprocess
 
 import report
+from peers import lexical_laptop
 from peers.vector_contest import HERE, Absent, make_venv, tell_user
 
 ABOUT = "the lexical index beside bm25s and tantivy: QPS, bytes a posting, documents a second"
@@ -311,6 +314,17 @@ def growth(result, small, large):
     result.claim("growth", text, value, "×", "< bm25s's", None if other is None else value < other)
 
 
+def laptop(context, result):
+    corpus = pathlib.Path(os.environ.get("EQUIPOISE_DATA") or "absent") / "wordnet" / "corpus.jsonl"
+    if not corpus.exists():
+        tell_user(context, "laptop: not in $EQUIPOISE_DATA")
+        return
+    tell_user(context, "laptop: documents are made and indexed ...")
+    docs = [text.split() for text in texts_of(corpus)]
+    count = int(os.environ.get("EQUIPOISE_PEERS_LAPTOP") or 10_000_000)
+    lexical_laptop.measure(context, result, WORK / "laptop", recombine(docs, count))
+
+
 def run(context):
     result = report.Report("peers-lexical")
     if not PROGRAM.exists():
@@ -318,9 +332,12 @@ def run(context):
     WORK.mkdir(parents=True, exist_ok=True)
     times = {}
     for name in context.sets or SETS:
-        if name not in SETS:
-            raise report.BenchError(f"no such set: {name}; there are {', '.join(SETS)}")
+        if name not in [*SETS, "laptop"]:
+            raise report.BenchError(f"no such set: {name}; there are {', '.join(SETS)}, laptop")
         try:
+            if name == "laptop":
+                laptop(context, result)
+                continue
             times[name] = measure(context, result, name)
         except Absent as why:
             tell_user(context, f"{name}: {why}")

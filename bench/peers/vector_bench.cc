@@ -14,11 +14,13 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <limits>
 #include <optional>
 #include <sstream>
 
 #include <CLI/CLI.hpp>
 
+#include <equipoise/core/checked_file.h>
 #include <equipoise/core/matrix_file.h>
 #include <equipoise/core/parallel.h>
 #include <equipoise/kernels/hardware.h>
@@ -32,12 +34,12 @@ struct Settings {
   SyntheticShape shape;
   VectorIndexOptions index;
   int search_threads = 1, rounds = 5;
-  bool reuse = false;
+  bool reuse = false, untuned = false;
   std::vector<float> margins = {0.0f, 0.02f, 0.04f, 0.06f, 0.08f, 0.1f, 0.12f, 0.15f, 0.2f, 0.3f};
   std::vector<std::size_t> beams;
 
   std::string vectors() const { return folder + "/vectors"; }
-  std::string graph() const { return folder + "/graph"; }
+  std::string graph() const { return folder + (untuned ? "/graph-untuned" : "/graph"); }
   Set ReadSet() const { return bench::ReadSet(corpus, queries, rows, query_rows); }
   Set ReadQueries() const { return bench::ReadSet(queries, queries, 1, query_rows); }
 };
@@ -132,9 +134,22 @@ Json Touched(const VectorIndex& index, const MatrixView<float>& queries,
   return {{"bytes", bytes / m}, {"expanded", expanded / m}, {"distances", distances / m}};
 }
 
+// A graph's file without what the tuner chose.
+void CopyUntuned(const std::string& from, const std::string& to) {
+  constexpr std::uint32_t kAnyVersion = std::numeric_limits<std::uint32_t>::max();
+  const CheckedFile file = Take(CheckedFile::Open(from, "graph", kAnyVersion));
+  CheckedFileWriter copy = Take(CheckedFileWriter::Create(to, "graph", file.version()));
+  for (const CheckedFile::SectionInfo& section : file.Sections()) {
+    if (section.name != "tuning")
+      FailUnless(copy.Section<std::byte>(section.name, Take(file.Section(section.name))));
+  }
+  FailUnless(copy.Finish());
+}
+
 // Builds unless the files are there and may be used again.
 double BuildIfNeeded(const Settings& settings) {
   std::filesystem::create_directories(settings.folder);
+  if (settings.untuned) CopyUntuned(settings.folder + "/graph", settings.graph());
   if (settings.reuse && std::filesystem::exists(settings.graph())) return 0;
   const Set set = settings.ReadSet();
   const MatrixView<float> rows = set.row_view();
@@ -153,6 +168,11 @@ Json Describe(const Settings& settings, const VectorIndex& index) {
   out["bytes_per_vector"] = BytesPerVector(index);
   out["vectors_bytes"] = std::filesystem::file_size(settings.vectors());
   out["graph_bytes"] = std::filesystem::file_size(settings.graph());
+  if (const auto& tuning = index.settings().tuning)
+    out["tuning"] = {
+        {"code_lines", tuning->code_lines},           {"list_lines", tuning->list_lines},
+        {"likely_sketches", tuning->likely_sketches}, {"next_lines", tuning->next_lines},
+        {"likely_lines", tuning->likely_lines},       {"gain", tuning->gain}};
   out["calibration"] = Json::array();
   for (const RecallPoint& point : index.recall_points())
     out["calibration"].push_back({{"target", point.target},
@@ -280,6 +300,8 @@ int Main(int argc, char** argv) {
   app.add_option("--ef-construction", settings.index.ef_construction);
   app.add_option("--threads", settings.index.threads, "while building");
   app.add_option("--reuse", settings.reuse, "no build where the folder has an index");
+  app.add_option("--tune", settings.index.tune, "while building");
+  app.add_flag("--untuned", settings.untuned, "searches a copy of the graph without its tuning");
   app.add_option("--search-threads", settings.search_threads, "measure only");
   app.add_option("--rounds", settings.rounds, "measure only");
   app.add_option("--margins", settings.margins, "measure only")->delimiter(',');

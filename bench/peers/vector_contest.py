@@ -209,9 +209,10 @@ def contestants(context, names):
     margins = [f"margin={m:g}" for m in MARGINS]
     out = []
 
-    def ours(name, storage, level=None, of=None):
+    def ours(name, storage, level=None, of=None, tuned=True):
         command = [str(PROGRAM), "serve", "--corpus", "{rows}", "--queries", "{queries}", "--folder", "{own}",
-                   "--storage", storage, "--threads", "2", "--reuse", "yes" if of else "no"]  # fmt: skip
+                   "--storage", storage, "--threads", "2", "--reuse", "yes" if of else "no",
+                   *([] if tuned else ["--untuned"])]  # fmt: skip
         if storage == "inline":
             # The fastest that takes no more memory than SymphonyQG of degree 32.
             command += ["--m", "20"]
@@ -229,6 +230,8 @@ def contestants(context, names):
 
     for storage in ("int8+float16", "inline", "int8", "int4+int8", "float32"):
         ours(storage, storage)
+    for storage in ("int8+float16", "inline"):
+        ours(f"{storage} untuned", storage, of=storage, tuned=False)
     peer("faiss-hnsw", "faiss-cpu", "faiss-hnsw")
     peer("faiss-hnswsq", "faiss-cpu", "faiss-hnswsq")
     peer("hnswlib", "hnswlib", "hnswlib")

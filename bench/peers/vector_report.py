@@ -155,6 +155,26 @@ def ratios(one, everyone, queries, at):
     return {f"faiss-hnswsq at {t}": at[t] / theirs[t] for t in TARGETS if at[t] and theirs[t]}
 
 
+def tuning(result, name, everyone, queries):
+    """What the tuner chose when the index was built, and what it brings: each beside itself without it."""
+    by_name, cells = {one.name: one for one in everyone if one.points}, []
+    for storage in (DEFAULT, "inline"):
+        tuned, plain = by_name.get(storage), by_name.get(f"{storage} untuned")
+        if tuned is None or plain is None:
+            continue
+        ratio = {}
+        for target in TARGETS:
+            both = [best_qps(one, target, queries)[0] for one in (tuned, plain)]
+            ratio[target] = both[0] / both[1] if all(both) else None
+        chosen = tuned.built.get("tuning")
+        result.row(f"{name}/{storage} tuned", ratios={f"untuned at {t}": r for t, r in ratio.items()}, chosen=chosen)
+        what = "not tuned: the graph is small" if chosen is None else ", ".join(
+            f"{key} {value:.4g}" for key, value in chosen.items())  # fmt: skip
+        cells.append([storage, *(number(ratio[t], "{:.3f}") for t in TARGETS), what])
+    if cells:
+        result.table(f"{name}: QPS tuned over untuned", ["index", "at .95", "at .99", "chosen"], cells, True)
+
+
 def asked_recall(result, name, one, folder, queries):
     """What a search reaches that names a recall instead of a beam: it was tuned without the queries."""
     truth = [set(of) for of in json.loads((folder / "truth.json").read_text(encoding="utf-8"))]
@@ -327,6 +347,7 @@ def measure(context, result, name):
         if default is None:
             return
         result.machine["simd"] = default.built["simd"]
+        tuning(result, name, everyone, queries)
         asked_recall(result, name, default, folder, queries)
         twin = next(one for one in contest.contestants(context, [f"{DEFAULT}/avx2"]))
         twin.environment = {}  # the same index in another process, on the same level

@@ -147,15 +147,24 @@ struct CheckedFileWriter::State {
     return {};
   }
 
+  // Written in whole huge pages, each where one begins: file systems that have large folios (ext4 since
+  // Linux 6.16, XFS, tmpfs) then keep the file in such pages, and map it by them.
   Status Put(std::span<const std::byte> bytes) {
-    constexpr std::size_t kBuffer = std::size_t{1} << 18;
+    constexpr std::size_t kHugePage = std::size_t{2} << 20;
     offset += bytes.size();
-    if (bytes.size() >= kBuffer) {
-      EQUIPOISE_RETURN_IF_ERROR(Flush());
-      return WriteOut(bytes.data(), bytes.size());
+    while (!bytes.empty()) {
+      if (buffer.empty() && bytes.size() >= kHugePage) {
+        const std::size_t whole = bytes.size() / kHugePage * kHugePage;
+        EQUIPOISE_RETURN_IF_ERROR(WriteOut(bytes.data(), whole));
+        bytes = bytes.subspan(whole);
+        continue;
+      }
+      const auto taken = bytes.first(std::min(bytes.size(), kHugePage - buffer.size()));
+      buffer.insert(buffer.end(), taken.begin(), taken.end());
+      bytes = bytes.subspan(taken.size());
+      if (buffer.size() == kHugePage) EQUIPOISE_RETURN_IF_ERROR(Flush());
     }
-    buffer.insert(buffer.end(), bytes.begin(), bytes.end());
-    return buffer.size() >= kBuffer ? Flush() : Status();
+    return {};
   }
 
   Status Pad() {
@@ -294,6 +303,18 @@ const CheckedFile::Entry* CheckedFile::Find(std::string_view name) const {
   const auto found = std::find_if(entries_.begin(), entries_.end(),
                                   [&](const Entry& e) { return e.name == name; });
   return found == entries_.end() ? nullptr : &*found;
+}
+
+std::uint64_t CheckedFile::ChecksumWithoutLast(std::string_view section) const {
+  if (entries_.empty() || entries_.back().name != section) return checksum_;
+  Header header;
+  std::memcpy(&header, file_.bytes().data(), sizeof(header));
+  const std::size_t table = (entries_.size() - 1) * sizeof(TableEntry);
+  header.table_checksum = Checksum(file_.bytes().subspan(header.table_offset, table));
+  header.sections -= 1;
+  header.table_offset = entries_.back().offset;
+  header.file_bytes = header.table_offset + table;
+  return HeaderChecksum(header);
 }
 
 bool CheckedFile::Has(std::string_view name) const { return Find(name) != nullptr; }

@@ -1,8 +1,10 @@
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <mutex>
 #include <new>
+#include <unordered_map>
 
 #include <equipoise/core/check.h>
 #include <equipoise/core/matrix_file.h>
@@ -23,6 +25,7 @@ std::uint64_t NanosecondsSince(std::chrono::steady_clock::time_point start) {
           .count());
 }
 
+const Configuration kNoConfiguration;                   // nothing is said, nothing is switched off
 constexpr std::uint64_t kReplayedForSnapshot = 10'000;  // half a second of replaying
 
 constexpr std::uint64_t kReports = 200;  // progress callbacks over a whole corpus
@@ -151,12 +154,45 @@ Status Engine::Detect(const SearchRequest& request, QueryDomain* domain) const {
 
 Result<SearchResult> Engine::Search(const SearchRequest& request) const {
   const auto configuration = in_use_->Get();
-  static const Configuration kNone;
-  return configuration == nullptr ? Run(request, kNone) : RunWith(request, *configuration);
+  return configuration == nullptr ? Run(request, kNoConfiguration, {})
+                                  : RunWith(request, *configuration);
 }
 
-Result<SearchResult> Engine::Run(const SearchRequest& request, const Configuration& switches) const
-    try {
+Result<InterleavedResult> Engine::SearchInterleaved(const SearchRequest& request,
+                                                    double first_alpha, double second_alpha,
+                                                    std::uint64_t random) const {
+  InterleavedResult out;
+  SearchRequest first = request;
+  first.alpha = first_alpha;
+  first.both_paths = true;
+  const auto draft = [&](const SearchRequest& asked, SearchResult* found) -> Status {
+    SearchRequest second = asked;
+    second.alpha = second_alpha;
+    EQUIPOISE_ASSIGN_OR_RETURN(SearchResult other, collection_.Search(second));
+    std::unordered_map<std::uint32_t, Hit*> hits;
+    std::array<std::vector<std::uint32_t>, 2> rankings;
+    for (const std::size_t side : {0, 1})
+      for (Hit& hit : (side == 0 ? *found : other).hits) {
+        rankings[side].push_back(hit.doc);
+        hits.emplace(hit.doc, &hit);
+      }
+    EQUIPOISE_ASSIGN_OR_RETURN(out.draft, TeamDraft(rankings[0], rankings[1], request.k, random));
+    std::vector<Hit> drafted;
+    for (const std::uint32_t doc : out.draft.items) drafted.push_back(std::move(*hits.at(doc)));
+    found->hits = std::move(drafted);
+    return {};
+  };
+  const auto configuration = in_use_->Get();
+  const Configuration& switches = configuration == nullptr ? kNoConfiguration : *configuration;
+  if (configuration != nullptr)
+    first = Configured(first, *configuration, collection_.weights().method);
+  EQUIPOISE_ASSIGN_OR_RETURN(out.result, Run(first, switches, draft));
+  return out;
+}
+
+Result<SearchResult> Engine::Run(
+    const SearchRequest& request, const Configuration& switches,
+    const std::function<Status(const SearchRequest&, SearchResult*)>& change) const try {
   // The domain first: the policy decides α for it. What is wrong with the query is said by the
   // collection, whose checks go further.
   QueryDomain domain;
@@ -186,6 +222,7 @@ Result<SearchResult> Engine::Run(const SearchRequest& request, const Configurati
   found->times.policy_ns = policy_ns;
   found->times.total_ns += policy_ns;
   found->domain = std::move(domain);
+  if (change) EQUIPOISE_RETURN_IF_ERROR(change(asked, &*found));
   if (learns) learner_->Remember(request, decided, std::move(context), &*found);
   return found;
 } catch (const std::bad_alloc&) {
@@ -206,7 +243,8 @@ Result<SearchResult> Engine::Search(const SearchRequest& request,
 
 Result<SearchResult> Engine::RunWith(const SearchRequest& request,
                                      const Configuration& configuration) const {
-  auto found = Run(Configured(request, configuration, collection_.weights().method), configuration);
+  auto found =
+      Run(Configured(request, configuration, collection_.weights().method), configuration, {});
   if (found && !request.alpha && found->alpha_source == AlphaSource::kRequest)
     found->alpha_source = AlphaSource::kConfigured;
   return found;

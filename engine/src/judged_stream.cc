@@ -49,7 +49,9 @@ Result<std::vector<Line>> ReadLines(const std::vector<Source>& sources, const st
     if (!more) break;
     Line line;
     EQUIPOISE_ASSIGN_OR_RETURN(const std::string index, file.Text(object, "index"));
-    EQUIPOISE_ASSIGN_OR_RETURN(line.source, FindSource(sources, index, file.Place("index")));
+    if (!index.empty() || sources.size() > 1) {
+      EQUIPOISE_ASSIGN_OR_RETURN(line.source, FindSource(sources, index, file.Place("index")));
+    }
     const Source& source = sources[line.source];
     std::string query;
     if (const auto id = object.find("query"); id != object.end() && id->is_number_integer()) {

@@ -511,7 +511,7 @@ Result<FeedbackOutcome> Learner::Take(const std::shared_ptr<Record>& record,
     EQUIPOISE_RETURN_IF_ERROR(log_->Append(context, feedback));
   if (!rated && !grounded) return out;
   // An α of another normalization means something else.
-  if (context.method == method_) {
+  if (context.method == method_ && !options_.frozen) {
     WeightFeedback update{.query = {.domain = context.domain},
                           .decision = context.decision,
                           .curve = curve,

@@ -38,7 +38,7 @@ class Study {
  private:
   Result<std::unique_ptr<WeightPolicy>> Make(const std::string& name, std::uint64_t order) const;
   Status Add(const std::string& title, const std::string& name, LearningStudy* out);
-  void AddFixed(const std::string& title, std::size_t arm, LearningStudy* out);
+  Trial Fixed(const std::string& title, std::size_t arm) const;
   void Finish(Trial trial, PolicyStudy study, LearningStudy* out);
   Status Posteriors(LearningStudy* out) const;
   bool Has(const char* name) const {
@@ -49,7 +49,7 @@ class Study {
   const JudgedStream& stream_;
   const StudyOptions& options_;
   Sets sets_;
-  Trial static_trial_;
+  Trial static_trial_, path_trial_;
   std::size_t done_ = 0, total_ = 0;
 };
 
@@ -58,6 +58,8 @@ Result<std::unique_ptr<WeightPolicy>> Study::Make(const std::string& name,
   WeightPolicyOptions options;
   options.curve.priors = options_.priors;
   options.curve.both_paths_share = options_.both_paths_share;
+  options.curve.watch = options_.watch;
+  options.curve.largest_loss = options_.largest_loss;
   options.curve.seed = options_.seed + order;
   options.beta.seed = options_.seed + order;
   options.beta.draws = 64;
@@ -70,6 +72,8 @@ void Study::Finish(Trial trial, PolicyStudy study, LearningStudy* out) {
   study.earned = simulation::Earn(sets_, trial);
   if (!static_trial_.orders.empty())
     study.less_static = simulation::Compare(sets_, trial, static_trial_);
+  study.less_path = simulation::Compare(sets_, trial, path_trial_);
+  study.recall = simulation::Earn(sets_, trial, true).reward_interval;
   study.regret.assign(options_.horizon, 0);
   std::vector<double> count(options_.horizon);
   for (const auto& order : trial.orders) {
@@ -89,7 +93,7 @@ void Study::Finish(Trial trial, PolicyStudy study, LearningStudy* out) {
   out->policies.push_back(std::move(study));
 }
 
-void Study::AddFixed(const std::string& title, std::size_t arm, LearningStudy* out) {
+Trial Study::Fixed(const std::string& title, std::size_t arm) const {
   Trial trial{.name = title, .orders = {}};
   for (std::size_t o = 0; o < options_.orders; ++o) {
     auto& outcomes = trial.orders.emplace_back();
@@ -97,7 +101,7 @@ void Study::AddFixed(const std::string& title, std::size_t arm, LearningStudy* o
          simulation::MakeStream(sets_, (options_.seed << 32) + o, options_.horizon))
       outcomes.push_back({turn, arm, true});
   }
-  Finish(std::move(trial), {}, out);
+  return trial;
 }
 
 Status Study::Add(const std::string& title, const std::string& name, LearningStudy* out) {
@@ -171,8 +175,12 @@ Status Study::Run(LearningStudy* out) {
   const bool by_domain = Has("static") && !options_.priors.empty();
   total_ = options_.orders *
            ((by_domain ? 1u : 0u) + (Has("beta") ? 1u : 0u) + (Has("curve") ? 1u : 0u));
-  AddFixed("static 0.5", kGrid / 2, out);
-  AddFixed("best single α", out->best_single, out);
+  path_trial_ = Fixed("vectors alone", 0);
+  Trial lexical = Fixed("BM25 alone", kGrid - 1);
+  out->lexical_better = simulation::Compare(sets_, lexical, path_trial_).mean >= 0;
+  if (out->lexical_better) path_trial_ = std::move(lexical);
+  Finish(Fixed("static 0.5", kGrid / 2), {}, out);
+  Finish(Fixed("best single α", out->best_single), {}, out);
   if (by_domain) EQUIPOISE_RETURN_IF_ERROR(Add("static, priors", "static", out));
   if (Has("beta")) EQUIPOISE_RETURN_IF_ERROR(Add("beta", "beta", out));
   if (!Has("curve")) return {};

@@ -58,6 +58,15 @@ Status ReadText(const json& object, const char* name, bool needed, const std::st
   return {};
 }
 
+Status ReadFlag(const json& object, const char* name, bool* out) {
+  const auto at = object.find(name);
+  if (at == object.end() || at->is_null()) return {};
+  if (!at->is_boolean())
+    return Bad(fmt::format("\"{}\" is a {}, not true or false", name, at->type_name()), name);
+  *out = at->get<bool>();
+  return {};
+}
+
 /// The list `name`, or null where it is absent.
 Result<const json*> ReadList(const json& object, const char* name, bool needed) {
   const auto at = object.find(name);
@@ -148,12 +157,8 @@ Status ReadQuery(const json& object, LoggedQuery* query) {
   decision.alpha_propensity = decision.propensity;
   EQUIPOISE_RETURN_IF_ERROR(ReadNumber(object, "alpha_propensity", false, "alpha_propensity",
                                        &decision.alpha_propensity));
-  if (const auto both = object.find("both_paths"); both != object.end() && !both->is_null()) {
-    if (!both->is_boolean())
-      return Bad(fmt::format("\"both_paths\" is a {}, not true or false", both->type_name()),
-                 "both_paths");
-    decision.both_paths = both->get<bool>();
-  }
+  EQUIPOISE_RETURN_IF_ERROR(ReadFlag(object, "both_paths", &decision.both_paths));
+  EQUIPOISE_RETURN_IF_ERROR(ReadFlag(object, "by_policy", &decision.by_policy));
   std::string fusion;
   EQUIPOISE_RETURN_IF_ERROR(ReadText(object, "fusion", true, "fusion", &fusion));
   auto method = ParseFusion(fusion);
@@ -176,9 +181,9 @@ std::string LineOf(const LoggedQuery& q) {
   const WeightDecision& d = q.decision;
   std::string out = fmt::format(
       R"({{"query_id": {}, "domain": {}, "alpha": {}, "propensity": {}, "alpha_propensity": {}, )"
-      R"("both_paths": {}, "fusion": "{}", "candidates": [)",
-      AsText(q.query_id), AsText(q.domain), d.alpha, d.propensity, d.alpha_propensity, d.both_paths,
-      FusionName(q.fusion));
+      R"("by_policy": {}, "both_paths": {}, "fusion": "{}", "candidates": [)",
+      AsText(q.query_id), AsText(q.domain), d.alpha, d.propensity, d.alpha_propensity, d.by_policy,
+      d.both_paths, FusionName(q.fusion));
   const char* comma = "";
   for (const LoggedCandidate& c : q.candidates) {
     out += fmt::format(R"({}{{"doc": {}, "lexical": {}, "vector": {}}})", comma, AsText(c.doc),

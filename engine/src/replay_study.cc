@@ -192,7 +192,7 @@ class Study {
       // Sums of probabilities.
       sample.target = std::min(1.0, sample.target);
       sample.predicted_target = std::clamp(sample.predicted_target, 0.0, 1.0);
-      samples.push_back(sample);
+      if (query.decision.by_policy) samples.push_back(sample);
       if (query.decision.both_paths) {
         exact.push_back(e);
         least.push_back(l);
@@ -205,7 +205,10 @@ class Study {
                                                 .curve = query.lesson,
                                                 .weight = query.empty ? 0.0 : 1.0}));
     }
-    EQUIPOISE_ASSIGN_OR_RETURN(judged.estimates, EvaluateOffPolicy(samples, options_.seed));
+    // What others decided has no propensity: the exact replay alone can use it.
+    if (samples.size() >= 2) {
+      EQUIPOISE_ASSIGN_OR_RETURN(judged.estimates, EvaluateOffPolicy(samples, options_.seed));
+    }
     judged.exact = MeanOf(exact);
     judged.least = MeanOf(least);
     judged.most = MeanOf(most);

@@ -12,13 +12,21 @@ constexpr auto kBetter = [](const Scored& a, const Scored& b) { return Better(a,
 
 void TopKCollector::Insert(Scored item) {
   heap_.push_back(item);
-  std::push_heap(heap_.begin(), heap_.end(), kBetter);
+  if (heap_.size() == k_) std::make_heap(heap_.begin(), heap_.end(), kBetter);
 }
 
+// From the top down, to where nothing below is worse.
 void TopKCollector::Replace(Scored item) {
-  std::pop_heap(heap_.begin(), heap_.end(), kBetter);
-  heap_.back() = item;
-  std::push_heap(heap_.begin(), heap_.end(), kBetter);
+  Scored* const heap = heap_.data();
+  const std::size_t n = heap_.size();
+  std::size_t at = 0;
+  for (std::size_t below = 1; below < n; below = 2 * at + 1) {
+    if (below + 1 < n && Better(heap[below], heap[below + 1])) ++below;
+    if (!Better(item, heap[below])) break;
+    heap[at] = heap[below];
+    at = below;
+  }
+  heap[at] = item;
 }
 
 std::vector<Scored> TopKCollector::Take() {

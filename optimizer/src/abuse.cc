@@ -18,10 +18,15 @@ struct TimedRow {
 void FindUnknownSources(FilterWork* work) {
   std::vector<std::uint64_t> known = work->options.known_sources;
   std::sort(known.begin(), known.end());
-  for (std::uint64_t row = 0; row < work->verdict.size(); ++row) {
-    if (work->Kept(row) && !std::binary_search(known.begin(), known.end(), work->batch.source[row]))
-      work->verdict[row] = FeedbackVerdict::kUnknownSource;
-  }
+  const RowGroups& sources = *work->sources;
+  ForGroups(sources.starts, work->threads, [&](std::uint64_t first, std::uint64_t last, int) {
+    for (std::uint64_t group = first; group < last; ++group) {
+      if (std::binary_search(known.begin(), known.end(), sources.keys[group])) continue;
+      for (std::uint64_t i = sources.starts[group]; i < sources.starts[group + 1]; ++i)
+        if (work->Kept(sources.rows[i]))
+          work->verdict[sources.rows[i]] = FeedbackVerdict::kUnknownSource;
+    }
+  });
 }
 
 void FindDuplicateEvents(FilterWork* work) {

@@ -1,71 +1,15 @@
 #include <algorithm>
 #include <cmath>
-#include <cstring>
-#include <mutex>
 #include <numeric>
 
-#include <nlohmann/json.hpp>
-
-#include <equipoise/optimizer/curve_policy.h>
-
-#include "curve_draws.h"
-#include "curve_model.h"
+#include "curve_state.h"
 #include "curve_tuning.h"
-#include "decision_table.h"
 #include "policy_file.h"
-#include "policy_json.h"
 
 namespace equipoise {
 namespace {
 
-constexpr const char* kKind = "curve-policy";
 constexpr double kBoundShare = 0.9;
-
-// A domain beside its table: written to the state file as it is.
-struct Domain {
-  DomainSums sums;
-  CurvePart part;  // what of the shared sums is its own
-  std::uint64_t feedbacks = 0;
-  std::uint64_t version = 0;
-};
-static_assert(std::is_trivially_copyable_v<Domain>);
-
-struct Shared {
-  CurvePart part;
-  std::uint64_t updates = 0;
-  std::uint64_t turn = 0;  // whose table is renewed next
-};
-static_assert(std::is_trivially_copyable_v<Shared>);
-
-// Numbers that no policy has written, although the checksums are right.
-template <typename T>
-bool IsFinite(const T& record, std::size_t doubles) {
-  static_assert(std::is_trivially_copyable_v<T>);
-  const char* at = reinterpret_cast<const char*>(&record);
-  for (std::size_t i = 0; i < doubles; ++i, at += sizeof(double)) {
-    double value = 0;
-    std::memcpy(&value, at, sizeof value);
-    if (!std::isfinite(value)) return false;
-  }
-  return true;
-}
-
-bool IsSound(const Domain& domain) {
-  return IsFinite(domain.sums, sizeof(DomainSums) / sizeof(double)) &&
-         IsFinite(domain.part, sizeof(CurvePart) / sizeof(double)) && domain.sums.weight >= 0 &&
-         domain.sums.prior_queries >= 0;
-}
-
-bool IsSound(const CurveConstants& constants) {
-  const auto usable = [](double value) { return value > 1e-12 && value < 1e12; };
-  return IsFinite(constants, sizeof(CurveConstants) / sizeof(double)) &&
-         std::all_of(constants.scales.begin(), constants.scales.end(), usable) &&
-         std::all_of(constants.noise.begin(), constants.noise.end(), usable) &&
-         usable(constants.global_scale) && usable(constants.noise_queries) &&
-         usable(constants.domain_noise_queries) && usable(constants.scale_domains) &&
-         constants.mode_power >= 0 && constants.mode_power < 10 && constants.curvature >= 0 &&
-         constants.curvature < 1e3 && constants.roughness >= 0 && constants.roughness < 1e3;
-}
 
 // The curve at the grid's values of α, linear between its own.
 std::vector<double> OnGrid(std::span<const double> curve, std::size_t grid) {
@@ -80,14 +24,34 @@ std::vector<double> OnGrid(std::span<const double> curve, std::size_t grid) {
   return out;
 }
 
-Status CheckOptions(const CurvePolicyOptions& options) {
+}  // namespace
+
+Status CheckCurveOptions(const CurvePolicyOptions& options) {
   constexpr const char* kName = "CurvePolicy::Create";
   EQUIPOISE_CHECK_RANGE(kName, options.prior_alpha, 0, 1);
   EQUIPOISE_CHECK_RANGE(kName, options.both_paths_share, 0, 1);
   EQUIPOISE_CHECK_RANGE(kName, options.exploration, 0, 1);
   EQUIPOISE_CHECK_RANGE(kName, options.lexical_price, 0, 1);
   EQUIPOISE_CHECK_RANGE(kName, options.vector_price, 0, 1);
+  EQUIPOISE_CHECK_RANGE(kName, options.highest_alpha, 0, 1);
+  EQUIPOISE_CHECK_RANGE(kName, options.lowest_alpha, 0, options.highest_alpha);
+  EQUIPOISE_CHECK_RANGE(kName, options.largest_step, 1e-3, 1);
+  EQUIPOISE_CHECK_RANGE(kName, options.largest_loss, 1e-6, 1);
+  EQUIPOISE_CHECK_RANGE(kName, options.unjudged, std::size_t{1}, std::size_t{1} << 31);
+  EQUIPOISE_CHECK_RANGE(kName, options.false_share, 0, 0.999);
+  if (options.watch != 0)
+    EQUIPOISE_CHECK_RANGE(kName, options.watch, std::size_t{16}, std::size_t{1024});
+  EQUIPOISE_CHECK_RANGE(kName, options.change_evidence, 1, 1e6);
   EQUIPOISE_CHECK_RANGE(kName, options.grid, 3, 101);
+  const auto steps = static_cast<double>(options.grid - 1);
+  if (std::ceil(options.lowest_alpha * steps - 1e-9) >
+      std::floor(options.highest_alpha * steps + 1e-9))
+    return Status(
+        Code::kInvalidArgument,
+        fmt::format("{}: no value of alpha of the grid lies between lowest_alpha = {} and "
+                    "highest_alpha = {}",
+                    kName, options.lowest_alpha, options.highest_alpha),
+        {.field = "lowest_alpha"});
   EQUIPOISE_CHECK_RANGE(kName, options.draws, 16, 65'536);
   EQUIPOISE_CHECK_RANGE(kName, options.max_domains, 1, std::uint64_t{1} << 31);
   if (options.priors.size() > options.max_domains)
@@ -109,57 +73,6 @@ Status CheckOptions(const CurvePolicyOptions& options) {
   return {};
 }
 
-}  // namespace
-
-struct CurvePolicy::State {
-  State(CurvePolicyOptions given, const CurveConstants& constants)
-      : options(std::move(given)),
-        model(options.grid, options.prior_alpha, constants),
-        draws(options.draws, options.seed, model),
-        tables(options.grid),
-        counts(options.grid) {}
-
-  CurvePosterior PosteriorOf(const DomainSums& sums) const {
-    return model.Posterior(sums, shared.part);
-  }
-
-  void Publish(const DomainSums& sums, std::uint64_t version, DecisionTable* table) {
-    const double skipped = 1 - options.both_paths_share;
-    draws.Count(PosteriorOf(sums), options.exploration, skipped * options.lexical_price,
-                skipped * options.vector_price, counts);
-    table->Publish(counts, options.both_paths_share, version, &ends);
-  }
-
-  // What the domain adds to the shared sums, looked at again.
-  void Renew(Domain* domain) {
-    shared.part.Add(domain->part, -1);
-    domain->part = model.PartOf(domain->sums, shared.part);
-    shared.part.Add(domain->part, 1);
-  }
-
-  // The domain's entry, made where there is none; `domains` is as long as `tables` afterwards.
-  DomainTables::Entry* Make(std::string_view name) {
-    DomainTables::Entry* entry = tables.Make(name);
-    try {
-      domains.emplace_back();
-    } catch (...) {
-      tables.Drop();
-      throw;
-    }
-    return entry;
-  }
-
-  CurvePolicyOptions options;
-  CurveModel model;
-  mutable CurveDraws draws;  // scratch of whoever holds the mutex
-  DomainTables tables;
-  std::vector<Domain> domains;  // by the entries' index
-  Shared shared;
-  std::vector<std::uint32_t> counts;
-  std::vector<std::uint32_t> ends;
-  mutable std::mutex mutex;
-};
-
 CurvePolicy::CurvePolicy(std::unique_ptr<State> state) : state_(std::move(state)) {}
 CurvePolicy::~CurvePolicy() = default;
 
@@ -169,7 +82,7 @@ Result<std::unique_ptr<CurvePolicy>> CurvePolicy::Create(CurvePolicyOptions opti
 
 Result<std::unique_ptr<CurvePolicy>> CurveTuning::Create(CurvePolicyOptions options,
                                                          const CurveConstants& constants) {
-  EQUIPOISE_RETURN_IF_ERROR(CheckOptions(options));
+  EQUIPOISE_RETURN_IF_ERROR(CheckCurveOptions(options));
   try {
     auto state = std::make_unique<CurvePolicy::State>(std::move(options), constants);
     for (const auto& [name, prior] : state->options.priors) {
@@ -179,10 +92,10 @@ Result<std::unique_ptr<CurvePolicy>> CurveTuning::Create(CurvePolicyOptions opti
       sums.prior = prior.curve.empty()
                        ? state->model.PeakAt(prior.alpha)
                        : state->model.Observe(OnGrid(prior.curve, state->options.grid)).modes;
-      state->Publish(sums, 0, &entry->table);
+      state->Publish(sums, 0, prior.alpha, &entry->table);
       state->tables.Show(entry);
     }
-    state->Publish({}, 0, &state->tables.fresh());
+    state->Publish({}, 0, state->options.prior_alpha, &state->tables.fresh());
     return std::unique_ptr<CurvePolicy>(new CurvePolicy(std::move(state)));
   } catch (const std::bad_alloc&) {
     return Status(Code::kOutOfMemory, "CurvePolicy::Create: no memory for its tables");
@@ -190,7 +103,17 @@ Result<std::unique_ptr<CurvePolicy>> CurveTuning::Create(CurvePolicyOptions opti
 }
 
 WeightDecision CurvePolicy::Decide(const WeightQuery& query, std::uint64_t random) const noexcept {
-  return state_->tables.TableOf(query.domain).Decide(random);
+  const State& s = *state_;
+  const std::uint64_t guard = s.state_of_guard.load(std::memory_order_acquire);
+  WeightDecision out = s.tables.TableOf(query.domain).Decide(random);
+  if ((guard & State::kGuarded) != 0)
+    out = {.alpha = s.AlphaOf(s.HomeOf(query.domain.empty() ? kGeneralDomain : query.domain)),
+           .both_paths = true,
+           .propensity = 1,
+           .alpha_propensity = 1,
+           .version = out.version};
+  out.version = std::max(out.version, guard >> 1);
+  return out;
 }
 
 Status CurvePolicy::Update(const WeightFeedback& feedback) {
@@ -213,30 +136,46 @@ Status CurvePolicy::Update(const WeightFeedback& feedback) {
           {.field = "domain"});
     DomainTables::Entry* entry = found == nullptr ? s.Make(name) : &s.tables[found->index];
     // From here on nothing allocates.
-    Domain& domain = s.domains[entry->index];
+    CurveDomain& domain = s.domains[entry->index];
+    // Where it moves from; nowhere else is the mean needed.
+    const auto mean = [&](const DecisionTable& table) {
+      return s.options.largest_step < 1 ? s.MeanOf(table) : 0;
+    };
+    const double from = mean(found == nullptr ? s.tables.fresh() : entry->table);
+    const bool watches = s.options.watch > 0;
     if (again) {
-      s.model.Add(before, feedback.replaced_weight, -1, &domain.sums);
+      // What was said before the last change is no longer there to be taken back.
+      if (!watches || s.watch.TakeBack(before, feedback.replaced_weight, s.RingOf(entry->index)) ||
+          feedback.decision.version >= s.watches[entry->index].since)
+        s.model.Add(before, feedback.replaced_weight, -1, &domain.sums);
     } else {
       ++domain.feedbacks;
     }
     s.model.Add(observation, feedback.weight, 1, &domain.sums);
+    if (watches) {
+      s.watch.Add(observation, feedback.weight, domain.feedbacks, &s.watches[entry->index],
+                  s.RingOf(entry->index));
+      s.Watch(entry->index, feedback.time);
+    }
     domain.version = ++s.shared.updates;
+    if (s.Guards() && feedback.decision.by_policy) s.Account(feedback, name);
     s.Renew(&domain);
-    s.Publish(domain.sums, domain.version, &entry->table);
+    s.Publish(domain.sums, domain.version, from, &entry->table);
     if (found == nullptr) s.tables.Show(entry);
 
     // What is common to all has moved a little: the others follow one by one, those that are not known
     // yet every second time.
     for (int i = 0; i < 4; ++i) {
       if (s.shared.updates % 2 == 0 && i == 0) {
-        s.Publish({}, s.shared.updates, &s.tables.fresh());
+        s.Publish({}, s.shared.updates, mean(s.tables.fresh()), &s.tables.fresh());
         continue;
       }
       s.shared.turn = (s.shared.turn + 1) % s.domains.size();
-      Domain& other = s.domains[s.shared.turn];
+      CurveDomain& other = s.domains[s.shared.turn];
       s.Renew(&other);
       if (i > 0 || &other == &domain) continue;
-      s.Publish(other.sums, s.shared.updates, &s.tables[s.shared.turn].table);
+      DecisionTable& table = s.tables[s.shared.turn].table;
+      s.Publish(other.sums, s.shared.updates, mean(table), &table);
     }
     return {};
   } catch (const std::bad_alloc&) {
@@ -256,13 +195,23 @@ Result<DomainPosterior> CurvePolicy::Inspect(std::string_view domain) const {
     const std::lock_guard lock(s.mutex);
     const DomainTables::Entry* entry = s.tables.Find(domain);
     const DecisionTable& table = entry == nullptr ? s.tables.fresh() : entry->table;
-    const Domain* known = entry == nullptr ? nullptr : &s.domains[entry->index];
+    const CurveDomain* known = entry == nullptr ? nullptr : &s.domains[entry->index];
     std::vector<std::uint32_t> ends(table.words());
     out.version = table.Read(ends);
     table.Probabilities(ends, out.probability);
     if (known != nullptr) {
       out.feedbacks = known->feedbacks;
       out.queries = known->sums.weight;
+    }
+    if (known != nullptr && s.options.watch > 0) {
+      const WatchedDomain& watched = s.watches[entry->index];
+      out.changes = watched.changes;
+      for (std::uint64_t i =
+               watched.changes - std::min<std::uint64_t>(watched.changes, WatchedDomain::kKept);
+           i < watched.changes; ++i) {
+        const WatchedChange& change = watched.latest[i % WatchedDomain::kKept];
+        out.latest_changes.push_back({change.began, change.noticed, change.evidence, change.time});
+      }
     }
     const CurvePosterior posterior = s.PosteriorOf(known == nullptr ? DomainSums{} : known->sums);
     const CurveModes mean = posterior.Mean();
@@ -319,89 +268,9 @@ std::vector<std::string> CurvePolicy::Domains() const {
 
 const CurvePolicyOptions& CurvePolicy::options() const { return state_->options; }
 
-Status CurvePolicy::Save(const std::string& path) const {
-  const State& s = *state_;
-  try {
-    std::string options, names;
-    std::vector<Domain> domains;
-    std::vector<std::uint32_t> ends;
-    std::vector<std::uint64_t> versions;
-    Shared shared;
-    {
-      // Copied under the mutex, written without it: updates do not wait for the disk.
-      const std::lock_guard lock(s.mutex);
-      options = OptionsToJson(s.options, s.model.constants());
-      domains = s.domains;
-      shared = s.shared;
-      const std::size_t words = s.tables.fresh().words();
-      ends.resize(words * (domains.size() + 1));
-      versions.resize(domains.size() + 1);
-      for (std::size_t i = 0; i <= domains.size(); ++i) {
-        const DecisionTable& table = i == domains.size() ? s.tables.fresh() : s.tables[i].table;
-        versions[i] = table.Read({ends.data() + i * words, words});
-        if (i < domains.size()) AppendName(s.tables[i].name, &names);
-      }
-    }
-    return WritePolicyFile(path, kKind, [&](CheckedFileWriter& file) -> Status {
-      EQUIPOISE_RETURN_IF_ERROR(file.Section<char>("options", options));
-      EQUIPOISE_RETURN_IF_ERROR(file.Section<char>("names", names));
-      EQUIPOISE_RETURN_IF_ERROR(
-          file.Section<Shared>("shared", std::span<const Shared>(&shared, 1)));
-      EQUIPOISE_RETURN_IF_ERROR(file.Section<Domain>("domains", std::span<const Domain>(domains)));
-      EQUIPOISE_RETURN_IF_ERROR(
-          file.Section<std::uint32_t>("tables", std::span<const std::uint32_t>(ends)));
-      return file.Section<std::uint64_t>("versions", std::span<const std::uint64_t>(versions));
-    });
-  } catch (const std::bad_alloc&) {
-    return Status(Code::kOutOfMemory, "Save: no memory for a copy of the state");
-  }
-}
-
-Result<std::unique_ptr<CurvePolicy>> CurvePolicy::Load(const std::string& path) {
-  EQUIPOISE_ASSIGN_OR_RETURN(const CheckedFile file, OpenPolicyFile(path, kKind));
-  EQUIPOISE_ASSIGN_OR_RETURN(const std::string_view text, TextSection(file, "options"));
-  EQUIPOISE_ASSIGN_OR_RETURN(const std::string_view packed, TextSection(file, "names"));
-  try {
-    CurvePolicyOptions options;
-    CurveConstants constants;
-    EQUIPOISE_RETURN_IF_ERROR(OptionsFromJson(text, path, &options, &constants));
-    const Status checked = CheckOptions(options);
-    if (!checked.ok()) return Status(Code::kCorruption, checked.message(), {.file = path});
-    if (!IsSound(constants))
-      return Status(Code::kCorruption, "holds constants that no policy has", {.file = path});
-    auto state = std::make_unique<State>(std::move(options), constants);
-    EQUIPOISE_ASSIGN_OR_RETURN(const auto names, SplitNames(packed, path));
-    const std::size_t words = state->tables.fresh().words();
-    EQUIPOISE_ASSIGN_OR_RETURN(const auto shared, file.SectionOf<Shared>("shared", 1));
-    EQUIPOISE_ASSIGN_OR_RETURN(const auto domains, file.SectionOf<Domain>("domains", names.size()));
-    EQUIPOISE_ASSIGN_OR_RETURN(const auto ends,
-                               file.SectionOf<std::uint32_t>("tables", words * (names.size() + 1)));
-    EQUIPOISE_ASSIGN_OR_RETURN(const auto versions,
-                               file.SectionOf<std::uint64_t>("versions", names.size() + 1));
-    for (std::size_t i = 0; i <= names.size(); ++i) {
-      const auto own = ends.subspan(i * words, words);
-      if (!std::is_sorted(own.begin(), own.end()) || own.back() > AtomicCategorical::kOne)
-        return Status(Code::kCorruption, "holds probabilities that are none",
-                      {.file = path, .row = static_cast<std::int64_t>(i)});
-      if (i == names.size()) {
-        state->tables.fresh().Restore(own, versions[i]);
-        continue;
-      }
-      if (state->tables.Find(names[i]) != nullptr || !IsSound(domains[i]))
-        return Status(Code::kCorruption, "holds a domain twice, or with sums that are none",
-                      {.file = path, .row = static_cast<std::int64_t>(i)});
-      DomainTables::Entry* entry = state->Make(names[i]);
-      state->domains.back() = domains[i];
-      entry->table.Restore(own, versions[i]);
-      state->tables.Show(entry);
-    }
-    if (!IsFinite(shared[0].part, sizeof(CurvePart) / sizeof(double)))
-      return Status(Code::kCorruption, "holds sums that are none", {.file = path});
-    state->shared = shared[0];
-    return std::unique_ptr<CurvePolicy>(new CurvePolicy(std::move(state)));
-  } catch (const std::bad_alloc&) {
-    return Status(Code::kOutOfMemory, "no memory for its domains", {.file = path});
-  }
+double CurvePolicy::GuardLeft() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->Guards() ? state_->Left() : 0;
 }
 
 }  // namespace equipoise

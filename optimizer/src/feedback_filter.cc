@@ -366,7 +366,9 @@ void ApplyWhole(const FeedbackBatch& batch, const FeedbackOptions& o, const Pass
       (abuse.duplicates && item && source) || (o.grouping == FeedbackGrouping::kItem && item))
     work.items = GroupBy(batch.item, nullptr, work.threads, pool);
   if (by_source || reliability || (abuse.duplicates && item && source) ||
-      ((abuse.burst_votes > 0 || abuse.rate_votes > 0 || abuse.constant_votes > 0) && source) ||
+      ((abuse.burst_votes > 0 || abuse.rate_votes > 0 || abuse.constant_votes > 0 ||
+        !o.known_sources.empty()) &&
+       source) ||
       (o.grouping == FeedbackGrouping::kSource && source))
     work.sources = GroupBy(batch.source, work.items ? &*work.items : nullptr, work.threads, pool);
   WeighContext(&work);

@@ -9,15 +9,6 @@
 namespace equipoise {
 namespace {
 
-// Student's t at 97.5 %, from the normal quantile (Cornish & Fisher; Abramowitz & Stegun 26.7.5): within
-// 0.1 % from 8 degrees of freedom on.
-double StudentQuantile(double freedom) {
-  constexpr double z = 1.959964, z3 = z * z * z, z5 = z3 * z * z, z7 = z5 * z * z;
-  const double f = freedom;
-  return z + (z3 + z) / (4 * f) + (5 * z5 + 16 * z3 + 3 * z) / (96 * f * f) +
-         (3 * z7 + 19 * z5 + 17 * z3 - 15 * z) / (384 * f * f * f);
-}
-
 // An estimate whose interval is that of its terms.
 OffPolicyEstimate From(std::span<const double> terms, double effective) {
   const MeanInterval interval = MeanOf(terms);
@@ -62,22 +53,6 @@ Status Check(const OffPolicySample& sample, std::size_t i) {
 }
 
 }  // namespace
-
-MeanInterval MeanOf(std::span<const double> values) {
-  const auto n = static_cast<double>(values.size());
-  MeanInterval out;
-  for (const double value : values) out.mean += value / std::max(1.0, n);
-  constexpr double kAll = std::numeric_limits<double>::infinity();
-  double half = kAll;
-  if (values.size() >= 2) {
-    double squares = 0;
-    for (const double value : values) squares += (value - out.mean) * (value - out.mean);
-    half = StudentQuantile(n - 1) * std::sqrt(squares / (n - 1) / n);
-  }
-  out.low = out.mean - half;
-  out.high = out.mean + half;
-  return out;
-}
 
 Result<OffPolicyEstimates> EvaluateOffPolicy(std::span<const OffPolicySample> samples,
                                              std::uint64_t seed) {

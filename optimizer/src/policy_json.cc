@@ -22,6 +22,14 @@ std::string OptionsToJson(const CurvePolicyOptions& options, const CurveConstant
                        {"exploration", options.exploration},
                        {"lexical_price", options.lexical_price},
                        {"vector_price", options.vector_price},
+                       {"lowest_alpha", options.lowest_alpha},
+                       {"highest_alpha", options.highest_alpha},
+                       {"largest_step", options.largest_step},
+                       {"largest_loss", options.largest_loss},
+                       {"unjudged", options.unjudged},
+                       {"false_share", options.false_share},
+                       {"watch", options.watch},
+                       {"change_evidence", options.change_evidence},
                        {"grid", options.grid},
                        {"draws", options.draws},
                        {"seed", options.seed},
@@ -57,6 +65,15 @@ Status OptionsFromJson(std::string_view text, const std::string& path, CurvePoli
     options->exploration = object.at("exploration");
     options->lexical_price = object.at("lexical_price");
     options->vector_price = object.at("vector_price");
+    // Files that are older lack these.
+    options->lowest_alpha = object.value("lowest_alpha", options->lowest_alpha);
+    options->highest_alpha = object.value("highest_alpha", options->highest_alpha);
+    options->largest_step = object.value("largest_step", options->largest_step);
+    options->largest_loss = object.value("largest_loss", options->largest_loss);
+    options->unjudged = object.value("unjudged", options->unjudged);
+    options->false_share = object.value("false_share", options->false_share);
+    options->watch = object.value("watch", options->watch);
+    options->change_evidence = object.value("change_evidence", options->change_evidence);
     options->grid = object.at("grid");
     options->draws = object.at("draws");
     options->seed = object.at("seed");

@@ -152,6 +152,14 @@ double RewardRecall(std::span<const std::uint64_t> found, std::span<const std::u
 Result<Groundedness> MeasureGroundedness(std::span<const SupportText> sentences,
                                          std::span<const SupportText> passages,
                                          const GroundednessOptions& options) {
+  const std::pair<const char*, double> thresholds[] = {
+      {"options.term_threshold", options.term_threshold},
+      {"options.similarity_threshold", options.similarity_threshold},
+      {"options.scorer_threshold", options.scorer_threshold}};
+  for (const auto& [name, threshold] : thresholds)
+    if (std::isnan(threshold))
+      return Status(Code::kInvalidArgument, fmt::format("MeasureGroundedness: {} is NaN", name),
+                    {.field = name});
   std::size_t cols = 0;
   EQUIPOISE_RETURN_IF_ERROR(CheckTexts("sentences", sentences, &cols));
   EQUIPOISE_RETURN_IF_ERROR(CheckTexts("passages", passages, &cols));

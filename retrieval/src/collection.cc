@@ -120,8 +120,9 @@ Status Collection::State::ReadSettings() {
 Status Collection::State::Load() {
   EQUIPOISE_ASSIGN_OR_RETURN(manifest, ReadManifest(folder));
   fingerprint = 0;
-  for (const Manifest::File& file : manifest.files)
-    fingerprint = fingerprint * 0x9e3779b97f4a7c15u + file.checksum;
+  for (const Manifest::File& file : manifest.files) {
+    if (file.name != files::kGraph) fingerprint = fingerprint * 0x9e3779b97f4a7c15u + file.checksum;
+  }
   EQUIPOISE_RETURN_IF_ERROR(CheckFiles(folder, manifest));
   EQUIPOISE_RETURN_IF_ERROR(ReadSettings());
   auto path = [&](const char* name) { return manifest.PathOf(folder, name); };
@@ -138,6 +139,7 @@ Status Collection::State::Load() {
   if (!has_vectors) return {};
   EQUIPOISE_ASSIGN_OR_RETURN(vectors,
                              VectorIndex::Open(path(files::kVectors), path(files::kGraph)));
+  fingerprint = fingerprint * 0x9e3779b97f4a7c15u + vectors->fingerprint();
   if (vectors->rows() != documents.size())
     return Status(Code::kCorruption, "the vector index is of another number of documents",
                   {.file = path(files::kVectors)});

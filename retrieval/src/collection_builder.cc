@@ -201,6 +201,7 @@ Status CollectionBuilder::State::FinishEmbeddings(const EmbeddingsView& embeddin
                              .m = options.m,
                              .ef_construction = options.ef_construction,
                              .threads = options.threads,
+                             .tune = options.tune,
                              .seed = options.seed,
                              .progress = options.progress},
                             vectors, graph);
@@ -239,11 +240,18 @@ Status CollectionBuilder::State::Finish(const VectorFilesWriter& write) {
         {"m", built.has_graph ? built.m : options.m},
         {"ef_construction", built.has_graph ? built.ef_construction : options.ef_construction},
         {"seed", built.has_graph ? built.seed : options.seed}};
+    if (built.tuning)
+      settings["vector"]["tuning"] = {{"code_lines", built.tuning->code_lines},
+                                      {"list_lines", built.tuning->list_lines},
+                                      {"likely_sketches", built.tuning->likely_sketches},
+                                      {"next_lines", built.tuning->next_lines},
+                                      {"likely_lines", built.tuning->likely_lines},
+                                      {"gain", ShortestDecimal(built.tuning->gain)}};
   }
   EQUIPOISE_RETURN_IF_ERROR(documents.Finish());
   EQUIPOISE_RETURN_IF_ERROR(columns.Write(folder.PathOf(files::kColumns)));
   EQUIPOISE_RETURN_IF_ERROR(Analyze());
-  EQUIPOISE_RETURN_IF_ERROR(lexical.Write(folder.PathOf(files::kLexical)));
+  EQUIPOISE_RETURN_IF_ERROR(lexical.Write(folder.PathOf(files::kLexical), options.progress));
 
   settings["analyzer"] = nlohmann::json::parse(analyzer.ToJson());
   settings["bm25"] = {{"k1", ShortestDecimal(options.bm25.k1)},

@@ -83,7 +83,7 @@ class LevelLinks {
     __builtin_prefetch(graph_.offsets.data() + row);
     __builtin_prefetch(used_ + row);
   }
-  void PrefetchBase(std::uint32_t row) const {
+  void PrefetchBase(std::uint32_t row, std::size_t) const {
     constexpr std::size_t kLine = 16;
     const std::uint32_t* list = Slots(row);
     for (std::size_t at = 0; at < std::min(slots_, 4 * kLine); at += kLine)

@@ -54,10 +54,12 @@ class HnswLinks {
     return std::uint64_t{starts_[row]} * kLinkUnit;
   }
   void PrefetchStart(std::uint32_t row) const { __builtin_prefetch(starts_.data() + row); }
-  void PrefetchBase(std::uint32_t row) const {
+  // The first cache lines of Base(row).
+  void PrefetchBase(std::uint32_t row, std::size_t lines) const {
     constexpr std::size_t kLinksPerLine = 16;
     const std::uint32_t* list = links_.data() + BaseStart(row);
-    for (std::size_t line = 0; line < 3; ++line) __builtin_prefetch(list + line * kLinksPerLine);
+    for (std::size_t line = 0; line < lines; ++line)
+      __builtin_prefetch(list + line * kLinksPerLine);
   }
 
   // Rows with links above level 0 are known by their position in upper_rows().

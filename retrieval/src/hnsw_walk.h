@@ -12,6 +12,7 @@
 #include <equipoise/kernels/metric.h>
 #include <equipoise/kernels/quantize.h>
 #include <equipoise/kernels/sketch.h>
+#include <equipoise/retrieval/vector_index.h>
 
 #include "hnsw_links.h"
 
@@ -96,9 +97,13 @@ class WalkScratch {
   WalkStats stats;
   // Of whoever walks.
   std::vector<std::uint32_t> ids;
+  std::vector<std::uint64_t> keys;
+  std::vector<std::int32_t> sample;
   std::vector<std::uint64_t> words, linked;
 
  private:
+  template <typename Links>
+  friend class LinkCollector;
   template <typename Links>
   friend class BeamWalker;
   friend class Walker;
@@ -120,6 +125,7 @@ struct HnswGraph {
   // Unit vectors: 1. Inner product: the largest norm of a row. What makes -<q, x> of a query of
   // length 1 a quantity that grows like a squared distance.
   float reach = 1;
+  WalkTuning tuning{};
 };
 
 struct WalkRequest {

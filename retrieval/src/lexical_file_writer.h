@@ -47,6 +47,8 @@ class LexicalFileWriter {
   }
   /// Ends the term: names it.
   Status EndTerm(std::string_view term);
+  /// Of the terms that have ended.
+  std::uint64_t postings() const { return meta_.postings; }
   Status Finish();
 
  private:

@@ -33,7 +33,7 @@ struct LexicalIndexBuilder::State {
 
   Status AddMany(std::size_t count, int threads, const TokensOf& tokens_of);
   Status SpillIfLarge();
-  Status Write(const std::string& path) const;
+  Status Write(const std::string& path, const ProgressCallback& progress) const;
 };
 
 LexicalIndexBuilder::LexicalIndexBuilder(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -151,7 +151,8 @@ std::uint32_t LexicalIndexBuilder::documents() const {
   return static_cast<std::uint32_t>(state_->lengths.size());
 }
 
-Status LexicalIndexBuilder::State::Write(const std::string& path) const {
+Status LexicalIndexBuilder::State::Write(const std::string& path,
+                                         const ProgressCallback& progress) const {
   constexpr std::size_t kLeastBuffer = 4096, kMostBuffer = std::size_t{1} << 20;
   lexical::FieldsToWrite written{
       .settings = fields, .title_lengths = title_lengths, .most_in_title = most_in_title};
@@ -175,14 +176,24 @@ Status LexicalIndexBuilder::State::Write(const std::string& path) const {
                 }
               });
   if (no_memory) throw std::bad_alloc();
-  EQUIPOISE_RETURN_IF_ERROR(lexical::MergeInto(sources, &writer));
+  std::uint64_t total = runs ? runs->postings() : 0;
+  for (const PostingShard& shard : shards) total += shard.postings();
+  constexpr std::uint64_t kReports = 100;
+  std::uint64_t next = 0;
+  const auto report = [&](std::uint64_t done) -> Status {
+    if (!progress || done < next) return {};
+    next = done + std::max<std::uint64_t>(1, total / kReports);
+    if (progress({.stage = "postings", .done = done, .total = total})) return {};
+    return Status(Code::kCancelled, "cancelled while postings were merged");
+  };
+  EQUIPOISE_RETURN_IF_ERROR(lexical::MergeInto(sources, &writer, report));
   return writer.Finish();
 }
 
-Status LexicalIndexBuilder::Write(const std::string& path) const {
+Status LexicalIndexBuilder::Write(const std::string& path, const ProgressCallback& progress) const {
   if (!state_->error.ok()) return state_->error;
   try {
-    return state_->Write(path);
+    return state_->Write(path, progress);
   } catch (const std::bad_alloc&) {
     return Status(Code::kOutOfMemory, "LexicalIndexBuilder::Write: no memory to sort the postings",
                   {.file = path});

@@ -40,6 +40,7 @@ struct LexicalScratch;
 struct AlsoScored {
   const std::function<std::span<const std::uint32_t>()>& docs;  // asked once, as late as possible
   std::vector<float>* scores;
+  bool waits = false;  // for another thread: all else is done before
   bool done = false;
   StopCheck* stop = nullptr;  // null: never; what was found by then is the result
 };

@@ -228,6 +228,7 @@ RunFile::RunFile(RunFile&& other) noexcept
       folder_(std::move(other.folder_)),
       fields_(other.fields_),
       size_(other.size_),
+      postings_(other.postings_),
       ends_(std::move(other.ends_)) {}
 
 RunFile::~RunFile() {
@@ -270,6 +271,7 @@ Status RunFile::Append(const PostingShard& shard) {
   }
   EQUIPOISE_RETURN_IF_ERROR(Write(&buffer));
   ends_.push_back(size_);
+  postings_ += shard.postings();
   return {};
 }
 
@@ -313,8 +315,8 @@ void MergeTerm(std::vector<Head>* heads, LexicalFileWriter* writer) {
 
 }  // namespace
 
-Status MergeInto(std::span<const std::unique_ptr<PostingSource>> sources,
-                 LexicalFileWriter* writer) {
+Status MergeInto(std::span<const std::unique_ptr<PostingSource>> sources, LexicalFileWriter* writer,
+                 const std::function<Status(std::uint64_t)>& done) {
   const auto later = [](const PostingSource* a, const PostingSource* b) {
     return a->term() > b->term();
   };
@@ -339,6 +341,7 @@ Status MergeInto(std::span<const std::unique_ptr<PostingSource>> sources,
     if (!heads.empty()) {
       MergeTerm(&heads, writer);
       EQUIPOISE_RETURN_IF_ERROR(writer->EndTerm(term));
+      EQUIPOISE_RETURN_IF_ERROR(done(writer->postings()));
     }
     for (PostingSource* source : same) {
       if (!source->NextTerm()) continue;

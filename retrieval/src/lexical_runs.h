@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -114,6 +115,7 @@ class RunFile {
   /// Errors   kIo; kOutOfMemory
   Status Append(const PostingShard& shard);
   std::size_t runs() const { return ends_.size(); }
+  std::uint64_t postings() const { return postings_; }
   std::unique_ptr<PostingSource> Open(std::size_t run, std::size_t buffer_bytes) const;
 
  private:
@@ -125,11 +127,13 @@ class RunFile {
   std::string folder_;
   bool fields_ = false;
   std::uint64_t size_ = 0;
+  std::uint64_t postings_ = 0;
   std::vector<std::uint64_t> ends_;
 };
 
-/// Writes all terms of all sources, whose documents differ.
-Status MergeInto(std::span<const std::unique_ptr<PostingSource>> sources,
-                 LexicalFileWriter* writer);
+/// Writes all terms of all sources, whose documents differ. `done` gets the number of postings so far,
+/// after each term; its error ends the merge.
+Status MergeInto(std::span<const std::unique_ptr<PostingSource>> sources, LexicalFileWriter* writer,
+                 const std::function<Status(std::uint64_t)>& done);
 
 }  // namespace equipoise::lexical

@@ -172,17 +172,24 @@ std::vector<Scored> LexicalState::SearchAll(std::span<const QueryTerm> query, st
                [=](std::uint32_t doc, float part) { sums[doc] += part; });
     }
   }
-  if (also != nullptr) {
+  const auto score_also = [&](const float* from) {
     const auto wanted = also->docs();
     also->scores->resize(wanted.size());
     for (std::size_t i = 0; i < wanted.size(); ++i)
-      (*also->scores)[i] = wanted[i] < documents() ? sums[wanted[i]] + 0.0f : 0.0f;
+      (*also->scores)[i] = wanted[i] < documents() ? from[wanted[i]] + 0.0f : 0.0f;
     also->done = true;
-  }
+  };
+  const bool waits = also != nullptr && also->waits;
+  if (waits)
+    mine->kept.assign(sums, sums + documents());
+  else if (also != nullptr)
+    score_also(sums);
   TopKCollector best(k);
   TakeBest(std::span(sums, documents()), 0, allowed, mine, &best);
   clean.Done();
-  return best.Take();
+  std::vector<Scored> out = best.Take();
+  if (waits) score_also(mine->kept.data());
+  return out;
 }
 
 namespace {

@@ -20,6 +20,7 @@ struct LexicalCursor {
 
 struct LexicalScratch {
   std::vector<float> sums;  // kNoSum between searches
+  std::vector<float> kept;  // sums that are asked for when they have been set back
   std::vector<std::uint32_t> positions;
   std::vector<float> above;
   std::vector<std::uint32_t> candidates;

@@ -1,9 +1,48 @@
 #include "search_candidates.h"
 
-#include <algorithm>
+#include <bit>
+#include <cstdint>
 #include <limits>
+#include <span>
+#include <vector>
 
 namespace equipoise {
+
+namespace {
+
+/// Positions by document: a hash table, since a list is looked up in far less time than it is sorted in.
+class PlaceOf {
+ public:
+  /// Range    no document twice
+  explicit PlaceOf(std::span<const Scored> list)
+      : slots_(std::bit_ceil(4 * list.size() + 1), kNone), mask_(slots_.size() - 1), list_(list) {
+    for (std::uint32_t i = 0; i < list.size(); ++i) {
+      std::size_t slot = First(list[i].id);
+      while (slots_[slot] != kNone) slot = (slot + 1) & mask_;
+      slots_[slot] = i;
+    }
+  }
+
+  /// kNone where the list has not got it.
+  std::uint32_t Find(std::uint32_t doc) const {
+    std::size_t slot = First(doc);
+    while (slots_[slot] != kNone && list_[slots_[slot]].id != doc) slot = (slot + 1) & mask_;
+    return slots_[slot];
+  }
+
+  static constexpr std::uint32_t kNone = 0xFFFFFFFFu;
+
+ private:
+  std::size_t First(std::uint32_t doc) const {
+    return static_cast<std::size_t>((doc * std::uint64_t{0x9E3779B97F4A7C15}) >> 32) & mask_;
+  }
+
+  std::vector<std::uint32_t> slots_;
+  std::size_t mask_;
+  std::span<const Scored> list_;
+};
+
+}  // namespace
 
 std::vector<Candidate> Union(const PathLists& lists) {
   std::vector<Candidate> out;
@@ -11,18 +50,12 @@ std::vector<Candidate> Union(const PathLists& lists) {
   for (std::uint32_t r = 0; r < lists.lexical.size(); ++r)
     out.push_back(
         {.doc = lists.lexical[r].id, .lexical = lists.lexical[r].score, .lexical_rank = r + 1});
-  std::sort(out.begin(), out.end(),
-            [](const Candidate& a, const Candidate& b) { return a.doc < b.doc; });
-  const std::size_t from_lexical = out.size();
+  const PlaceOf lexical(lists.lexical);
   for (std::uint32_t r = 0; r < lists.vector.size(); ++r) {
     const Scored& item = lists.vector[r];
-    const auto end = out.begin() + static_cast<std::ptrdiff_t>(from_lexical);
-    const auto found =
-        std::lower_bound(out.begin(), end, item.id,
-                         [](const Candidate& c, std::uint32_t doc) { return c.doc < doc; });
-    if (found != end && found->doc == item.id) {
-      found->vector = item.score;
-      found->vector_rank = r + 1;
+    if (const std::uint32_t place = lexical.Find(item.id); place != PlaceOf::kNone) {
+      out[place].vector = item.score;
+      out[place].vector_rank = r + 1;
     } else {
       out.push_back({.doc = item.id,
                      .lexical = lists.lexical_of_vector.empty() ? 0 : lists.lexical_of_vector[r],

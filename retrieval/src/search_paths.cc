@@ -67,10 +67,10 @@ class Search {
     return {};
   }
 
-  // `vectors` is called before the end; what the vectors have found is there when it returns.
-  void AskTerms(const std::function<void()>& vectors) {
+  // What the vectors have found is there, or when `vectors` returns, which is called before the end.
+  void AskTerms(const std::function<void()>& vectors = {}) {
     if (stops_ && lexical_stop_.Due()) {
-      vectors();  // whoever finds them is waited for
+      if (vectors) vectors();  // whoever finds them is waited for
       return;
     }
     auto start = Clock::now();
@@ -81,15 +81,15 @@ class Search {
     std::uint64_t waited = 0;
     const auto also = [&] {
       const auto before = Clock::now();
-      vectors();
+      if (vectors) vectors();
       waited = NanosecondsSince(before);
       return std::span<const std::uint32_t>(found_);
     };
     std::optional<std::span<const std::uint64_t>> words;
     if (allowed_ != nullptr) words = allowed_->words();
-    lists_.lexical =
-        paths_.lexical.SearchAndScore(tokens, depths_.lexical, words, also,
-                                      &lists_.lexical_of_vector, stops_ ? &lexical_stop_ : nullptr);
+    lists_.lexical = paths_.lexical.SearchAndScore(tokens, depths_.lexical, words, also,
+                                                   &lists_.lexical_of_vector, vectors != nullptr,
+                                                   stops_ ? &lexical_stop_ : nullptr);
     times_.lexical_ns = NanosecondsSince(start) - waited;
   }
 
@@ -172,7 +172,7 @@ Status AskPaths(const SearchPaths& paths, const SearchRequest& request, const Ro
     }
   }
   if (result->vector_searched) EQUIPOISE_RETURN_IF_ERROR(search.AskVectors());
-  if (result->lexical_searched) search.AskTerms([] {});
+  if (result->lexical_searched) search.AskTerms();
   search.Report(result);
   return {};
 }

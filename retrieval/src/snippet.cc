@@ -23,8 +23,6 @@ struct Match {
   std::size_t term;
 };
 
-bool IsLead(char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }
-
 std::size_t Characters(std::string_view text) {
   return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), IsLead));
 }

@@ -16,11 +16,15 @@ inline UChar32 NextCharacter(std::string_view text, std::size_t* at) {
 // ICU's macro narrows ints to bytes.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wconversion"
-  U8_NEXT(text.data(), i, text.size(), c);
+  const char* const bytes = text.data();
+  U8_NEXT(bytes, i, text.size(), c);
 #pragma GCC diagnostic pop
   *at = i;
   return c;
 }
+
+/// Whether a byte begins a character.
+inline bool IsLead(char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }
 
 inline UChar32 CharacterAt(std::string_view text, std::size_t byte) {
   return NextCharacter(text, &byte);

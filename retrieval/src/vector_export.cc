@@ -182,6 +182,7 @@ Result<VectorIndex> WithGraph(const State& s, const Aside& aside,
   const VectorIndexOptions options{.metric = s.settings.metric,
                                    .storage = VectorStorage::kInt8,
                                    .graph_from = 0,
+                                   .tune = false,
                                    .progress = progress};
   EQUIPOISE_RETURN_IF_ERROR(BuildVectorIndex(MatrixView<float>(values.data(), n, d), options,
                                              aside.vectors, aside.graph));

@@ -9,6 +9,7 @@ namespace equipoise {
 inline constexpr char kVectorsKind[] = "vectors";
 inline constexpr char kGraphKind[] = "graph";
 inline constexpr std::uint32_t kVectorFilesVersion = 4;
+inline constexpr char kTuningSection[] = "tuning";
 
 // "vectors": sections
 //   info   VectorsInfo
@@ -49,6 +50,8 @@ inline constexpr std::int32_t kMaxExponent = 163;
 //   copies        Copy []
 //   deleted       uint64 [ceil(rows / 64)], one bit a row; absent where none is
 //   calibration   RecallPoint [], by ascending target
+//   tuning        WalkTuning; absent where nothing was tuned. Always the last one: it depends on the
+//                 machine, and the rest of the file is the same with it and without
 inline constexpr std::size_t kLinkUnit = 4;
 
 // Rows whose codes are equal would fill each other's lists of links and shut the walk in. Only the

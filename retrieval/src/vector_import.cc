@@ -113,6 +113,7 @@ Status FaissFile::State::Build(const FaissImportOptions& options, const std::str
                                  .m = graph.m,
                                  .ef_construction = std::clamp(graph.ef_construction, 8, 4096),
                                  .threads = options.threads,
+                                 .tune = options.tune,
                                  .seed = options.seed,
                                  .progress = options.progress};
   const ReadyGraph ready{.links = n > 0 ? graph.Links() : SlottedGraph(),

@@ -301,8 +301,16 @@ Status VectorIndex::State::Find(const PreparedQuery& query, const SearchParams& 
       allowed != nullptr && (chosen ? static_cast<double>(may_be_found) <=
                                           kScanAllowedPerRoot * std::sqrt(static_cast<double>(n))
                                     : params.plan == VectorPlan::kScanAllowed);
+  // Of a list longer than what walks are measured by, a walk looks at a good part of a small collection.
+  const bool all_sketches = chosen && allowed == nullptr && small() && graph.sketches != nullptr &&
+                            rows.codes.codes != nullptr &&
+                            (!walks || (std::isfinite(limits.margin) && k > kRecallDepth));
   if (query.zero || params.exact || rows.codes.dim == 0 || params.plan == VectorPlan::kScan) {
     // Every row is scored.
+  } else if (all_sketches) {
+    report->plan = VectorPlan::kScanCodes;
+    EQUIPOISE_RETURN_IF_ERROR(
+        ScanSmall(query, rescored, params.rescore > 0, k, &scratch, report, out));
   } else if (!walks || few) {
     report->plan = allowed == nullptr ? VectorPlan::kScanCodes : VectorPlan::kScanAllowed;
     EQUIPOISE_RETURN_IF_ERROR(ScanCodes(query, allowed, rescored, params.rescore > 0, k,
@@ -475,6 +483,10 @@ float VectorIndex::max_norm() const { return state_->rows.info.max_norm; }
 const VectorIndexSettings& VectorIndex::settings() const { return state_->settings; }
 std::span<const RecallPoint> VectorIndex::recall_points() const { return state_->recall; }
 float VectorIndex::target_recall() const { return state_->target; }
+
+std::uint64_t VectorIndex::fingerprint() const {
+  return state_->graph_file.ChecksumWithoutLast(kTuningSection);
+}
 
 VectorIndexBytes VectorIndex::bytes() const {
   const State& s = *state_;

@@ -32,6 +32,7 @@
 #include "stored_rows.h"
 #include "vector_files.h"
 #include "vector_rows_writer.h"
+#include "walk_tuner.h"
 
 namespace equipoise {
 namespace {
@@ -228,11 +229,12 @@ HnswOrder ExtendingOrder(std::size_t n, const IndexBefore& before, std::vector<C
 
 // Builds the graph, or extends that of `before`, measures its recall, and writes both.
 // Shapes   sketches [rows]: what is linked by
-// `graph`: all of it but the links.
+// `graph`: all of it but the links. *tuning: set if there is something to choose and options.tune.
 Status LinkAndWrite(const StoredRows& rows, std::span<const std::uint8_t> codes,
                     const Sketcher& sketcher, std::span<const std::byte> sketches, HnswGraph graph,
                     const VectorIndexOptions& options, const ReadyGraph* ready,
-                    const IndexBefore* before, GraphInfo* info, CheckedFileWriter* writer) {
+                    const IndexBefore* before, GraphInfo* info, CheckedFileWriter* writer,
+                    std::optional<WalkTuning>* tuning) {
   const auto n = static_cast<std::size_t>(info->rows);
   const std::size_t d = info->dim;
   const bool extends = before != nullptr && before->links != nullptr;
@@ -257,6 +259,13 @@ Status LinkAndWrite(const StoredRows& rows, std::span<const std::uint8_t> codes,
     graph.links = links.View();
     EQUIPOISE_RETURN_IF_ERROR(sketch_links());
     EQUIPOISE_ASSIGN_OR_RETURN(recall, MeasureRecall(graph, rows, codes, held_out, options));
+    if (!options.tune || codes.size() + groups.size() + graph.links.bytes() < kTunedBytes)
+      return {};
+    const auto aim = std::find_if(recall.begin(), recall.end(), [&](const RecallPoint& point) {
+      return point.target >= options.target_recall;
+    });
+    if (aim == recall.end()) return {};
+    EQUIPOISE_ASSIGN_OR_RETURN(*tuning, TuneWalk(graph, rows, held_out, aim->margin));
     return {};
   };
   SlottedGraph built;
@@ -327,6 +336,7 @@ Status WriteGraph(const VectorIndexOptions& options, const ReadyGraph* ready,
   const bool given = ready != nullptr || (before != nullptr && before->links != nullptr);
   info.has_graph = walkable && n > 0 && (given || n >= options.graph_from) ? 1 : 0;
   info.target_recall = options.target_recall;
+  std::optional<WalkTuning> tuning;
   Codes kept;
   const bool coded = info.has_graph != 0 || (walkable && n >= kCodedRows);
   if (n > 0 && (coded || KeepsCodesOnly(options.storage))) {
@@ -367,7 +377,7 @@ Status WriteGraph(const VectorIndexOptions& options, const ReadyGraph* ready,
       graph.codes = kept.View(rows.metric, d, {info.code_scale, info.code_center});
       graph.reach = rows.metric == Metric::kL2 ? 0.0f : rows.info.max_norm;
       EQUIPOISE_RETURN_IF_ERROR(LinkAndWrite(rows, kept.whole, sketcher, sketches, graph, options,
-                                             ready, before, &info, &writer));
+                                             ready, before, &info, &writer, &tuning));
     }
   }
   if (KeepsCodesOnly(options.storage)) {
@@ -382,6 +392,8 @@ Status WriteGraph(const VectorIndexOptions& options, const ReadyGraph* ready,
   }
   info.vectors_checksum = vectors.checksum();
   EQUIPOISE_RETURN_IF_ERROR(writer.Section<GraphInfo>("info", std::span(&info, 1)));
+  if (tuning)
+    EQUIPOISE_RETURN_IF_ERROR(writer.Section<WalkTuning>(kTuningSection, std::span(&*tuning, 1)));
   return writer.Finish();
 }
 

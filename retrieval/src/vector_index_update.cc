@@ -30,11 +30,15 @@ Status WriteGraph(const CheckedFile& graph, std::span<const std::uint64_t> delet
   EQUIPOISE_ASSIGN_OR_RETURN(auto writer,
                              CheckedFileWriter::Create(path, kGraphKind, kVectorFilesVersion));
   for (const CheckedFile::SectionInfo& section : graph.Sections()) {
-    if (section.name == kDeleted) continue;
+    if (section.name == kDeleted || section.name == kTuningSection) continue;
     EQUIPOISE_ASSIGN_OR_RETURN(const auto bytes, graph.Section(section.name));
     EQUIPOISE_RETURN_IF_ERROR(writer.Section<std::byte>(section.name, bytes));
   }
   EQUIPOISE_RETURN_IF_ERROR(writer.Section<std::uint64_t>(kDeleted, deleted));
+  if (graph.Has(kTuningSection)) {
+    EQUIPOISE_ASSIGN_OR_RETURN(const auto tuned, graph.Section(kTuningSection));
+    EQUIPOISE_RETURN_IF_ERROR(writer.Section<std::byte>(kTuningSection, tuned));
+  }
   return writer.Finish();
 }
 
@@ -106,6 +110,7 @@ Result<std::uint32_t> Add(const EmbeddingsView& rows, const AddRowsOptions& opti
   as_built.seed = built.seed;
   as_built.graph_from = options.graph_from;
   as_built.threads = options.threads;
+  as_built.tune = options.tune;
   as_built.progress = options.progress;
   if (had == 0) {
     EQUIPOISE_RETURN_IF_ERROR(BuildVectorIndex(rows, as_built, out_vectors_path, out_graph_path));

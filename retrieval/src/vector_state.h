@@ -19,6 +19,7 @@
 
 #include "hnsw_walk.h"
 #include "rescored_rows.h"
+#include "sketch_scan.h"
 #include "stored_rows.h"
 #include "vector_files.h"
 
@@ -30,6 +31,10 @@ inline std::size_t CountBits(std::span<const std::uint64_t> words) {
   return out;
 }
 
+// Most rows of a small collection. For 100 of 3,204 rows (cacm) a scan takes a quarter of the time of a walk,
+// of 11,426 (npl) a sixth more (Sapphire Rapids).
+inline constexpr std::size_t kScannedRows = 8000;
+
 struct VectorIndex::State {
   CheckedFile vectors;
   CheckedFile graph_file;
@@ -39,6 +44,7 @@ struct VectorIndex::State {
   HnswGraph graph;
   std::optional<Sketcher> sketcher;
   std::span<const std::byte> sketches;
+  SketchScan scan;  // where small() and there are sketches
   std::optional<LinkSketcher> link_sketcher;
   std::span<const std::byte> groups;
   std::span<const Copy> copies;  // rows that the graph does not link, by original
@@ -75,8 +81,13 @@ struct VectorIndex::State {
   }
   static void KeepBest(std::size_t k, std::vector<Scored>* out) {
     const std::size_t kept = std::min(k, out->size());
-    std::partial_sort(out->begin(), out->begin() + static_cast<std::ptrdiff_t>(kept), out->end(),
-                      [](const Scored& a, const Scored& b) { return Better(a, b); });
+    const auto better = [](const Scored& a, const Scored& b) { return Better(a, b); };
+    // Where most stay, sorting all is faster than a heap of those that do.
+    if (2 * kept > out->size())
+      std::sort(out->begin(), out->end(), better);
+    else
+      std::partial_sort(out->begin(), out->begin() + static_cast<std::ptrdiff_t>(kept), out->end(),
+                        better);
     out->resize(kept);
   }
 
@@ -93,6 +104,11 @@ struct VectorIndex::State {
   Status ScanCodes(const PreparedQuery& query, const std::uint64_t* allowed, std::size_t rescored,
                    bool asked, std::size_t k, StopCheck* stop, WalkScratch* scratch,
                    VectorSearchReport* report, std::vector<Scored>* out) const;
+  // The same of every row of a small collection, all sketches first.
+  Status ScanSmall(const PreparedQuery& query, std::size_t rescored, bool asked, std::size_t k,
+                   WalkScratch* scratch, VectorSearchReport* report,
+                   std::vector<Scored>* out) const;
+  bool small() const { return rows.info.rows <= kScannedRows; }
   // False where it found fewer than k, because the links do not lead to them.
   // `allowed`: request.allowed without those that are walked to for their copies
   Result<bool> Walk(const PreparedQuery& query, const WalkRequest& request,

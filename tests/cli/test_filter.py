@@ -74,6 +74,40 @@ class Kept(FilterTest):
             self.assertEqual([r["line"] for r in csv.DictReader(file)], [str(k + 2) for k in range(60)])
 
 
+    def test_what_is_shown_on_top_and_left_at_once_counts_less_where_asked(self):
+        self.write("f.jsonl", [row(0.5, source="a", position=0, dwell=20), row(0.6, source="b", position=9, dwell=60)])
+        arguments = ("--in", "f.jsonl", "--out", "w.jsonl", "--no-evidence")
+        self.filter(*arguments)
+        self.assertEqual([r["weight"] for r in self.rows("w.jsonl")], [1, 1])
+        self.filter(*arguments, "--dwell-half", "20s", "--position-power", "1")
+        for got, want in zip(self.rows("w.jsonl"), (0.5 * 0.1, 0.75)):
+            self.assertAlmostEqual(got["weight"], want, places=6)
+        self.write("g.jsonl", [row(0.5)])
+        run = self.filter("--in", "g.jsonl", "--dwell-half", "1m", "--position-power", "1")
+        self.assertIn("--dwell-half: no rating of g.jsonl names its dwell", run.stderr)
+        self.assertIn("--position-power: no rating", run.stderr)
+
+    def test_sources_are_measured_by_items_whose_rating_is_known(self):
+        feedback = [row(0.1 if source == "odd" else 0.9, source=source, item=str(k))
+                    for k in range(20) for source in ("odd", "a", "b", "c")]
+        self.write("f.jsonl", feedback)
+        reliability = {}
+        for gold in (None, 0.9, 0.1):
+            self.write("gold.csv", "item,rating\n" + "".join(f"{k},{gold}\n" for k in range(25)))
+            self.filter("--in", "f.jsonl", "--sources", "s.jsonl", *(("--gold", "gold.csv") if gold else ()))
+            reliability[gold] = {r["source"]: r["reliability"] for r in self.rows("s.jsonl")}
+        self.assertLess(reliability[None]["odd"], 0.7)
+        self.assertLess(reliability[0.9]["odd"], reliability[None]["odd"])
+        self.assertEqual(reliability[0.1]["odd"], 1)
+        self.assertLess(reliability[0.1]["a"], 0.7)
+        for text, words in (("item,rating\n1,0.5\n2,7\n", "must be from 0 to 1"),
+                            ("item,rating\n1,0.5\n1,0.6\n", "twice"), ("item,rating\n1,0.5\n1,x\n", "no number")):
+            self.write("gold.csv", text)
+            error = self.refused(1, "filter", "--in", "f.jsonl", "--gold", "gold.csv")
+            self.assertIn(words, error["message"])
+            self.assertEqual((error["line"], error["file"]), (3, "gold.csv"))
+
+
 class LeftOut(FilterTest):
     def test_every_reason_is_counted_and_shown(self):
         feedback = [row(0.5 + 0.01 * (k % 7), source=str(k)) for k in range(60)]
@@ -124,6 +158,31 @@ class LeftOut(FilterTest):
         self.assertEqual([r["rating"] for r in self.rows("w.jsonl")][-1], 0.9)
 
 
+    def test_sources_that_are_not_known_are_refused(self):
+        self.write("f.jsonl", [row(0.5, source=s) for s in ("a", "b", 7, "c")])
+        self.write("known.csv", "source\na\n7\nz\n")
+        self.filter("--in", "f.jsonl", "--known-sources", "known.csv", "--out", "w.jsonl")
+        self.assertEqual([r["verdict"] for r in self.rows("w.jsonl")],
+                         ["kept", "unknown_source", "kept", "unknown_source"])
+        # A list of which nobody has voted lets nobody in.
+        self.write("known.jsonl", '{"source": "z"}\n')
+        got = self.filter("--in", "f.jsonl", "--known-sources", "known.jsonl", "--json").json()
+        self.assertEqual(got["counts"]["unknown_source"], 4)
+        self.write("known.csv", "name\na\n")
+        error = self.refused(1, "filter", "--in", "f.jsonl", "--known-sources", "known.csv")
+        self.assertIn("source", error["message"])
+
+    def test_a_thousand_votes_stand_against_a_hundred_zeros_of_five_sources(self):
+        votes = [row(int(k % 10 < 7), source=f"u{k}") for k in range(1000)]
+        self.write("f.jsonl", votes)
+        before = self.filter("--in", "f.jsonl", "--json").json()["total"]["mean"]
+        self.assertAlmostEqual(before, 0.7, places=3)
+        self.write("f.jsonl", votes + [row(0, source=f"bot{k % 5}") for k in range(111)])
+        got = self.filter("--in", "f.jsonl", "--json").json()
+        self.assertLess(abs(got["total"]["mean"] - before), 0.02)
+        self.assertEqual(got["counts"]["duplicate"], 106)
+
+
 class Lines(FilterTest):
     def test_a_line_that_cannot_be_read_is_named_and_counted(self):
         self.write("f.jsonl", '{"rating": 1, "time": 5}\nnonsense\n\n{"rating": "x", "time": 1}\n'
@@ -157,6 +216,9 @@ class Lines(FilterTest):
         self.assertIn("twice", self.refused(1, "filter", "--in", "f.csv")["message"])
         self.write("g.csv", "rating, time\n 0.5 ,\t5\n")
         self.assertEqual(self.filter("--in", "g.csv", "--json").json()["counts"]["kept"], 1)
+        (self.folder / "g.csv").rename(self.folder / "G.CSV")
+        self.filter("--in", "G.CSV", "--out", "W.CSV")
+        self.assertTrue((self.folder / "W.CSV").read_text().startswith("line,rating,weight,verdict\n2,0.5,"))
 
     def test_fields_and_groups_that_are_not_there_are_said(self):
         self.write("f.jsonl", [{"rating": 0.5, "time": NOW, "confidance": 0.1}])
@@ -189,7 +251,8 @@ class Usage(FilterTest):
                               ("--scale", "5:1"), ("--scale", "5"), ("--sigma", "nan"),
                               ("--method", "magic"), ("--group", "all"), ("--burst", "x/60s"),
                               ("--max-removed", "2"), ("--scale", "0:1e300"), ("--max-skew", "inf"),
-                              ("--rate-limit", "5/inf"), ("--half-life", "1e-320"), ("--domain-half-life", "news")):
+                              ("--rate-limit", "5/inf"), ("--half-life", "1e-320"), ("--dwell-half", "inf"),
+                              ("--position-power", "-1"), ("--domain-half-life", "news")):
             with self.subTest(f"{option} {value}"):
                 error = self.refused(2, "filter", "--in", "f.jsonl", option, value)
                 self.assertIn(option, error["stderr"])

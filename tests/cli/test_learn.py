@@ -54,13 +54,14 @@ class Figures(LearnTest):
     def test_the_keys_are_those_documented(self):
         result = self.learn(*self.BOTH, "--orders", "3")
         self.assertEqual(list(result), ["orders", "horizon", "feedback", "fusion", "queries",
-                                        "left_out", "best_single_alpha", "floor", "policies",
-                                        "domains", "report"])
+                                        "left_out", "best_single_alpha", "better_path", "floor",
+                                        "policies", "domains", "report"])
         self.assertEqual([p["policy"] for p in result["policies"]],
                          ["static 0.5", "best single α", "beta", "curve"])
         self.assertEqual((result["queries"], result["left_out"], result["orders"]), (36, 2, 3))
         for policy in result["policies"]:
-            for key in ("reward", "regret", "above_best_single", "less_static"):
+            for key in ("reward", "regret", "above_best_single", "less_static",
+                        "less_path", "recall@10"):
                 low, high = policy[key + "_95"]["low"], policy[key + "_95"]["high"]
                 self.assertLessEqual(low, policy[key] + 1e-9)
                 self.assertGreaterEqual(high, policy[key] - 1e-9)
@@ -72,17 +73,23 @@ class Figures(LearnTest):
 
     def test_a_fixed_alpha_earns_what_eval_measures(self):
         result = self.learn(*self.BOTH, "--policy", "static", "--orders", "2")
-        expected = {}
+        expected, recall = {}, {}
         for name in ("one", "two"):
             rows = self.eval(name, "--alpha", "0:1:0.05")
             expected[name] = [row["ndcg@10"] for row in rows]
+            recall[name] = rows[10]["recall@10"]
         for domain in result["domains"]:
             # eval ranks up to 1,000; the first ten are those of a search for ten.
             for mine, other in zip(domain["reward"], expected[domain["domain"]], strict=True):
                 self.assertAlmostEqual(mine, other, places=5)
             self.assertAlmostEqual(domain["best"], max(domain["reward"]), places=9)
-        both = (24 * expected["one"][10] + 12 * expected["two"][10]) / 36
-        self.assertAlmostEqual(self.policy(result, "static 0.5")["reward"], both, places=5)
+        mean = lambda one, two: (24 * one + 12 * two) / 36
+        vectors, both, lexical = (mean(expected["one"][i], expected["two"][i]) for i in (0, 10, 20))
+        policy = self.policy(result, "static 0.5")
+        self.assertAlmostEqual(policy["reward"], both, places=5)
+        self.assertAlmostEqual(policy["recall@10"], mean(recall["one"], recall["two"]), places=5)
+        self.assertEqual(result["better_path"], "BM25" if lexical >= vectors else "vectors")
+        self.assertAlmostEqual(policy["less_path"], both - max(lexical, vectors), places=5)
 
     def test_the_same_seed_gives_the_same_figures_and_another_one_other_orders(self):
         options = (*self.BOTH, "--orders", "3", "--feedback", "shown", "--flips", "0.1")
@@ -121,6 +128,13 @@ class Streams(LearnTest):
         self.assertEqual({d["domain"]: d["queries"] for d in result["domains"]},
                          {"a": 5, "b": 5, "two": 1})
 
+    def test_the_index_may_be_missing_where_there_is_one(self):
+        self.write("s.jsonl", [{"query": f"q{i}", "domain": "a"} for i in range(4)])
+        one = ("idx/one", "--data", "data/one", "--orders", "2", "--stream", "s.jsonl")
+        self.assertEqual(self.learn(*one)["queries"], 4)
+        error = self.refused(1, "learn", *self.BOTH, "--stream", "s.jsonl")
+        self.assertEqual((error["file"], error["line"]), ("s.jsonl", 1))
+
     def test_a_query_asked_again_is_no_further_sample(self):
         lines = [{"index": "one", "query": f"q{i}"} for i in range(12)]
         widths = []
@@ -130,6 +144,13 @@ class Streams(LearnTest):
             interval = self.policy(result, "static 0.5")["reward_95"]
             widths.append(interval["high"] - interval["low"])
         self.assertAlmostEqual(widths[1], widths[0], delta=0.2 * widths[0])
+
+    def test_watching_says_the_changes_and_where_there_is_none_nothing(self):
+        lines = [{"index": "one", "query": f"q{i % 24}", "domain": "a", "time": i} for i in range(96)]
+        self.write("s.jsonl", lines)
+        quiet = self.learn(*self.BOTH, "--orders", "2", "--stream", "s.jsonl", "--watch", "64")
+        self.assertEqual(quiet["domains"][0]["posterior"]["changes"], [])
+        self.refused(1, "learn", *self.BOTH, "--orders", "2", "--watch", "3")
 
     def test_what_a_stream_gets_wrong_is_named_with_its_line(self):
         for bad, word in (({"index": "nine", "query": "q1"}, "nine"),

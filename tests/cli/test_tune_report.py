@@ -3,85 +3,17 @@
 import html
 import json
 import os
-import pathlib
 import re
 import shutil
-import struct
 import subprocess
 import unittest
-import zlib
 
+from browser import Page, count, plotly
 from harness import program
 from test_tune import TuneTest
 
-OPEN = ("--headless", "--no-sandbox", "--disable-dev-shm-usage", "--use-angle=swiftshader",
-        "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist", "--hide-scrollbars",
-        "--virtual-time-budget=20000", "--window-size=1240,1600")
 
-
-def plotly():
-    """Plotly's script, where ./dev has put it. Raises unittest.SkipTest where there is none."""
-    named = os.environ.get("EQUIPOISE_PLOTLY")
-    beside = pathlib.Path(program()).parent.parent / "share/equipoise/plotly.min.js"
-    path = pathlib.Path(named) if named else beside
-    if not path.is_file():
-        raise unittest.SkipTest("Plotly's script is not here; ./dev fetches it")
-    return path
-
-
-def chromium():
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if shutil.which(name):
-            return name
-    raise unittest.SkipTest("there is no Chromium to look with")
-
-
-def pixels(png):
-    """Rows of (red, green, blue) of an 8-bit PNG without interlacing."""
-    at, data, header = 8, b"", None
-    while at < len(png):
-        size, kind = struct.unpack(">I4s", png[at:at + 8])
-        body = png[at + 8:at + 8 + size]
-        if kind == b"IHDR":
-            header = struct.unpack(">IIBBBBB", body)
-        elif kind == b"IDAT":
-            data += body
-        at += size + 12
-    width, height, depth, colour = header[:4]
-    assert depth == 8 and colour in (2, 6), header
-    step, raw = {2: 3, 6: 4}[colour], zlib.decompress(data)
-    before, rows = bytearray(width * step), []
-    for y in range(height):
-        begin = y * (width * step + 1)
-        how, line = raw[begin], bytearray(raw[begin + 1:begin + 1 + width * step])
-        for i in range(width * step):
-            left = line[i - step] if i >= step else 0
-            up = before[i]
-            corner = before[i - step] if i >= step else 0
-            if how == 1:
-                line[i] = (line[i] + left) & 255
-            elif how == 2:
-                line[i] = (line[i] + up) & 255
-            elif how == 3:
-                line[i] = (line[i] + (left + up) // 2) & 255
-            elif how == 4:
-                guess = left + up - corner
-                near = min((abs(guess - left), 0, left), (abs(guess - up), 1, up),
-                           (abs(guess - corner), 2, corner))
-                line[i] = (line[i] + near[2]) & 255
-        rows.append([tuple(line[i:i + 3]) for i in range(0, width * step, step)])
-        before = line
-    return rows
-
-
-class Report(TuneTest):
-    def look(self, page, *options):
-        run = subprocess.run([chromium(), *OPEN, f"--user-data-dir={self.folder / 'profile'}",
-                              *options, (self.folder / page).as_uri()], timeout=100,
-                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8",
-                             errors="replace", check=False)
-        return run.stdout
-
+class Report(Page, TuneTest):
     def test_without_plotly_nothing_is_run_and_the_error_says_what_to_do(self):
         missing = {"EQUIPOISE_PLOTLY": str(self.folder / "absent.js")}
         arguments = ("tune", *self.ONE, *self.SMALL, "--out", "f.json", "--report", "r.html")
@@ -106,7 +38,7 @@ class Report(TuneTest):
         for word in ("src=", "@import", "url(", "<link"):
             self.assertNotIn(word, own)
         self.assertEqual(re.findall(r"https?://(?!www\.w3\.org/2000/svg)", own), [])
-        data = re.search(r'<script type="application/json" id="data">(.*?)</script>', own, re.DOTALL)
+        data = re.search(r'id="front-data">(.*?)</script>', own, re.DOTALL)
         self.assertEqual(json.loads(data[1])["points"], self.file()["points"])
 
     def test_the_plots_are_there_and_pick_as_the_program_does(self):
@@ -122,14 +54,11 @@ class Report(TuneTest):
 
     def test_the_canvas_is_not_empty(self):
         self.tune("--report", "r.html", "--plotly", plotly())
-        self.look("r.html", f"--screenshot={self.folder / 'r.png'}")
-        rows = pixels((self.folder / "r.png").read_bytes())
+        rows = self.screenshot("r.html")
         # Left and above: the scatter. Its points have the colours of the front and of the pick.
-        scatter = [pixel for row in rows[100:650] for pixel in row[30:800]]
-        near = lambda colour: sum(max(abs(a - b) for a, b in zip(pixel, colour)) < 40
-                                  for pixel in scatter)
-        self.assertGreater(near((0x00, 0x72, 0xB2)), 100)
-        self.assertGreater(near((0xD5, 0x5E, 0x00)), 30)
+        scatter = [row[30:800] for row in rows[100:650]]
+        self.assertGreater(count(scatter, (0x00, 0x72, 0xB2)), 100)
+        self.assertGreater(count(scatter, (0xD5, 0x5E, 0x00)), 30)
         # Below: the lines of the parallel coordinates.
         below = [pixel for row in rows[900:1500] for pixel in row]
         self.assertGreater(len(set(below)), 50)

@@ -29,7 +29,8 @@ class DemoCollection(FolderTest):
     def test_documents_have_facts_of_their_synset(self):
         corpus, _, _ = self.select(7, 2)
         self.assertIn({"_id": "00000300n", "title": "Blue Hill", "text": "a hill that is blue",
-                       "domain": "noun.location", "lemmas": 1, "instance": True}, corpus)
+                       "domain": "noun.location", "part": "noun", "lemmas": 1,
+                       "instance": True}, corpus)
 
     def test_other_meanings_of_an_asked_word_are_in(self):
         adverb = small_wordnet.ADV + '00000200 02 r 01 hill 0 000 | another meaning of it  \n'

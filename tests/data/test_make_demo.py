@@ -1,6 +1,7 @@
 """The demo collection itself, made from the installed WordNet."""
 
 import ast
+import json
 import os
 import struct
 import unittest
@@ -64,6 +65,10 @@ class MakeDemo(FolderTest):
         self.assertEqual((len(documents), len(asked)), (len(corpus), len(queries)))
         sizes = Counter(row["domain"] for row in corpus)
         self.assertGreaterEqual(sum(size >= 100 for size in sizes.values()), 12)
+
+        stream = [json.loads(line) for line in (out / "stream.jsonl").read_text().splitlines()]
+        self.assertEqual([(line["query"], line["domain"]) for line in stream],
+                         [(row["_id"], row["domain"].split(".")[0]) for row in queries])
 
         header, *lines = (out / "qrels/test.tsv").read_text().splitlines()
         self.assertEqual(header, "query-id\tcorpus-id\tscore")

@@ -54,6 +54,8 @@ void RunFeedbackFile(const std::string& path) {
   EQUIPOISE_FUZZ_REQUIRE(strict.ok() == (file.ok() && file->unreadable == 0), "");
   if (!strict.ok())
     EQUIPOISE_FUZZ_REQUIRE(strict.error().where().line > 0, strict.error().ToString());
+  RequireCode(cli::ReadGold(path).error(), {Code::kInvalidArgument});
+  RequireCode(cli::ReadKnownSources(path).error(), {Code::kInvalidArgument});
   if (!file.ok()) return;
   EQUIPOISE_FUZZ_REQUIRE(file->errors.size() <= file->unreadable, "");
   if (file->unreadable > 0)

@@ -56,6 +56,12 @@ std::vector<std::string> PolicySeeds() {
     EQUIPOISE_FUZZ_REQUIRE((*policy)->Save(folder.path("seed")).ok(), "");
     out.push_back(ReadBytes(folder.path("seed")));
   }
+  auto careful = CurvePolicy::Create(
+      {.largest_step = 0.3, .largest_loss = 0.1, .false_share = 0.1, .watch = 16, .draws = 16});
+  EQUIPOISE_FUZZ_REQUIRE(careful.ok(), "");
+  Use(careful->get());
+  EQUIPOISE_FUZZ_REQUIRE((*careful)->Save(folder.path("seed")).ok(), "");
+  out.push_back(ReadBytes(folder.path("seed")));
   return out;
 }
 

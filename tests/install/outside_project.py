@@ -1,5 +1,5 @@
-"""Installs the library and builds the README's example and those of examples/ against it, as somebody
-outside would.
+"""Installs the library and builds the README's example, those of examples/ and the programs of docs/ against
+it, as somebody outside would.
 
 One test for each way to get at the library: a static and a shared installation found by CMake, both
 found by pkg-config, and add_subdirectory. The example is taken out of README.md: the fenced blocks
@@ -28,11 +28,15 @@ CXX = os.environ["EQUIPOISE_CXX"]
 PRIVATE_LIBRARIES = ("fmt", "icu", "stemmer", "roaring", "faiss", "blas", "lapack", "gomp", "omp", "xxhash")
 
 
-def readme_blocks(kind):
-    """{FILE: text} of the fenced blocks of README.md below "<!-- kind: tests/install FILE -->"."""
-    text = (SOURCE / "README.md").read_text(encoding="utf-8")
+def blocks(path, kind):
+    """{FILE: text} of a document's fenced blocks below "<!-- kind: tests/install FILE -->"."""
+    text = path.read_text(encoding="utf-8")
     pattern = rf"<!-- {kind}: tests/install ?(\S*) -->\n+```\w*\n(.*?)^```$"
     return {name: body for name, body in re.findall(pattern, text, re.DOTALL | re.MULTILINE)}
+
+
+def readme_blocks(kind):
+    return blocks(SOURCE / "README.md", kind)
 
 
 def run(*command, cwd=None, env=None):
@@ -113,8 +117,26 @@ class OutsideProject(unittest.TestCase):
         self.install("static")
         shutil.rmtree(self.project)
         shutil.copytree(SOURCE / "examples", self.project)
-        self.build(target="all")
+        # And the whole programs of docs/.
+        programs, outputs = {}, {}
+        for path in sorted((SOURCE / "docs").glob("*.md")):
+            programs.update(blocks(path, "example"))
+            outputs.update(blocks(path, "output"))
+        self.assertEqual({pathlib.Path(name).stem for name in programs}, set(outputs))
+        with open(self.project / "CMakeLists.txt", "a", encoding="utf-8") as lists:
+            for name, text in programs.items():
+                (self.project / name).write_text(text, encoding="utf-8")
+                stem = pathlib.Path(name).stem
+                lists.write(f"add_executable({stem} {name})\n"
+                            f"target_link_libraries({stem} PRIVATE equipoise::equipoise)\n")
+        launcher = os.environ.get("EQUIPOISE_LAUNCHER")
+        self.build(*([f"-DCMAKE_CXX_COMPILER_LAUNCHER={launcher}"] if launcher else []), target="all")
         examples_test.check(self, self.work / "build", BUILD)
+        for name, expected in outputs.items():
+            folder = self.work / "run" / name
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            self.assertEqual(run(self.work / "build" / name, cwd=folder), expected)
 
     def test_shared(self):
         self.install("shared")

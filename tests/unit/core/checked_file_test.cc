@@ -48,6 +48,26 @@ TEST(CheckedFile, ReadsBackWhatWasWritten) {
   EXPECT_TRUE(file->Verify().ok());
 }
 
+TEST(CheckedFile, KnowsTheChecksumThatItWouldHaveWithoutItsLastSection) {
+  const TempFolder folder;
+  const auto write = [&](const char* name, std::vector<std::string> sections) {
+    auto writer = CheckedFileWriter::Create(folder.path(name), "sample", 3);
+    for (const std::string& section : sections)
+      EXPECT_TRUE(writer->Section<char>(section, "bytes of " + section).ok());
+    EXPECT_TRUE(writer->Finish().ok());
+    return CheckedFile::Open(folder.path(name), "sample", 3);
+  };
+  const auto whole = write("whole", {"one", "two", "last"});
+  const auto without = write("without", {"one", "two"});
+  const auto other = write("other", {"one", "last"});
+  ASSERT_TRUE(whole.ok() && without.ok() && other.ok());
+  EXPECT_NE(whole->checksum(), without->checksum());
+  EXPECT_EQ(whole->ChecksumWithoutLast("last"), without->checksum());
+  EXPECT_EQ(whole->ChecksumWithoutLast("two"), whole->checksum());
+  EXPECT_EQ(without->ChecksumWithoutLast("last"), without->checksum());
+  EXPECT_NE(other->ChecksumWithoutLast("last"), without->checksum());
+}
+
 TEST(CheckedFile, FindsEverySingleFlippedByte) {
   TempFolder folder;
   const std::string path = WriteSample(folder);
@@ -99,10 +119,16 @@ TEST(CheckedFile, ReportsAFullDisk) {
   auto writer = CheckedFileWriter::Create("/dev/full", "sample", 1);
   ASSERT_TRUE(writer.ok());
   ASSERT_TRUE(writer->BeginSection("a").ok());
-  Status status = writer->Append(std::vector<std::byte>(1 << 20));
+  Status status = writer->Append(std::vector<std::byte>(4 << 20));
   EXPECT_EQ(status.code(), Code::kIo);
   EXPECT_NE(status.message().find("No space left"), std::string::npos) << status.ToString();
   EXPECT_EQ(writer->Finish().code(), Code::kIo);
+  // Few bytes are collected before they are written.
+  auto small = CheckedFileWriter::Create("/dev/full", "sample", 1);
+  ASSERT_TRUE(small.ok());
+  ASSERT_TRUE(small->BeginSection("a").ok());
+  EXPECT_TRUE(small->Append(std::vector<std::byte>(100)).ok());
+  EXPECT_EQ(small->Finish().code(), Code::kIo);
 }
 
 }  // namespace

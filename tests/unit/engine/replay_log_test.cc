@@ -47,6 +47,7 @@ TEST(ReplayLog, WhatIsWrittenComesBackBitForBit) {
   skipped.query_id = "2";
   skipped.decision = {
       .alpha = 1, .both_paths = false, .propensity = 0.5, .alpha_propensity = 0.5, .version = 0};
+  skipped.decision.by_policy = false;
   for (LoggedCandidate& c : skipped.candidates) c.vector = kNaN;
   auto writer = ReplayLogWriter::Create(folder.path("log.jsonl"));
   ASSERT_TRUE(writer.ok()) << writer.error().ToString();
@@ -79,6 +80,7 @@ TEST(ReplayLog, WhatIsWrittenComesBackBitForBit) {
   EXPECT_EQ(read.feedback[0].time, 1.7e9 + 0.25);
   ASSERT_TRUE(*reader->Next(&read));
   EXPECT_FALSE(read.decision.both_paths);
+  EXPECT_FALSE(read.decision.by_policy);
   EXPECT_TRUE(std::isnan(read.candidates[0].vector));
   EXPECT_EQ(reader->line(), 2);
   EXPECT_FALSE(*reader->Next(&read));

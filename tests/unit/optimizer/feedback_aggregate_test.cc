@@ -76,6 +76,11 @@ TEST(FeedbackAggregate, NothingKnownIsTheWholeRange) {
   one.Add(0.7, 0.3);
   EXPECT_EQ(one.Variance(), 0);
   EXPECT_NEAR(one.EffectiveSize(), 1, 1e-12);
+  // One rating, and one that weighs next to nothing.
+  one.Add(0.2, 1e-8);
+  EXPECT_EQ(one.Variance(), 0);
+  one.Add(0.2, 1e-3);
+  EXPECT_GT(one.Variance(), 0.01);
 }
 
 TEST(FeedbackAggregate, SharesAreTakenOnTheScaleThatIsGiven) {

@@ -2,8 +2,9 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
-#include <cstring>
+#include <cstdint>
 #include <limits>
 #include <random>
 #include <vector>
@@ -68,7 +69,9 @@ inline FeedbackResult Filter(const FeedbackOptions& options, const Data& data) {
   return out.ok() ? *out : FeedbackResult();
 }
 
-inline bool SameBits(double a, double b) { return std::memcmp(&a, &b, sizeof(a)) == 0; }
+inline bool SameBits(double a, double b) {
+  return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
+}
 
 inline void ExpectSame(const FeedbackResult& a, const FeedbackResult& b) {
   EXPECT_EQ(a.weight, b.weight);

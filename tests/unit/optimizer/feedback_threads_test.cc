@@ -55,7 +55,10 @@ TEST_F(FeedbackThreads, ResultsAreBitIdenticalForAnyNumberOfThreads) {
       if (grouping == G::kItem) options.outliers.method = OutlierMethod::kMad;
       options.abuse.burst_votes = options.abuse.rate_votes = 3;
       options.abuse.constant_votes = 2;
+      for (std::uint64_t source = 0; grouping == G::kSource && source < 50'000; ++source)
+        options.known_sources.push_back(2 * source);
       const FeedbackResult one = Filter(options, data);
+      EXPECT_EQ(one.count(FeedbackVerdict::kUnknownSource) > 0, grouping == G::kSource);
       outliers += one.count(FeedbackVerdict::kOutlier);
       for (const int threads : {2, 7, 8}) {
         options.threads = threads;

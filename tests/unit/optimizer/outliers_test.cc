@@ -176,6 +176,15 @@ TEST(Outliers, EmptySingleAndEqualSamplesLoseNothing) {
   }
 }
 
+TEST(Outliers, ClippingTakesNothingOutWhereTheSpreadIsZero) {
+  // Astropy's mad_std of these is 0, and all that is not the median goes.
+  OutlierOptions options = Bare(OutlierMethod::kClip);
+  options.clip.spread = ClipSpread::kMad;
+  const auto found = Find({1, 1, 1, 0, 2}, options);
+  EXPECT_EQ(found.report.state, OutlierState::kNoSpread);
+  EXPECT_TRUE(found.rows.empty());
+}
+
 TEST(Outliers, ValuesThatAreNotFiniteAreNamed) {
   for (const float bad :
        {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {

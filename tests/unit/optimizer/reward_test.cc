@@ -127,6 +127,9 @@ TEST(Groundedness, WrongTextsAreNamed) {
   EXPECT_FALSE(MeasureGroundedness({}, texts).ok());
   texts[0] = {terms, {}, {bad.data(), 1, 2}};
   EXPECT_FALSE(MeasureGroundedness(texts, {}).ok());
+  GroundednessOptions options;
+  options.term_threshold = std::nan("");
+  EXPECT_EQ(MeasureGroundedness({}, {}, options).error().where().field, "options.term_threshold");
 }
 
 TEST(Groundedness, AreaAndThresholdAreThoseOfTheDefinition) {

@@ -73,6 +73,39 @@ TEST(LexicalBuild, CanGoOnAfterItWroteWhatItHadSpilled) {
   EXPECT_EQ(LexicalIndex::Open(folder.path("two"))->Search(Words{"a"}, 5).size(), 2u);
 }
 
+TEST(LexicalBuild, TellsHowFarTheMergeIsAndStopsWhenItIsTold) {
+  TempFolder folder;
+  const auto documents = RandomDocuments(20000);
+  auto builder =
+      LexicalIndexBuilder::Create({}, {.memory = 1 << 20, .spill_folder = folder.path("")});
+  ASSERT_TRUE(builder.ok());
+  for (const Words& document : documents) ASSERT_TRUE(builder->Add(document).ok());
+  std::vector<std::uint64_t> done;
+  std::uint64_t total = 0;
+  const auto keep = [&](const Progress& progress) {
+    EXPECT_EQ(progress.stage, "postings");
+    done.push_back(progress.done);
+    total = progress.total;
+    return true;
+  };
+  ASSERT_TRUE(builder->Write(folder.path("index"), keep).ok());
+  const auto index = LexicalIndex::Open(folder.path("index"));
+  ASSERT_TRUE(index.ok());
+  EXPECT_EQ(total, index->postings());
+  EXPECT_GE(done.size(), 50u);
+  EXPECT_LE(done.size(), 101u);
+  EXPECT_TRUE(std::is_sorted(done.begin(), done.end()));
+  EXPECT_GE(done.back() * 10, 9 * total);
+  EXPECT_LE(done.back(), total);
+
+  const auto stop = [&](const Progress& progress) { return 2 * progress.done < progress.total; };
+  EXPECT_EQ(builder->Write(folder.path("stopped"), stop).code(), Code::kCancelled);
+  EXPECT_FALSE(std::filesystem::exists(folder.path("stopped")));
+  // It is still good for another try.
+  ASSERT_TRUE(builder->Write(folder.path("again")).ok());
+  EXPECT_EQ(ReadFile(folder.path("again")), ReadFile(folder.path("index")));
+}
+
 TEST(LexicalBuild, SaysWhereItCannotSpill) {
   TempFolder folder;
   EXPECT_EQ(LexicalIndexBuilder::Create({}, {.memory = 1}).error().code(), Code::kInvalidArgument);

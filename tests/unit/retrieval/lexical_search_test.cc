@@ -201,22 +201,24 @@ TEST(LexicalSearch, SearchAndScoreGivesWhatSearchAndScoreGive) {
     std::vector<float> truth(docs.size());
     index->Score(words, docs, truth);
     for (const RowSet* allowed : kAllowed) {
-      int asked = 0;
-      std::vector<float> scores(7, -1.0f);
       std::optional<std::span<const std::uint64_t>> set;
       if (allowed != nullptr) set = allowed->words();
-      const auto found = index->SearchAndScore(
-          words, 10, set,
-          [&] {
-            ++asked;
-            return std::span<const std::uint32_t>(docs);
-          },
-          &scores);
-      EXPECT_EQ(found,
-                allowed ? index->Search(words, 10, allowed->words()) : index->Search(words, 10));
-      EXPECT_EQ(scores, truth);
-      EXPECT_EQ(asked, 1);
-      for (const float score : scores) EXPECT_FALSE(std::signbit(score));
+      for (const bool waits : {false, true}) {
+        int asked = 0;
+        std::vector<float> scores(7, -1.0f);
+        const auto found = index->SearchAndScore(
+            words, 10, set,
+            [&] {
+              ++asked;
+              return std::span<const std::uint32_t>(docs);
+            },
+            &scores, waits);
+        EXPECT_EQ(found,
+                  allowed ? index->Search(words, 10, allowed->words()) : index->Search(words, 10));
+        EXPECT_EQ(scores, truth);
+        EXPECT_EQ(asked, 1);
+        for (const float score : scores) EXPECT_FALSE(std::signbit(score));
+      }
     }
   }
 }

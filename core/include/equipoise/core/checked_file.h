@@ -94,6 +94,9 @@ class EQUIPOISE_API CheckedFile {
   std::uint64_t bytes() const { return file_.bytes().size(); }
   /// Checksum of the header, which covers the table and through it every byte of the file.
   std::uint64_t checksum() const { return checksum_; }
+  /// The checksum of this file as it would be if its last section had not been written; checksum() where
+  /// the last one is not `section`.
+  std::uint64_t ChecksumWithoutLast(std::string_view section) const;
 
   /// The section's bytes, 64-byte aligned, valid while this object lives.
   /// Errors   kCorruption: no such section, or (typed form) not a whole number of T

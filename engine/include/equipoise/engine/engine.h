@@ -33,6 +33,7 @@
 #include <equipoise/engine/configuration.h>
 #include <equipoise/engine/learning.h>
 #include <equipoise/engine/search_context.h>
+#include <equipoise/optimizer/interleaving.h>
 #include <equipoise/optimizer/weight_policies.h>
 #include <equipoise/retrieval/collection.h>
 #include <equipoise/retrieval/domain_detector.h>
@@ -51,6 +52,13 @@ struct IndexReport {
   std::uint32_t documents = 0;
   std::size_t dimensions = 0;  ///< 0: no embeddings
   double seconds = 0;
+};
+
+/// What SearchInterleaved found.
+struct InterleavedResult {
+  SearchResult
+      result;  ///< its hits are the drafted list, their scores each of the α that found it first
+  DraftedList draft;  ///< items: SearchResult::hits by document number, and what each says
 };
 
 /// Makes a policy from what its Save has written.
@@ -108,6 +116,14 @@ class EQUIPOISE_API Engine {
   /// Errors   as Search; kInvalidArgument: a value of the configuration out of range
   Result<SearchResult> Search(const SearchRequest& request,
                               const Configuration& configuration) const;
+
+  /// Searches with two values of α and drafts one list of both (optimizer/interleaving.h): which is better
+  /// shows from its ratings, and feedback on it is learned from as on any other. Takes two searches, of
+  /// which the first is what result.times says.
+  /// Range    alphas in [0, 1]; request.alpha is not looked at; random: 64 uniform bits, of the draft
+  /// Errors   as Search; as TeamDraft
+  Result<InterleavedResult> SearchInterleaved(const SearchRequest& request, double first_alpha,
+                                              double second_alpha, std::uint64_t random) const;
 
   /// From now on this configuration is that of every Search that brings none, and its switches hold for all
   /// that the engine does; its instruction set holds for the process (UseMachine).
@@ -182,7 +198,10 @@ class EQUIPOISE_API Engine {
  private:
   struct InUse;  // the configuration
   explicit Engine(Collection collection, std::string folder);
-  Result<SearchResult> Run(const SearchRequest& request, const Configuration& switches) const;
+  /// `change`, where there is one, is given what was asked and found before it is remembered.
+  Result<SearchResult> Run(
+      const SearchRequest& request, const Configuration& switches,
+      const std::function<Status(const SearchRequest&, SearchResult*)>& change) const;
   Result<SearchResult> RunWith(const SearchRequest& request,
                                const Configuration& configuration) const;
   Status Detect(const SearchRequest& request, QueryDomain* domain) const;

@@ -30,6 +30,10 @@ struct LearningOptions {
   std::optional<FusionMethod> fusion{};
   /// α of a configuration: the policy is not asked, and still learns from reward curves. In [0, 1].
   std::optional<double> fixed_alpha{};
+  /// The switch that freezes learning: decisions stay as they are, feedback is checked and kept, and the
+  /// policy hears nothing of it. Once it is off, a query is learned with the next feedback on it, and with
+  /// all that was kept; so is what a log is replayed from.
+  bool frozen = false;
   /// Reward of a ranking. The grid must be the policy's; `ideal` is not looked at.
   RewardCurveOptions curve{};
   /// How that, groundedness and cost become one number, as ComputeReward. Cost is the time of the paths

@@ -28,8 +28,8 @@ struct StudySource {
 
 struct StudyOptions {
   /// JSON lines {"index": a source's folder or its last name, "query": id, "domain": name, "time":
-  /// seconds}. A domain that is missing is the index's last name, a time that is missing the line's
-  /// place. Empty: every judged query once, one domain an index.
+  /// seconds}. The index may be missing where there is one. A domain that is missing is the index's last
+  /// name, a time that is missing the line's place. Empty: every judged query once, one domain an index.
   std::string stream{};
   std::vector<std::string> policies = {"static", "beta", "curve"};
   std::size_t orders = 200;   ///< >= 1
@@ -38,6 +38,9 @@ struct StudyOptions {
   PolicyPriors priors{};
   std::optional<DomainPrior> prior{};  ///< of every domain that `priors` does not name
   double both_paths_share = CurvePolicyOptions{}.both_paths_share;
+  /// Of curve: CurvePolicyOptions::watch and largest_loss.
+  std::size_t watch = 0;
+  double largest_loss = 1;
   std::optional<FusionMethod>
       fusion{};  ///< absent: the configuration's, else that of the first index
   /// Of every search; its α and mmr are not looked at, since rewards are those of fused scores at every α;
@@ -52,6 +55,8 @@ struct PolicyStudy {
   std::string name;
   simulation::Earned earned;
   simulation::Difference less_static;  ///< reward a query, less that of α = 0.5, paired
+  simulation::Difference less_path;    ///< less that of the better path alone, paired
+  simulation::Difference recall;       ///< Recall@10 of what was shown
   /// [horizon] mean regret of the n-th query of a domain, over domains and orders.
   std::vector<double> regret;
   /// [domains] queries until the posterior's 90 % bound on the regret was below converged_below: median,
@@ -80,7 +85,8 @@ struct LearningStudy {
   std::size_t left_out =
       0;  ///< lines of the stream whose query has no relevant document, or no text
   std::size_t best_single = 0;
-  double floor = 0;  ///< regret of a learner that knows all other queries of the domain
+  bool lexical_better = false;  ///< of the paths alone: BM25 earns at least what vectors do
+  double floor = 0;             ///< regret of a learner that knows all other queries of the domain
   FusionMethod fusion = FusionMethod::kMinMaxUnion;
 };
 

@@ -13,6 +13,8 @@
 ///   alpha        in [0, 1]
 ///   propensity   in (0, 1]: with which α and the paths were decided, WeightDecision::propensity
 ///   alpha_propensity   in [propensity, 1]: of that α, whichever paths; absent: propensity
+///   by_policy    false: the caller or a configuration decided, and the propensities are nobody's; absent:
+///                true
 ///   both_paths   false only at α = 0 or 1, where the path without weight was not asked; absent: true
 ///   fusion       FusionName
 ///   candidates   every document within the depth of a path, in document order (ties of fused scores go

@@ -55,7 +55,7 @@ class EQUIPOISE_API TopKCollector {
   void Replace(Scored item);
 
   std::size_t k_;
-  std::vector<Scored> heap_;  // worst on top
+  std::vector<Scored> heap_;  // worst on top, once it is full
 };
 
 /// The best k of a dense array of scores, ids being positions; scores <= `above` are left out.

@@ -44,11 +44,43 @@ struct CurvePolicyOptions {
   double lexical_price = 0;
   double vector_price = 0;
 
+  // How far it may go.
+  double lowest_alpha = 0;   ///< a floor under every decision; in [0, highest_alpha]
+  double highest_alpha = 1;  ///< and a ceiling; in [lowest_alpha, 1]
+  /// How far the mean decision of a domain moves from one update to the next, and a decision from that
+  /// mean; in (0, 1], 1: as far as it likes. At first the mean is the static decision's.
+  double largest_step = 1;
+  /// Share δ of the static policy's reward that may be lost: over all domains together, what the judged
+  /// queries have earned stays above 1 − δ times what the static decisions (the prior's α) would have,
+  /// at any time, as long as no more than `unjudged` decisions wait for feedback. Until that is paid for
+  /// decisions are the static ones, with both paths. In (0, 1]; 1: no guard.
+  double largest_loss = 1;
+  std::size_t unjudged = 1;  ///< >= 1
+  /// Share of feedback that may be made up, which the guard then reckons with; rounded up. In [0, 1).
+  double false_share = 0;
+
+  // Change.
+  /// Latest queries of each domain among which it looks for a change, from which on the domain is
+  /// learned anew; 64 bytes each, twice an update's time. 0: none, what was learned stays; else in
+  /// [16, 1024].
+  std::size_t watch = 0;
+  /// Log likelihood ratio from which on a change is believed; >= 1.
+  /// Source   `./dev bench bandit`: what waiting and false alarms cost
+  double change_evidence = 15;
+
   // Its size and speed.
   std::size_t grid = 21;                ///< values of α, i / (grid − 1); in [3, 101]
   std::size_t draws = 512;              ///< of the posterior, for an update; in [16, 65,536]
   std::uint64_t seed = 1;               ///< of the draws
   std::size_t max_domains = 1'000'000;  ///< with feedback or a prior; >= 1
+};
+
+/// A change that a domain went through.
+struct CurveChange {
+  std::uint64_t began = 0;    ///< of the domain's feedbacks, counted from 1: the first after it
+  std::uint64_t noticed = 0;  ///< the one with which it was noticed
+  double evidence = 0;        ///< log likelihood ratio
+  double time = 0;            ///< of that feedback
 };
 
 /// What is known of a domain, over the grid.
@@ -67,6 +99,8 @@ struct DomainPosterior {
   /// show (two-sided 5 %, power 80 %).
   double smallest_effect = 0;
   double sharing = 0;  ///< in [0, 1]: the part of the mean that comes from other domains and priors
+  std::uint64_t changes = 0;                ///< that were noticed
+  std::vector<CurveChange> latest_changes;  ///< of them up to 4, the latest last
 };
 
 /// Thompson sampling over reward curves.
@@ -95,6 +129,9 @@ class EQUIPOISE_API CurvePolicy final : public WeightPolicy {
   /// The domains with feedback or a prior, in the order in which they came.
   std::vector<std::string> Domains() const;
   const CurvePolicyOptions& options() const;
+  /// Reward that the guard has left to lose; negative: a loss of more than largest_loss may have come of
+  /// feedback that was changed afterwards. 0 without a guard.
+  double GuardLeft() const;
 
  private:
   friend struct CurveTuning;  // the benchmark that chooses the constants

@@ -18,6 +18,7 @@
 #include <equipoise/core/export.h>
 #include <equipoise/core/status.h>
 #include <equipoise/core/weight_policy.h>
+#include <equipoise/optimizer/mean_interval.h>
 
 namespace equipoise {
 
@@ -68,13 +69,6 @@ struct OffPolicyEstimates {
 /// Threads  pure; seed: of the draws of replay
 EQUIPOISE_API Result<OffPolicyEstimates> EvaluateOffPolicy(std::span<const OffPolicySample> samples,
                                                            std::uint64_t seed = 1);
-
-/// The mean of independent values with its 95 % interval by Student's t.
-/// Range    n >= 2; with fewer the interval is (−∞, ∞)
-struct MeanInterval {
-  double mean = 0, low = 0, high = 0;
-};
-EQUIPOISE_API MeanInterval MeanOf(std::span<const double> values);
 
 /// An α and how likely a policy decides it, whichever paths.
 struct AlphaShare {

@@ -4,7 +4,9 @@
 ///   - a sample of n has no |z| above (n − 1)/√n (sample deviation; √(n − 1) with the population's):
 ///     3-sigma cannot flag anything below n = 11, and says so (kTooSmall);
 ///   - for ratings of few values, spread is no scale: where fewer than 10 % are positive, every
-///     positive lies outside 3 sigma. Samples of at most `few_values` values are not cut (kFewValues);
+///     positive lies outside 3 sigma. Samples of at most `few_values` values are not cut (kFewValues).
+///     Every value counts: a few ratings of others among clicks make a sample that is cut. Where there
+///     can be two, refuse what is neither, or raise few_values, or take the method kNone;
 ///   - one tenth of equal outliers hides itself from sigma (their own weight moves mean and
 ///     deviation); MAD stands up to nearly one half.
 #pragma once
@@ -33,7 +35,9 @@ enum class ClipSpread : std::uint8_t {
 
 /// How kClip works. scipy.stats.sigmaclip(a, low, high) is {low, high, 0, kMean, kDeviation};
 /// astropy.stats.sigma_clip(a, sigma, maxiters = 5) is {sigma, sigma, 5, kMedian, kDeviation}, with
-/// cenfunc = "mean" kMean, with stdfunc = "mad_std" kMad. A pass that would leave nothing is not made.
+/// cenfunc = "mean" kMean, with stdfunc = "mad_std" kMad. Other than they do, it takes nothing out where
+/// the spread is 0 (by kMad, half of the values being equal would cost the other half) or there are fewer
+/// than 3 values, and makes no pass that would leave nothing.
 struct ClipOptions {
   double sigma_low = 0;   ///< deviations below the center; 0: OutlierOptions::sigma
   double sigma_high = 0;  ///< and above it

@@ -88,8 +88,8 @@ struct Groundedness {
 
 /// The share of an answer's sentences that a retrieved passage supports. A sentence without terms is
 /// supported by no overlap.
-/// Errors   kInvalidArgument: weights of another length than terms, or negative; embeddings of different
-///          dimensions or not finite; kOutOfMemory
+/// Errors   kInvalidArgument: a threshold that is NaN; weights of another length than terms, or negative;
+///          embeddings of different dimensions or not finite; kOutOfMemory
 /// Threads  pure, as far as the scorer is; O(sentences · passages)
 /// Source   the precision side of ROUGE-1 (Lin 2004); sentence-wise support as in Es et al. 2024
 ///          (RAGAS, arXiv:2309.15217), without a language model

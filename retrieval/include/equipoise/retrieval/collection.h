@@ -47,8 +47,8 @@ struct CollectionOptions {
   VectorStorage storage = VectorStorage::kInt8Float16;
   int m = 32;                 ///< links a node of the graph, [2, 128]: more recall, more memory
   int ef_construction = 200;  ///< beam while building, [8, 4096]: more recall, slower building
-  int threads = 1;            ///< for building; with 1 the graph is the same every time, the
-                              ///< lexical index always
+  bool tune = true;           ///< as VectorIndexOptions::tune
+  int threads = 1;            ///< for building; the files do not depend on it
   /// Bytes of terms and postings held while building, beyond which they go to a temporary file in the
   /// folder; 0: no limit. Texts, metadata and vectors are apart from it.
   std::size_t memory = std::size_t{1} << 30;
@@ -184,7 +184,7 @@ class EQUIPOISE_API Collection {
   bool stores_text() const;        ///< titles and texts come back with hits
   FusionWeights weights() const;
   std::optional<Bm25Fields> fields() const;  ///< absent: title and text are one
-  /// Another one for every build with other content.
+  /// Another one for every build with other content; VectorIndexOptions::tune does not change it.
   std::uint64_t fingerprint() const;
   CollectionInfo Info() const;
   /// Latency histograms by layer over all searches so far.

@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include <equipoise/core/callbacks.h>
 #include <equipoise/core/checked_file.h>
 #include <equipoise/core/export.h>
 #include <equipoise/core/status.h>
@@ -112,10 +113,11 @@ class EQUIPOISE_API LexicalIndexBuilder {
 
   /// Writes the index as one file, which is removed after an error; more may be added and written
   /// afterwards.
+  /// Units    progress: postings
   /// Exact    the bytes depend on the documents and parameters alone
-  /// Errors   kIo; kOutOfMemory; kInvalidArgument: with fields, a term so often in a text and another in
-  ///          a title that both counts do not fit into 31 bits
-  Status Write(const std::string& path) const;
+  /// Errors   kIo; kOutOfMemory; kCancelled by the progress callback; kInvalidArgument: with fields, a
+  ///          term so often in a text and another in a title that both counts do not fit into 31 bits
+  Status Write(const std::string& path, const ProgressCallback& progress = {}) const;
 
  private:
   struct State;
@@ -175,14 +177,15 @@ class EQUIPOISE_API LexicalIndex {
   /// A search and the scores of further documents, for little more than the search where it adds up all
   /// postings: it has the scores then.
   /// Shapes   allowed as above, absent: all; also() any documents; scores [also().size()], as of Score
-  /// Threads  also is called once, in the caller's thread, as late as possible: what it returns may be
-  ///          found by another thread meanwhile
+  /// Threads  also is called once, in the caller's thread, as late as it costs nothing; where it waits for
+  ///          another thread (also_waits) when all else is done, for 4 more bytes a document
   /// Note     `stop` is asked every 256 blocks or 32,768 documents: once it says so, the result is that of the
   ///          documents that were gone through, with true scores, or nothing. Null: never
   std::vector<Scored> SearchAndScore(std::span<const std::string> query_tokens, std::size_t k,
                                      std::optional<std::span<const std::uint64_t>> allowed,
                                      const std::function<std::span<const std::uint32_t>()>& also,
-                                     std::vector<float>* scores, StopCheck* stop = nullptr) const;
+                                     std::vector<float>* scores, bool also_waits = false,
+                                     StopCheck* stop = nullptr) const;
 
   /// The scores of given documents, in their order; 0 where no term occurs.
   /// Shapes   docs [m], any order, repetitions fine; scores [m]

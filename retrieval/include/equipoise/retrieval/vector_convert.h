@@ -78,6 +78,7 @@ struct FaissImportOptions {
   VectorStorage storage = VectorStorage::kInt8Float16;
   float target_recall = 0.995f;  ///< as VectorIndexOptions
   int threads = 1;               ///< as VectorIndexOptions
+  bool tune = true;              ///< as VectorIndexOptions
   std::uint64_t seed = 12345;    ///< of the sketches' rotation
   /// Stages "vectors" and "recall".
   ProgressCallback progress{};

@@ -20,6 +20,8 @@ struct AddRowsOptions {
   std::size_t graph_from = VectorIndexOptions{}.graph_from;
   /// As VectorIndexOptions::threads: the files do not depend on it.
   int threads = 1;
+  /// As VectorIndexOptions::tune.
+  bool tune = true;
   /// Stages "vectors", "graph" and "recall", in rows.
   ProgressCallback progress{};
 };
