@@ -92,7 +92,10 @@ TEST_F(SearchEnd, WhateverTheDeadlineWhatIsFoundHasItsTrueScores) {
       request.parallel_paths = parallel;
       const auto whole = engine.Search(request);
       ASSERT_FALSE(whole->partial);
-      const std::chrono::nanoseconds took(whole->times.total_ns);
+      // The first one is slow.
+      std::chrono::nanoseconds took(whole->times.total_ns);
+      for (int i = 0; i < 10; ++i)
+        took = std::min(took, std::chrono::nanoseconds(engine.Search(request)->times.total_ns));
       std::map<SearchLayer, int> cut;
       Random random(5);
       for (int i = 0; i < 150; ++i) {
