@@ -3,6 +3,7 @@
 
 #include <equipoise/core/atomic_file.h>
 #include <equipoise/core/check.h>
+#include <equipoise/engine/feedback_export.h>
 #include <equipoise/engine/learning_study.h>
 #include <equipoise/engine/replay_study.h>
 #include <equipoise/engine/tuning.h>
@@ -26,7 +27,7 @@ using simulation::Difference;
 struct LearnArguments {
   JudgedOptions judged;
   StreamOptions stream;
-  std::string policies, priors, prior, fusion, report, replay;
+  std::string policies, priors, prior, fusion, report, replay, exported, out;
   std::vector<std::string> states;
   StudyOptions options;
   ConfigurationOptions configuration;
@@ -207,6 +208,24 @@ int RunReplay(const LearnArguments& a) {
   return a.json ? PrintJson(ReplayObject(*study)) : PrintText(ReplayTables(*study));
 }
 
+/// An index's log of feedback as one that --replay reads.
+int RunExport(const LearnArguments& a) {
+  if (a.out.empty())
+    return FailUsage(
+        Status(Code::kInvalidArgument, "name the file to write with --out", {.field = "--export"}),
+        a.json);
+  const auto written = ExportFeedback(a.exported, a.out);
+  if (!written) return Fail(written.error(), a.json);
+  if (a.json)
+    return PrintJson({{"out", a.out},
+                      {"queries", written->queries},
+                      {"feedback", written->feedback},
+                      {"left_out", written->left_out}});
+  return PrintText(fmt::format("{}: {} with {}\n", a.out,
+                               Counted(written->queries, "query", "queries"),
+                               Counted(written->feedback, "rating")));
+}
+
 int RunLearn(LearnArguments* a) {
   const auto wrong = [&](const Status& status) { return FailUsage(status, a->json); };
   StudyOptions& options = a->options;
@@ -221,6 +240,9 @@ int RunLearn(LearnArguments* a) {
     if (!priors) return Fail(priors.error(), a->json);
     options.priors = *std::move(priors);
   }
+  if (!a->exported.empty()) return RunExport(*a);
+  if (!a->out.empty())
+    return wrong(Status(Code::kInvalidArgument, "goes with --export", {.field = "--out"}));
   if (!a->replay.empty()) return RunReplay(*a);
   if (!a->states.empty())
     return wrong(Status(Code::kInvalidArgument, "goes with --replay", {.field = "--state"}));
@@ -296,6 +318,10 @@ Action AddLearnCommand(CLI::App* app) {
          "--replay", a->replay,
          "Instead of indexes: a log of searches and feedback, JSON lines; judges policies on it")
       ->check(Named());
+  app->add_option("--export", a->exported,
+                  "Instead of that: an index whose log of feedback becomes one for --replay")
+      ->check(Named());
+  app->add_option("--out", a->out, "With --export: the log to write")->check(Named());
   app->add_option("--state", a->states,
                   "With --replay: files of policies that were saved, judged as they are")
       ->check(Named());

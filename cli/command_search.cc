@@ -1,5 +1,6 @@
 // equipoise search: one query against an index.
 #include <algorithm>
+#include <chrono>
 #include <optional>
 
 #include <fmt/format.h>
@@ -32,6 +33,8 @@ struct SearchArguments {
   std::string policy;
   std::size_t k = 10;
   float min_score = 0;
+  std::optional<double> near_duplicate;
+  double deadline = 0;
   ConfigurationOptions configuration;
   bool alpha_given = false;
   bool mmr_given = false;
@@ -155,7 +158,8 @@ Json VectorObject(const SearchResult& found) {
 
 int PrintObject(const Collection& collection, const SearchResult& found, const SearchArguments& a,
                 const std::optional<MetadataFilter>& filter) {
-  const bool learned = found.alpha_source == AlphaSource::kPolicy;
+  const bool learned =
+      found.alpha_source == AlphaSource::kPolicy || found.alpha_source == AlphaSource::kPrior;
   Json object = {{"text", a.text},
                  {"syntax", a.syntax},
                  {"k", a.k},
@@ -165,16 +169,21 @@ int PrintObject(const Collection& collection, const SearchResult& found, const S
                  {"policy_version", OrNull(learned, found.policy_version)},
                  {"fusion", FusionName(found.weights.method)},
                  {"mmr", OrNull(a.mmr_given, a.mmr)},
+                 {"near_duplicate", a.near_duplicate ? Json(*a.near_duplicate) : Json(nullptr)},
                  {"filter", FilterObject(filter)},
                  {"vector", VectorObject(found)},
                  {"note", found.note.empty() ? Json(nullptr) : Json(found.note)},
                  {"domain", DomainObject(found.domain)},
+                 {"partial", found.partial},
+                 {"cut", found.partial ? Json(SearchLayerName(found.cut)) : Json(nullptr)},
                  {"time_us",
                   {{"analysis", Microseconds(found.times.analysis_ns)},
                    {"lexical", Microseconds(found.times.lexical_ns)},
                    {"vector", Microseconds(found.times.vector_ns)},
                    {"fusion", Microseconds(found.times.fusion_ns)},
+                   {"diversity", Microseconds(found.times.diversity_ns)},
                    {"domain", Microseconds(found.times.domain_ns)},
+                   {"policy", Microseconds(found.times.policy_ns)},
                    {"total", Microseconds(found.times.total_ns)}}},
                  {"hits", Json::array()}};
   for (std::size_t i = 0; i < found.hits.size(); ++i)
@@ -187,6 +196,8 @@ std::string_view Decider(AlphaSource source) {
   switch (source) {
     case AlphaSource::kRequest:
       return "as asked";
+    case AlphaSource::kPrior:
+      return "the prior, nothing is learned yet";
     case AlphaSource::kPolicy:
       return "learned";
     case AlphaSource::kConfigured:
@@ -257,6 +268,8 @@ int PrintTable(const Collection& collection, const SearchResult& found, const Se
   if (filter)
     text += fmt::format("; {} of {} pass the filter", filter->Count(),
                         Counted(collection.documents(), "document"));
+  if (found.partial)
+    text += fmt::format("; partial: the deadline came in layer {}", SearchLayerName(found.cut));
   text += '\n' + DomainText(found.domain);
   if (found.hits.empty()) return PrintText(text);
   text += '\n';
@@ -320,6 +333,7 @@ int RunSearch(SearchArguments a) {
   if (a.alpha_given) request.alpha = a.alpha;
   if (a.mmr_given) request.mmr = a.mmr;
   request.parallel_paths = a.parallel_paths;
+  request.near_duplicate = a.near_duplicate;
   if (!a.fusion.empty()) {
     auto fusion = ParseFusion(a.fusion);
     if (!fusion) return FailUsage(fusion.error(), a.json);
@@ -331,6 +345,7 @@ int RunSearch(SearchArguments a) {
     a.mmr_given = true;
     a.mmr = *configuration->mmr;
   }
+  if (!a.near_duplicate) a.near_duplicate = configuration->near_duplicate;
   Embedding embedding;
   if (!a.embedding.empty()) {
     auto read = ReadEmbedding(a.embedding);
@@ -341,7 +356,7 @@ int RunSearch(SearchArguments a) {
   auto engine = Engine::Open(a.folder);
   if (!engine) return Fail(engine.error(), a.json);
   if (!a.domains.empty()) {
-    auto detector = DomainDetector::Load(a.domains);
+    auto detector = DomainDetector::Load(a.domains, SimilarityOf(*configuration));
     if (!detector) return Fail(detector.error(), a.json);
     const Status used =
         engine->UseDetector(std::make_shared<const DomainDetector>(*std::move(detector)));
@@ -369,6 +384,9 @@ int RunSearch(SearchArguments a) {
     filter = *std::move(compiled);
     request.filter = &*filter;
   }
+  if (a.deadline > 0)
+    request.deadline = std::chrono::steady_clock::now() +
+                       std::chrono::microseconds(static_cast<std::int64_t>(1000 * a.deadline));
   auto found = engine->Search(request, *configuration);
   if (!found) {
     const Status& error = found.error();
@@ -412,6 +430,12 @@ Action AddSearchCommand(CLI::App* app) {
                       "Only documents whose metadata match, as in 'year >= 1960 and domain in "
                       "(\"npl\", \"cacm\")': "
                       "=, !=, <, <=, >, >=, in, not in, exists FIELD, and, or, not, ( )");
+  app->add_option("--near-duplicate", a->near_duplicate,
+                  "Leave out hits whose cosine with a hit above is at least this; 0.95 as a rule")
+      ->check(InRange(1e-9, 1.0));
+  app->add_option("--deadline", a->deadline,
+                  "Milliseconds after which what was found is returned, marked partial")
+      ->check(InRange(0.0, 1e9));
   app->add_option(
          "--min-score", a->min_score,
          "Leave out hits with a lower score, which lies in [0, 1] and depends on the query "

@@ -40,6 +40,7 @@ Result<Configuration> ConfigurationOptions::Read() const {
   if (ef_option_->count() > 0) out.ef_search = ef_search_;
   if (recall_option_->count() > 0) out.target_recall = target_recall_;
   if (exact_) out.exact = true;
+  EQUIPOISE_RETURN_IF_ERROR(UseMachine(out).At({.file = file_}));
   return out;
 }
 

@@ -10,6 +10,7 @@
 #include <equipoise/core/checked_file.h>
 #include <equipoise/core/json_lines.h>
 #include <equipoise/engine/configuration.h>
+#include <equipoise/kernels/hardware.h>
 
 #include "configuration_json.h"
 
@@ -21,7 +22,7 @@ using Json = nlohmann::ordered_json;
 constexpr int kFormat = 1;
 constexpr double kMost = 1e6;
 
-enum class Kind { kNumber, kWhole, kTruth, kFusion };
+enum class Kind { kNumber, kAbove, kWhole, kTruth, kFusion, kWord };
 
 /// A key: what it means, what it may be, and how it gets into a Configuration and out again. Reader,
 /// checks, writer and schema know no other.
@@ -31,8 +32,45 @@ struct Key {
   Kind kind;
   double low, high;
   void (*set)(const Json& value, Configuration* to);
-  Json (*get)(const Configuration& from);  // null: absent
+  Json (*get)(const Configuration& from);         // null: absent
+  std::vector<std::string> (*words)() = nullptr;  // of kWord
 };
+
+template <auto Member>
+constexpr Key SwitchKey(const char* name, const char* about) {
+  return {name,
+          about,
+          Kind::kTruth,
+          0,
+          0,
+          [](const Json& v, Configuration* to) { to->*Member = v.get<bool>(); },
+          [](const Configuration& from) { return Json(from.*Member); }};
+}
+
+constexpr std::array<GpuUse, 3> kGpuUses = {GpuUse::kAuto, GpuUse::kOff, GpuUse::kRequired};
+constexpr std::array<SimdLevel, 6> kSimdChoices = {SimdLevel::kAuto,       SimdLevel::kScalar,
+                                                   SimdLevel::kAvx2,       SimdLevel::kAvx512,
+                                                   SimdLevel::kAvx512Vnni, SimdLevel::kNeon};
+
+/// A key whose value is one of a few, by name.
+template <auto Member, const auto& Choices, auto NameOf>
+constexpr Key ChoiceKey(const char* name, const char* about) {
+  return {name,
+          about,
+          Kind::kWord,
+          0,
+          0,
+          [](const Json& v, Configuration* to) {
+            for (const auto choice : Choices)
+              if (NameOf(choice) == v.get<std::string>()) to->*Member = choice;
+          },
+          [](const Configuration& from) { return Json(NameOf(from.*Member)); },
+          [] {
+            std::vector<std::string> out;
+            for (const auto choice : Choices) out.emplace_back(NameOf(choice));
+            return out;
+          }};
+}
 
 template <auto Member>
 constexpr Key WholeKey(const char* name, const char* about, double low) {
@@ -45,7 +83,7 @@ constexpr Key WholeKey(const char* name, const char* about, double low) {
           [](const Configuration& from) { return Json(from.*Member); }};
 }
 
-const std::array<Key, 10> kKeys = {{
+const std::array<Key, 17> kKeys = {{
     {"alpha", "Weight of BM25; absent: what has been learned decides, else the index",
      Kind::kNumber, 0, 1, [](const Json& v, Configuration* to) { to->alpha = v.get<double>(); },
      [](const Configuration& c) { return c.alpha ? Json(*c.alpha) : Json(); }},
@@ -71,6 +109,21 @@ const std::array<Key, 10> kKeys = {{
      [](const Configuration& c) { return c.mmr ? Json(*c.mmr) : Json(); }},
     WholeKey<&Configuration::mmr_candidates>("mmr_candidates", "Best results that mmr chooses from",
                                              1),
+    {"near_duplicate",
+     "Results whose cosine with a better one is at least this are left out, 0.95 say; absent: none",
+     Kind::kAbove, 0, 1,
+     [](const Json& v, Configuration* to) { to->near_duplicate = v.get<double>(); },
+     [](const Configuration& c) { return c.near_duplicate ? Json(*c.near_duplicate) : Json(); }},
+    SwitchKey<&Configuration::detector>("detector", "Detect the domain of queries that name none"),
+    SwitchKey<&Configuration::bandit>("bandit",
+                                      "Let what was learned decide alpha where nobody else does"),
+    SwitchKey<&Configuration::filter>("filter", "Put feedback through the filter"),
+    SwitchKey<&Configuration::router>("router", "Let preferences pick from a front of tune"),
+    ChoiceKey<&Configuration::gpu, kGpuUses, GpuUseName>(
+        "gpu", "Whether domains are detected on a GPU; required: an error where there is none"),
+    ChoiceKey<&Configuration::simd, kSimdChoices, SimdLevelName>(
+        "simd",
+        "Instruction set of the whole process; auto: the best, or what EQUIPOISE_SIMD says"),
 }};
 
 constexpr std::array<FusionMethod, 4> kFusions = {FusionMethod::kMinMax, FusionMethod::kMinMaxUnion,
@@ -80,6 +133,18 @@ constexpr std::array<FusionMethod, 4> kFusions = {FusionMethod::kMinMax, FusionM
 std::string Complaint(const Key& key, const Json& value) {
   const auto range = [&] { return fmt::format("[{}, {}]", key.low, key.high); };
   switch (key.kind) {
+    case Kind::kWord: {
+      std::string known;
+      for (const std::string& word : key.words()) {
+        if (value == word) return {};
+        known += (known.empty() ? "" : ", ") + word;
+      }
+      return "must be one of " + known;
+    }
+    case Kind::kAbove:
+      if (value.is_number() && value.get<double>() > key.low && value.get<double>() <= key.high)
+        return {};
+      return fmt::format("must be a number in ({}, {}]", key.low, key.high);
     case Kind::kNumber:
       if (!value.is_number()) return fmt::format("must be a number in {}", range());
       break;
@@ -204,6 +269,12 @@ std::string ConfigurationSchema() {
   for (const Key& key : kKeys) {
     Json entry = {{"description", key.about}};
     switch (key.kind) {
+      case Kind::kWord:
+        entry["enum"] = key.words();
+        break;
+      case Kind::kAbove:
+        entry.update({{"type", "number"}, {"exclusiveMinimum", key.low}, {"maximum", key.high}});
+        break;
       case Kind::kNumber:
         entry.update({{"type", "number"}, {"minimum", key.low}, {"maximum", key.high}});
         break;
@@ -229,6 +300,52 @@ std::string ConfigurationSchema() {
   return schema.dump(2) + "\n";
 }
 
+std::string_view GpuUseName(GpuUse use) {
+  switch (use) {
+    case GpuUse::kAuto:
+      return "auto";
+    case GpuUse::kOff:
+      return "off";
+    case GpuUse::kRequired:
+      return "required";
+  }
+  return "auto";
+}
+
+Status CheckMachine(const Configuration& configuration) try {
+  const auto levels = AvailableSimdLevels();
+  const SimdLevel level = configuration.simd;
+  if (level != SimdLevel::kAuto && std::find(levels.begin(), levels.end(), level) == levels.end()) {
+    std::string has;
+    for (const SimdLevel one : levels)
+      has += (has.empty() ? "" : ", ") + std::string(SimdLevelName(one));
+    return Status(Code::kUnsupported,
+                  fmt::format("\"simd\" asks for {}, which this machine lacks; it has {}",
+                              SimdLevelName(level), has),
+                  {.field = "simd"});
+  }
+  if (configuration.gpu != GpuUse::kRequired) return {};
+  const HardwareInfo machine = InspectHardware();
+  if (machine.gpu_usable) return {};
+  return Status(Code::kUnsupported,
+                "\"gpu\" asks for a GPU, and none can be used here: " + machine.gpu_reason,
+                {.field = "gpu"});
+} catch (const std::bad_alloc&) {
+  return Status(Code::kOutOfMemory, "no memory to look at the machine");
+}
+
+Status UseMachine(const Configuration& configuration) {
+  EQUIPOISE_RETURN_IF_ERROR(CheckMachine(configuration));
+  return UseSimdLevel(configuration.simd);
+}
+
+SimilarityOptions SimilarityOf(const Configuration& configuration) {
+  SimilarityOptions out;
+  if (configuration.gpu == GpuUse::kOff) out.backend = Backend::kCpu;
+  if (configuration.gpu == GpuUse::kRequired) out.backend = Backend::kCuda;
+  return out;
+}
+
 SearchRequest Configured(const SearchRequest& request, const Configuration& configuration,
                          FusionMethod stored) {
   SearchRequest out = request;
@@ -243,6 +360,7 @@ SearchRequest Configured(const SearchRequest& request, const Configuration& conf
   out.target_recall = static_cast<float>(configuration.target_recall);
   out.rescore = configuration.rescore;
   out.exact = configuration.exact;
+  if (!request.near_duplicate) out.near_duplicate = configuration.near_duplicate;
   if (!request.mmr) {
     out.mmr = configuration.mmr;
     out.mmr_candidates = configuration.mmr_candidates;

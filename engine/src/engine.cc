@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
+#include <mutex>
 #include <new>
 #include <unordered_map>
 
@@ -16,6 +18,15 @@
 
 namespace equipoise {
 namespace {
+
+std::uint64_t NanosecondsSince(std::chrono::steady_clock::time_point start) {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start)
+          .count());
+}
+
+const Configuration kNoConfiguration;                   // nothing is said, nothing is switched off
+constexpr std::uint64_t kReplayedForSnapshot = 10'000;  // half a second of replaying
 
 constexpr std::uint64_t kReports = 200;  // progress callbacks over a whole corpus
 
@@ -77,10 +88,25 @@ Result<IndexReport> Engine::BuildFromFiles(const std::string& folder, const Inde
   return NoMemory();
 }
 
+/// Read by every search: the pointer is copied under a lock that is held no longer, and only once there is
+/// one.
+struct Engine::InUse {
+  std::mutex mutex;
+  std::atomic<bool> any{false};
+  std::shared_ptr<const Configuration> configuration;
+
+  std::shared_ptr<const Configuration> Get() {
+    if (!any.load(std::memory_order_acquire)) return nullptr;
+    const std::lock_guard lock(mutex);
+    return configuration;
+  }
+};
+
 Engine::Engine(Collection collection, std::string folder)
     : collection_(std::move(collection)),
       folder_(std::move(folder)),
-      router_(std::make_unique<ParetoRouter>()) {}
+      router_(std::make_unique<ParetoRouter>()),
+      in_use_(std::make_unique<InUse>()) {}
 Engine::Engine(Engine&&) noexcept = default;
 Engine& Engine::operator=(Engine&&) noexcept = default;
 Engine::~Engine() = default;
@@ -127,7 +153,9 @@ Status Engine::Detect(const SearchRequest& request, QueryDomain* domain) const {
 }
 
 Result<SearchResult> Engine::Search(const SearchRequest& request) const {
-  return SearchWith(request, {});
+  const auto configuration = in_use_->Get();
+  return configuration == nullptr ? Run(request, kNoConfiguration, {})
+                                  : RunWith(request, *configuration);
 }
 
 Result<InterleavedResult> Engine::SearchInterleaved(const SearchRequest& request,
@@ -154,21 +182,25 @@ Result<InterleavedResult> Engine::SearchInterleaved(const SearchRequest& request
     found->hits = std::move(drafted);
     return {};
   };
-  EQUIPOISE_ASSIGN_OR_RETURN(out.result, SearchWith(first, draft));
+  const auto configuration = in_use_->Get();
+  const Configuration& switches = configuration == nullptr ? kNoConfiguration : *configuration;
+  if (configuration != nullptr)
+    first = Configured(first, *configuration, collection_.weights().method);
+  EQUIPOISE_ASSIGN_OR_RETURN(out.result, Run(first, switches, draft));
   return out;
 }
 
-Result<SearchResult> Engine::SearchWith(
-    const SearchRequest& request,
+Result<SearchResult> Engine::Run(
+    const SearchRequest& request, const Configuration& switches,
     const std::function<Status(const SearchRequest&, SearchResult*)>& change) const try {
   // The domain first: the policy decides α for it. What is wrong with the query is said by the
   // collection, whose checks go further.
   QueryDomain domain;
   const auto start = std::chrono::steady_clock::now();
-  const Status detected = Detect(request, &domain);
-  const auto domain_ns = static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start)
-          .count());
+  const Status detected =
+      switches.detector || !request.domain.empty() ? Detect(request, &domain) : Status();
+  const std::uint64_t domain_ns = NanosecondsSince(start);
+  std::uint64_t policy_ns = 0;
   SearchRequest asked = request;
   SearchContext context;
   bool decided = false;
@@ -176,7 +208,9 @@ Result<SearchResult> Engine::SearchWith(
   if (learns) {
     const bool named = !domain.name.empty() && !domain.general;
     context.domain = named ? domain.name : std::string(kGeneralDomain);
-    EQUIPOISE_ASSIGN_OR_RETURN(decided, learner_->Decide(request, collection_, &context, &asked));
+    EQUIPOISE_ASSIGN_OR_RETURN(
+        decided, learner_->Decide(request, collection_, switches.bandit, &context, &asked));
+    policy_ns = NanosecondsSince(start) - domain_ns;
   }
   auto found = collection_.Search(asked);
   if (!found) return found;
@@ -185,6 +219,8 @@ Result<SearchResult> Engine::SearchWith(
     found->times.domain_ns = domain_ns;
     found->times.total_ns += domain_ns;
   }
+  found->times.policy_ns = policy_ns;
+  found->times.total_ns += policy_ns;
   found->domain = std::move(domain);
   if (change) EQUIPOISE_RETURN_IF_ERROR(change(asked, &*found));
   if (learns) learner_->Remember(request, decided, std::move(context), &*found);
@@ -196,10 +232,36 @@ Result<SearchResult> Engine::SearchWith(
 Result<SearchResult> Engine::Search(const SearchRequest& request,
                                     const Configuration& configuration) const {
   EQUIPOISE_RETURN_IF_ERROR(CheckConfiguration(configuration));
-  auto found = Search(Configured(request, configuration, collection_.weights().method));
+  const auto in_use = in_use_->Get();
+  if (in_use == nullptr) return RunWith(request, configuration);
+  // What is switched off stays off.
+  Configuration own = configuration;
+  own.detector = own.detector && in_use->detector;
+  own.bandit = own.bandit && in_use->bandit;
+  return RunWith(request, own);
+}
+
+Result<SearchResult> Engine::RunWith(const SearchRequest& request,
+                                     const Configuration& configuration) const {
+  auto found =
+      Run(Configured(request, configuration, collection_.weights().method), configuration, {});
   if (found && !request.alpha && found->alpha_source == AlphaSource::kRequest)
     found->alpha_source = AlphaSource::kConfigured;
   return found;
+}
+
+Status Engine::UseConfiguration(const Configuration& configuration) const try {
+  EQUIPOISE_RETURN_IF_ERROR(CheckConfiguration(configuration));
+  auto made = std::make_shared<const Configuration>(configuration);
+  EQUIPOISE_RETURN_IF_ERROR(UseMachine(configuration));
+  {
+    const std::lock_guard lock(in_use_->mutex);
+    in_use_->configuration.swap(made);
+  }
+  in_use_->any.store(true, std::memory_order_release);
+  return {};
+} catch (const std::bad_alloc&) {
+  return Status(Code::kOutOfMemory, "UseConfiguration: not enough memory");
 }
 
 // Fronts
@@ -241,6 +303,8 @@ Result<Configuration> Engine::Pick(const FrontPreference& preference) const try 
 
 Result<SearchResult> Engine::Search(const SearchRequest& request,
                                     const FrontPreference& preference) const {
+  const auto in_use = in_use_->Get();
+  if (in_use != nullptr && !in_use->router) return RunWith(request, *in_use);
   EQUIPOISE_ASSIGN_OR_RETURN(const Configuration configuration, Pick(preference));
   return Search(request, configuration);
 }
@@ -270,7 +334,8 @@ Status Engine::UsePolicy(std::shared_ptr<WeightPolicy> policy, const LearningOpt
 
 Result<FeedbackOutcome> Engine::Feedback(const QueryFeedback& feedback) const try {
   if (learner_ == nullptr) return NoPolicy("Feedback");
-  return learner_->Learn(feedback, collection_);
+  const auto in_use = in_use_->Get();
+  return learner_->Learn(feedback, collection_, in_use == nullptr || in_use->filter);
 } catch (const std::bad_alloc&) {
   return Status(Code::kOutOfMemory, "Feedback: not enough memory");
 }
@@ -316,6 +381,9 @@ Result<LearningResumed> Engine::KeepLearning(std::shared_ptr<WeightPolicy> fresh
   resumed.snapshot = why.ok();
   if (damaged && resumed.forgotten > 0) return why;
   learner_ = *std::move(learner);
+  // So that the next start does not replay it all again; one that cannot be written costs only that.
+  if (resumed.replayed >= kReplayedForSnapshot && log.access == LogAccess::kWrite)
+    static_cast<void>(learner_->Save(folder_ + "/POLICY", /*cache=*/true));
   return resumed;
 } catch (const std::bad_alloc&) {
   return Status(Code::kOutOfMemory, "KeepLearning: not enough memory", {.file = folder_});

@@ -446,6 +446,8 @@ Result<std::vector<FeedbackEntry>> FeedbackLog::Of(std::uint64_t query_id, std::
   }
 }
 
+Status FeedbackLog::Freeze() { return sqlite_->Run(path_, "BEGIN"); }
+
 Status FeedbackLog::Skip(std::uint64_t number) {
   if (number <= last_) return {};
   EQUIPOISE_RETURN_IF_ERROR(SetValue("skipped", number));

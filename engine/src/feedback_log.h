@@ -63,6 +63,9 @@ class FeedbackLog {
   /// The rows of one query with numbers below `before`, in order.
   Result<std::vector<FeedbackEntry>> Of(std::uint64_t query_id, std::uint64_t before);
 
+  /// From now on all reading sees the log as it is at the first reading. For an object that does nothing else.
+  Status Freeze();
+
   /// The next row's number will be above `number`.
   Status Skip(std::uint64_t number);
   /// Takes out rows up to `number` that came before `time`, up to the first that did not, and contexts

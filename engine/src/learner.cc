@@ -100,13 +100,14 @@ Result<std::unique_ptr<Learner>> Learner::Make(std::shared_ptr<WeightPolicy> pol
 // Searching
 
 Result<bool> Learner::Decide(const SearchRequest& request, const Collection& collection,
-                             SearchContext* context, SearchRequest* asked) {
+                             bool decides, SearchContext* context, SearchRequest* asked) {
   const std::uint64_t number = next_.fetch_add(1, std::memory_order_relaxed);
   context->query_id = base_ + number;
   asked->keep_candidates = true;
   const bool both = !request.text.empty() && collection.has_text() && !request.embedding.empty() &&
                     collection.dimensions() > 0;
-  if (!both || request.alpha || request.fusion.value_or(method_) != method_) return false;
+  if (!decides || !both || request.alpha || request.fusion.value_or(method_) != method_)
+    return false;
   asked->fusion = method_;
   if (options_.fixed_alpha) {
     asked->alpha = options_.fixed_alpha;
@@ -137,8 +138,14 @@ Result<bool> Learner::Decide(const SearchRequest& request, const Collection& col
 
 void Learner::Remember(const SearchRequest& request, bool decided, SearchContext context,
                        SearchResult* found) {
-  const bool by_policy = decided && !options_.fixed_alpha;
-  if (decided) found->alpha_source = by_policy ? AlphaSource::kPolicy : AlphaSource::kConfigured;
+  // What a deadline has cut short is not what the policy decided.
+  const bool whole = !found->partial;
+  const bool by_policy = decided && whole && !options_.fixed_alpha;
+  if (by_policy)
+    found->alpha_source =
+        context.decision.version == 0 ? AlphaSource::kPrior : AlphaSource::kPolicy;
+  else if (decided && found->alpha_source == AlphaSource::kRequest)
+    found->alpha_source = AlphaSource::kConfigured;
   if (!by_policy)
     context.decision = {.alpha = found->weights.alpha,
                         .both_paths = found->lexical_searched && found->vector_searched,
@@ -443,8 +450,8 @@ bool Learner::Enter(const FeedbackEntry& feedback, std::vector<Rating>* ratings)
   return true;
 }
 
-Result<FeedbackOutcome> Learner::Learn(const QueryFeedback& feedback,
-                                       const Collection& collection) {
+Result<FeedbackOutcome> Learner::Learn(const QueryFeedback& feedback, const Collection& collection,
+                                       bool filter) {
   const double now = feedback.now ? *feedback.now : Clock();
   const double time = feedback.time.value_or(now);
   EQUIPOISE_RETURN_IF_ERROR(Check(feedback, now, time));
@@ -464,12 +471,12 @@ Result<FeedbackOutcome> Learner::Learn(const QueryFeedback& feedback,
                         .source = SourceNumber(feedback.source)};
   // Who corrects himself says so later, whatever the clock says.
   if (!feedback.time) settled.time = std::max(time, LastTime(*record, settled).value_or(time));
-  return Take(record, &settled, /*replayed=*/false);
+  return Take(record, &settled, filter ? Weighing::kFilter : Weighing::kPlain);
 }
 
 /// Learns from feedback that is settled, and logs it before, unless it comes from the log.
 Result<FeedbackOutcome> Learner::Take(const std::shared_ptr<Record>& record,
-                                      FeedbackEntry* feedback, bool replayed) {
+                                      FeedbackEntry* feedback, Weighing weighing) {
   const SearchContext& context = record->context;
   std::vector<Rating> ratings = record->ratings;
   double groundedness = record->groundedness;
@@ -480,7 +487,9 @@ Result<FeedbackOutcome> Learner::Take(const std::shared_ptr<Record>& record,
   if (feedback->rating) {
     row = RowOf(*feedback, context);
     const std::optional<double> last = LastTime(*record, *feedback);
-    if (!replayed && !(last && *last > feedback->time)) {
+    if (weighing == Weighing::kPlain)
+      feedback->weight = feedback->confidence.value_or(1) * Decay(feedback->now - feedback->time);
+    if (weighing == Weighing::kFilter && !(last && *last > feedback->time)) {
       EQUIPOISE_ASSIGN_OR_RETURN(out.verdict, Filter(context.domain, row, feedback));
     }
     rated = Enter(*feedback, &ratings);
@@ -498,7 +507,8 @@ Result<FeedbackOutcome> Learner::Take(const std::shared_ptr<Record>& record,
   if (rated || grounded) {
     EQUIPOISE_ASSIGN_OR_RETURN(curve, CurveOf(*record, ratings, groundedness, &weight));
   }
-  if (log_ != nullptr && !replayed) EQUIPOISE_RETURN_IF_ERROR(log_->Append(context, feedback));
+  if (log_ != nullptr && weighing != Weighing::kLogged)
+    EQUIPOISE_RETURN_IF_ERROR(log_->Append(context, feedback));
   if (!rated && !grounded) return out;
   // An α of another normalization means something else.
   if (context.method == method_ && !options_.frozen) {

@@ -31,12 +31,15 @@ class Learner {
   /// Sets α, fusion and paths of `asked` where they are the policy's to decide; numbers the query.
   /// True where the policy or the configuration has decided.
   /// Errors   kInvalidArgument: the policy decided what is no decision
-  Result<bool> Decide(const SearchRequest& request, const Collection& collection,
+  /// Without `decides` the policy is not asked.
+  Result<bool> Decide(const SearchRequest& request, const Collection& collection, bool decides,
                       SearchContext* context, SearchRequest* asked);
   /// Completes the context from what was found, keeps it, and says in `found` who decided.
   void Remember(const SearchRequest& request, bool decided, SearchContext context,
                 SearchResult* found);
-  Result<FeedbackOutcome> Learn(const QueryFeedback& feedback, const Collection& collection);
+  /// With or without the filter.
+  Result<FeedbackOutcome> Learn(const QueryFeedback& feedback, const Collection& collection,
+                                bool filter);
 
   /// Learns what the log holds beyond the snapshot that this was loaded from, and logs from now on. After an
   /// error this is to be dropped.
@@ -78,6 +81,8 @@ class Learner {
     float rating = 0, confidence = 1, dwell = 0;
     std::uint32_t position = 0;
   };
+  /// Where the weight of a rating comes from.
+  enum class Weighing { kFilter, kPlain, kLogged };
   struct Slot {
     std::uint64_t id = 0;
     std::shared_ptr<Record> record;
@@ -106,7 +111,7 @@ class Learner {
                                  FeedbackEntry* feedback) const;
   bool Enter(const FeedbackEntry& feedback, std::vector<Rating>* ratings) const;
   Result<FeedbackOutcome> Take(const std::shared_ptr<Record>& record, FeedbackEntry* feedback,
-                               bool replayed);
+                               Weighing weighing);
   void Admit(const std::string& domain, const WindowRow& row);
   Result<std::vector<double>> CurveOf(const Record& record, const std::vector<Rating>& ratings,
                                       double groundedness, double* weight) const;

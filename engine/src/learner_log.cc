@@ -23,7 +23,8 @@ Status Learner::CheckLog() const {
 
 /// Only where there is a log do queries have an age at which they end.
 Status Learner::CheckAge(const SearchContext& context, double now) const {
-  if (log_ == nullptr || !(now - context.time > log_->options().retention)) return {};
+  if (log_ == nullptr || context.time == 0) return {};
+  if (!(now - context.time > log_->options().retention)) return {};
   constexpr double kDay = 86400;
   return Status(
       Code::kNotFound,
@@ -74,7 +75,7 @@ Result<LearningResumed> Learner::Resume(std::unique_ptr<FeedbackLog> log) {
       record = *std::move(found);
     }
     FeedbackEntry feedback = logged;
-    const Status learned = Take(record, &feedback, /*replayed=*/true).error();
+    const Status learned = Take(record, &feedback, Weighing::kLogged).error();
     if (learned.code() == Code::kOutOfMemory) return learned;
     ++out.replayed;
     out.refused += learned.ok() ? 0 : 1;

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <bit>
 #include <charconv>
 #include <chrono>
 #include <cmath>
@@ -19,6 +18,7 @@
 
 #include "collection_files.h"
 #include "query_operators.h"
+#include "search_candidates.h"
 #include "search_paths.h"
 
 namespace equipoise {
@@ -41,94 +41,23 @@ std::uint64_t NanosecondsSince(Clock::time_point start) {
       std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count());
 }
 
-/// Positions by document: a hash table, since a list is looked up in far less time than it is sorted in.
-class PlaceOf {
- public:
-  /// Range    no document twice
-  explicit PlaceOf(std::span<const Scored> list)
-      : slots_(std::bit_ceil(4 * list.size() + 1), kNone), mask_(slots_.size() - 1), list_(list) {
-    for (std::uint32_t i = 0; i < list.size(); ++i) {
-      std::size_t slot = First(list[i].id);
-      while (slots_[slot] != kNone) slot = (slot + 1) & mask_;
-      slots_[slot] = i;
-    }
+Status Cancelled() { return Status(Code::kCancelled, "Search: cancelled by its caller"); }
+
+/// Where a path has found nothing in time the other one decides.
+void DecideAgain(SearchResult* result) {
+  const bool lexical = result->lexical_searched, vector = result->vector_searched;
+  double& alpha = result->weights.alpha;
+  if ((lexical || alpha == 0) && (vector || alpha == 1)) return;
+  result->alpha_source = AlphaSource::kSinglePath;
+  if (!lexical && !vector) {
+    result->note = "deadline: nothing was found in time";
+    return;
   }
-
-  /// kNone where the list has not got it.
-  std::uint32_t Find(std::uint32_t doc) const {
-    std::size_t slot = First(doc);
-    while (slots_[slot] != kNone && list_[slots_[slot]].id != doc) slot = (slot + 1) & mask_;
-    return slots_[slot];
-  }
-
-  static constexpr std::uint32_t kNone = 0xFFFFFFFFu;
-
- private:
-  std::size_t First(std::uint32_t doc) const {
-    return static_cast<std::size_t>((doc * std::uint64_t{0x9E3779B97F4A7C15}) >> 32) & mask_;
-  }
-
-  std::vector<std::uint32_t> slots_;
-  std::size_t mask_;
-  std::span<const Scored> list_;
-};
-
-/// The documents of both lists with their ranks; by the vectors, scores of what the terms alone have
-/// found are still missing.
-std::vector<Candidate> Union(const PathLists& lists) {
-  std::vector<Candidate> out;
-  out.reserve(lists.lexical.size() + lists.vector.size());
-  for (std::uint32_t r = 0; r < lists.lexical.size(); ++r)
-    out.push_back(
-        {.doc = lists.lexical[r].id, .lexical = lists.lexical[r].score, .lexical_rank = r + 1});
-  const PlaceOf lexical(lists.lexical);
-  for (std::uint32_t r = 0; r < lists.vector.size(); ++r) {
-    const Scored& item = lists.vector[r];
-    if (const std::uint32_t place = lexical.Find(item.id); place != PlaceOf::kNone) {
-      out[place].vector = item.score;
-      out[place].vector_rank = r + 1;
-    } else {
-      out.push_back({.doc = item.id,
-                     .lexical = lists.lexical_of_vector.empty() ? 0 : lists.lexical_of_vector[r],
-                     .vector = item.score,
-                     .vector_rank = r + 1});
-    }
-  }
-  return out;
-}
-
-/// Before Fuse: at α = 1 it takes out what has no lexical score.
-void KeepScores(const FusionScale& scale, std::vector<Candidate>* candidates,
-                SearchResult* result) {
-  constexpr float kAbsent = std::numeric_limits<float>::quiet_NaN();
-  NormalizeScores(scale, *candidates);
-  result->candidates.reserve(candidates->size());
-  for (const Candidate& c : *candidates)
-    result->candidates.push_back(
-        {.doc = c.doc,
-         .lexical = result->lexical_searched ? c.lexical_normalized : kAbsent,
-         .vector = result->vector_searched ? c.vector_normalized : kAbsent});
+  alpha = lexical ? 1 : 0;
+  result->note = lexical ? "deadline: BM25 alone" : "deadline: vectors alone";
 }
 
 }  // namespace
-
-std::string_view AlphaSourceName(AlphaSource source) {
-  switch (source) {
-    case AlphaSource::kRequest:
-      return "request";
-    case AlphaSource::kPolicy:
-      return "policy";
-    case AlphaSource::kConfigured:
-      return "configured";
-    case AlphaSource::kIndex:
-      return "index";
-    case AlphaSource::kDefault:
-      return "default";
-    case AlphaSource::kSinglePath:
-      return "single_path";
-  }
-  return "index";
-}
 
 struct Collection::State {
   std::string folder;
@@ -154,8 +83,8 @@ struct Collection::State {
   void Decide(const SearchRequest& request, SearchResult* result) const;
   Status FillMissing(const SearchRequest& request, std::vector<Candidate>* candidates) const;
   float LowestVectorScore(std::span<const float> query) const;
-  Status Diversify(const SearchRequest& request, std::vector<Candidate>* candidates,
-                   std::vector<float>* similarities) const;
+  Status Diversify(const SearchRequest& request, std::size_t most,
+                   std::vector<Candidate>* candidates, std::vector<float>* similarities) const;
   std::vector<std::string> Tokens(std::string_view text, QuerySyntax syntax) const;
   Status Run(const SearchRequest& request, Clock::time_point start, SearchResult* result) const;
   Status RunOperators(const SearchRequest& request, SearchResult* result) const;
@@ -192,8 +121,7 @@ Status Collection::State::Load() {
   EQUIPOISE_ASSIGN_OR_RETURN(manifest, ReadManifest(folder));
   fingerprint = 0;
   for (const Manifest::File& file : manifest.files) {
-    if (file.name != files::kGraph)
-      fingerprint = fingerprint * 0x9e3779b97f4a7c15u + file.checksum;
+    if (file.name != files::kGraph) fingerprint = fingerprint * 0x9e3779b97f4a7c15u + file.checksum;
   }
   EQUIPOISE_RETURN_IF_ERROR(CheckFiles(folder, manifest));
   EQUIPOISE_RETURN_IF_ERROR(ReadSettings());
@@ -276,15 +204,21 @@ Status Collection::State::Check(const SearchRequest& request) const {
   if (!std::isfinite(request.min_score))
     return Status(Code::kInvalidArgument, "Search: min_score is not a finite number",
                   {.field = "min_score"});
+  if (request.near_duplicate) {
+    const double near_duplicate = *request.near_duplicate;
+    EQUIPOISE_CHECK_RANGE(kWhere, near_duplicate, std::numeric_limits<double>::min(), 1.0);
+  }
   if (request.mmr) {
     const double mmr = *request.mmr;
     EQUIPOISE_CHECK_RANGE(kWhere, mmr, 0.0, 1.0);
-    if (!vectors)
-      return Status(
-          Code::kInvalidArgument,
-          "mmr compares the embeddings of documents, but the collection has none; leave it "
-          "out, or index with embeddings",
-          {.field = "mmr"});
+  }
+  if ((request.mmr || request.near_duplicate) && !vectors) {
+    const std::string field = request.mmr ? "mmr" : "near_duplicate";
+    return Status(Code::kInvalidArgument,
+                  field +
+                      " compares the embeddings of documents, but the collection has none; leave "
+                      "it out, or index with embeddings",
+                  {.field = field});
   }
   if (request.embedding.empty()) return {};
   if (!vectors)
@@ -365,22 +299,33 @@ float Collection::State::LowestVectorScore(std::span<const float> query) const {
   return static_cast<float>(std::max(lowest, kLowest));
 }
 
-/// Of the fused candidates, best first, those that MMR chooses in its order. similarities [k].
-Status Collection::State::Diversify(const SearchRequest& request,
+/// Of the fused candidates, best first, without near-duplicates `most`, and of these those that MMR chooses
+/// in its order, each where it is asked for. similarities [k] with mmr.
+Status Collection::State::Diversify(const SearchRequest& request, std::size_t most,
                                     std::vector<Candidate>* candidates,
                                     std::vector<float>* similarities) const {
-  const std::size_t m = candidates->size();
   const std::size_t d = vectors->dim();
-  std::vector<std::uint32_t> docs(m);
-  std::vector<float> relevance(m);
-  for (std::size_t i = 0; i < m; ++i) {
-    docs[i] = (*candidates)[i].doc;
-    const float best = (*candidates)[0].score;
-    relevance[i] = best > 0 ? (*candidates)[i].score / best : 0.0f;
-  }
-  std::vector<float> rows(m * d);
+  std::vector<std::uint32_t> docs;
+  for (const Candidate& c : *candidates) docs.push_back(c.doc);
+  std::vector<float> rows(docs.size() * d);
   EQUIPOISE_RETURN_IF_ERROR(vectors->Read(docs, rows));
-  for (std::size_t i = 0; i < m; ++i) Normalize(rows.data() + i * d, d);
+  for (std::size_t i = 0; i < docs.size(); ++i) Normalize(rows.data() + i * d, d);
+  if (request.near_duplicate) {
+    std::size_t kept = 0;
+    for (const std::size_t i : WithoutNearDuplicates(MatrixView<float>(rows.data(), docs.size(), d),
+                                                     *request.near_duplicate, most)) {
+      (*candidates)[kept] = (*candidates)[i];
+      std::copy_n(rows.begin() + static_cast<std::ptrdiff_t>(i * d), d,
+                  rows.begin() + static_cast<std::ptrdiff_t>(kept++ * d));
+    }
+    candidates->resize(kept);
+  }
+  if (!request.mmr) return {};
+  const std::size_t m = candidates->size();
+  std::vector<float> relevance(m);
+  const float best = m > 0 ? candidates->front().score : 0;
+  for (std::size_t i = 0; i < m; ++i)
+    relevance[i] = best > 0 ? (*candidates)[i].score / best : 0.0f;
   std::vector<Candidate> chosen;
   for (const DiversePick& pick :
        PickDiverse(relevance, MatrixView<float>(rows.data(), m, d), *request.mmr, request.k)) {
@@ -432,6 +377,8 @@ Status Collection::State::Run(const SearchRequest& request, Clock::time_point st
       request, allowed, {std::max(lexical_depth, request.k), std::max(vector_depth, request.k)},
       result, &lists));
   result->vector = lists.vector_report;
+  if (request.cancellation != nullptr && request.cancellation->cancelled()) return Cancelled();
+  if (result->partial) DecideAgain(result);
   if (result->lexical_searched) {
     analysis_time->Record(times.analysis_ns);
     lexical_time->Record(times.lexical_ns);
@@ -454,10 +401,23 @@ Status Collection::State::Run(const SearchRequest& request, Clock::time_point st
     scale.vector =
         VectorFrame(method, lists.vector, vector_depth, LowestVectorScore(request.embedding));
   if (request.keep_candidates) KeepScores(scale, &candidates, result);
-  Fuse(scale, request.mmr ? std::max(request.k, request.mmr_candidates) : request.k, &candidates);
+  const std::size_t most = request.mmr ? std::max(request.k, request.mmr_candidates) : request.k;
+  Fuse(scale, request.near_duplicate ? candidates.size() : most, &candidates);
   std::erase_if(candidates, [&](const Candidate& c) { return c.score < request.min_score; });
   std::vector<float> similarities;
-  if (request.mmr) EQUIPOISE_RETURN_IF_ERROR(Diversify(request, &candidates, &similarities));
+  if (request.mmr || request.near_duplicate) {
+    const auto before = Clock::now();
+    StopCheck stop(request.deadline, request.cancellation);
+    if (result->partial || stop.Due()) {
+      if (!result->partial) result->cut = SearchLayer::kDiversity;
+      result->partial = true;
+      candidates.resize(std::min(candidates.size(), request.k));
+    } else {
+      EQUIPOISE_RETURN_IF_ERROR(Diversify(request, most, &candidates, &similarities));
+    }
+    times.diversity_ns = NanosecondsSince(before);
+  }
+  if (request.cancellation != nullptr && request.cancellation->cancelled()) return Cancelled();
 
   result->hits.reserve(candidates.size());
   for (const Candidate& c : candidates)
@@ -477,7 +437,7 @@ Status Collection::State::Run(const SearchRequest& request, Clock::time_point st
   const bool at_once =
       request.parallel_paths && result->lexical_searched && result->vector_searched;
   times.fusion_ns =
-      times.total_ns -
+      times.total_ns - times.diversity_ns -
       (at_once ? until_fusion : times.analysis_ns + times.lexical_ns + times.vector_ns);
   fusion_time->Record(times.fusion_ns);
   total_time->Record(times.total_ns);

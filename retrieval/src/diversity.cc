@@ -50,4 +50,17 @@ std::vector<DiversePick> PickDiverseBy(
   return picks;
 }
 
+std::vector<std::size_t> WithoutNearDuplicates(const MatrixView<float>& rows, double threshold,
+                                               std::size_t k) {
+  constexpr double kRounding = 1e-6;
+  const double least = std::min(threshold, 1 - kRounding);
+  std::vector<std::size_t> kept;
+  for (std::size_t i = 0; i < rows.rows && kept.size() < k; ++i)
+    if (std::none_of(kept.begin(), kept.end(), [&](std::size_t above) {
+          return double{Dot(rows.row(above), rows.row(i), rows.cols)} >= least;
+        }))
+      kept.push_back(i);
+  return kept;
+}
+
 }  // namespace equipoise

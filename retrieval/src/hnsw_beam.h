@@ -18,6 +18,8 @@ namespace equipoise {
 // are looked at; with 3 as much as with 1. Without groups nothing is won (115,659 x 384, Sapphire Rapids).
 // Source   Peng et al. 2023, arXiv:2201.13007 (Speed-ANN), there with several threads
 inline constexpr std::size_t kTogether = 2;
+// A step takes a microsecond or less.
+inline constexpr std::size_t kStepsBetweenLooks = 64;
 
 template <typename Links>
 class BeamWalker : public LinkCollector<Links> {
@@ -63,7 +65,10 @@ void BeamWalker<Links>::Beam(const Distance& distance, std::uint32_t start) {
   beam[size++] = {distance(start), start};
   if (k == 1) bound_ = BoundFrom(beam[0].distance);
   if (ef == 1) bound_ = std::min(bound_, beam[0].distance);
+  std::size_t steps = 0;
   for (std::size_t at = 0; at < size && !bad_;) {
+    if (request_.stop != nullptr && ++steps % kStepsBetweenLooks == 0 && request_.stop->Due())
+      break;
     std::array<Candidate, kTogether> together;
     std::size_t count = 0;
     std::size_t next = at;

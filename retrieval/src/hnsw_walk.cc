@@ -263,7 +263,10 @@ void Walker::Filtered(const Distance& distance, std::uint32_t start) {
   Visit(start);
   frontier.push_back({distance(start), start});
   if (Allowed(start)) keep(frontier.front());
+  std::size_t steps = 0;
   while (!frontier.empty() && !bad_) {
+    if (request_.stop != nullptr && ++steps % kStepsBetweenLooks == 0 && request_.stop->Due())
+      break;
     std::pop_heap(frontier.begin(), frontier.end(), farther);
     const Candidate next = frontier.back();
     frontier.pop_back();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <equipoise/core/status.h>
+#include <equipoise/core/stop_check.h>
 #include <equipoise/kernels/link_sketch.h>
 #include <equipoise/kernels/metric.h>
 #include <equipoise/kernels/quantize.h>
@@ -137,6 +138,8 @@ struct WalkRequest {
   const std::uint64_t* allowed = nullptr;
   // Where few rows are allowed: step over those that are not, to their neighbours.
   bool two_hop = false;
+  // Null: never. The walk ends with what it has found.
+  StopCheck* stop = nullptr;
 };
 
 // Fills scratch->found with the rows nearest to the query by code distance.

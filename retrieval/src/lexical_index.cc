@@ -289,10 +289,10 @@ std::vector<Scored> LexicalIndex::SearchAndScore(
     std::span<const std::string> query_tokens, std::size_t k,
     std::optional<std::span<const std::uint64_t>> allowed,
     const std::function<std::span<const std::uint32_t>()>& also, std::vector<float>* scores,
-    bool also_waits) const {
+    bool also_waits, StopCheck* stop) const {
   std::vector<QueryTerm> query;
   if (state_ != nullptr) query = state_->Resolve(query_tokens);
-  AlsoScored wanted{.docs = also, .scores = scores, .waits = also_waits};
+  AlsoScored wanted{.docs = also, .scores = scores, .waits = also_waits, .stop = stop};
   std::vector<Scored> out;
   if (!query.empty() && k > 0)
     out = allowed ? SearchSome(*state_, query, k, *allowed, &wanted)

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <equipoise/core/checked_file.h>
+#include <equipoise/core/stop_check.h>
 #include <equipoise/kernels/postings.h>
 #include <equipoise/retrieval/lexical_index.h>
 
@@ -41,6 +42,7 @@ struct AlsoScored {
   std::vector<float>* scores;
   bool waits = false;  // for another thread: all else is done before
   bool done = false;
+  StopCheck* stop = nullptr;  // null: never; what was found by then is the result
 };
 
 struct LexicalState {
@@ -115,7 +117,7 @@ struct LexicalState {
                                 LexicalScratch* mine) const;
   std::vector<Scored> SearchPruned(std::span<const QueryTerm> query, std::size_t k,
                                    std::uint32_t window, const std::uint64_t* allowed,
-                                   LexicalScratch* mine) const;
+                                   StopCheck* stop, LexicalScratch* mine) const;
   /// The best k of few documents, in ascending order: each is looked up.
   std::vector<Scored> SearchAllowed(std::span<const QueryTerm> query, std::size_t k,
                                     std::span<const std::uint32_t> docs) const;

@@ -36,6 +36,8 @@ constexpr double kLookup = 16;
 // More than the rounding of any sum of so many terms.
 constexpr std::size_t kMostPrunedTerms = 64;
 constexpr double kSlack = 1 + 1e-5;
+// Postings of so many blocks are added in some 30 µs.
+constexpr std::size_t kBlocksBetweenLooks = 256;
 
 // Sums may be left behind by a search that ends early.
 class Clean {
@@ -148,7 +150,7 @@ std::vector<Scored> LexicalState::Search(std::span<const QueryTerm> query, std::
                                          AlsoScored* also) const {
   const auto lease = scratch.Take([] { return std::make_unique<LexicalScratch>(); });
   if (window > 0 && query.size() <= kMostPrunedTerms)
-    return SearchPruned(query, k, window, allowed, &*lease);
+    return SearchPruned(query, k, window, allowed, also == nullptr ? nullptr : also->stop, &*lease);
   return SearchAll(query, k, allowed, also, &*lease);
 }
 
@@ -158,9 +160,13 @@ std::vector<Scored> LexicalState::SearchAll(std::span<const QueryTerm> query, st
   if (mine->sums.size() < documents()) mine->sums.assign(documents(), kNoSum);
   Clean clean(mine);
   float* const sums = mine->sums.data();
+  StopCheck* const stop = also == nullptr ? nullptr : also->stop;
   std::uint32_t docs[kBlockRoom];
   for (const QueryTerm& term : query) {
     for (std::size_t b = 0; b < term.list.blocks(); ++b) {
+      // Sums of some of the terms are no scores: nothing is found then.
+      if (stop != nullptr && b % kBlocksBetweenLooks == kBlocksBetweenLooks - 1 && stop->Due())
+        return {};
       const PostingList::Block block = term.list.Unpack(b, docs);
       ForParts(*this, term.weight, block, docs, 0, block.n,
                [=](std::uint32_t doc, float part) { sums[doc] += part; });
@@ -387,7 +393,7 @@ void Pruned::Window(std::uint32_t begin, std::uint32_t end) {
 
 std::vector<Scored> LexicalState::SearchPruned(std::span<const QueryTerm> query, std::size_t k,
                                                std::uint32_t window, const std::uint64_t* allowed,
-                                               LexicalScratch* mine) const {
+                                               StopCheck* stop, LexicalScratch* mine) const {
   if (mine->sums.size() < window) mine->sums.assign(window, kNoSum);
   Clean clean(mine);
   mine->cursors.clear();
@@ -397,9 +403,11 @@ std::vector<Scored> LexicalState::SearchPruned(std::span<const QueryTerm> query,
                              .index = static_cast<std::uint32_t>(mine->cursors.size()),
                              .bound = 0});
   Pruned search(*this, mine, k, window, allowed);
-  for (std::uint64_t begin = 0; begin < meta.documents; begin += window)
+  for (std::uint64_t begin = 0; begin < meta.documents; begin += window) {
+    if (stop != nullptr && begin > 0 && stop->Due()) break;
     search.Window(static_cast<std::uint32_t>(begin),
                   static_cast<std::uint32_t>(std::min(begin + window, meta.documents)));
+  }
   clean.Done();
   return search.Take();
 }

@@ -49,15 +49,19 @@ class Search {
         allowed_(allowed),
         depths_(depths),
         times_(*times),
-        lists_(*lists) {}
+        lists_(*lists),
+        stops_(request.deadline.has_value() || request.cancellation != nullptr),
+        vector_stop_(request.deadline, request.cancellation),
+        lexical_stop_(request.deadline, request.cancellation) {}
 
   Status AskVectors() {
+    if (stops_ && vector_stop_.Due()) return {};
     const auto start = Clock::now();
     const VectorIndex& vectors = *paths_.vectors;
-    EQUIPOISE_ASSIGN_OR_RETURN(
-        lists_.vector, vectors.Search(request_.embedding,
-                                      VectorPathParams(vectors, request_, depths_.vector, allowed_),
-                                      &lists_.vector_report));
+    auto params = VectorPathParams(vectors, request_, depths_.vector, allowed_);
+    if (stops_) params.stop = &vector_stop_;
+    EQUIPOISE_ASSIGN_OR_RETURN(lists_.vector,
+                               vectors.Search(request_.embedding, params, &lists_.vector_report));
     found_.reserve(lists_.vector.size());
     for (const Scored& item : lists_.vector) found_.push_back(item.id);
     times_.vector_ns = NanosecondsSince(start);
@@ -66,6 +70,10 @@ class Search {
 
   // What the vectors have found is there, or when `vectors` returns, which is called before the end.
   void AskTerms(const std::function<void()>& vectors = {}) {
+    if (stops_ && lexical_stop_.Due()) {
+      if (vectors) vectors();  // whoever finds them is waited for
+      return;
+    }
     auto start = Clock::now();
     std::vector<std::string> tokens;
     paths_.analyzer.Analyze(request_.text, &tokens);
@@ -81,8 +89,19 @@ class Search {
     std::optional<std::span<const std::uint64_t>> words;
     if (allowed_ != nullptr) words = allowed_->words();
     lists_.lexical = paths_.lexical.SearchAndScore(tokens, depths_.lexical, words, also,
-                                                   &lists_.lexical_of_vector, vectors != nullptr);
+                                                   &lists_.lexical_of_vector, vectors != nullptr,
+                                                   stops_ ? &lexical_stop_ : nullptr);
     times_.lexical_ns = NanosecondsSince(start) - waited;
+  }
+
+  // What the request's end has cut short.
+  void Report(SearchResult* result) const {
+    const bool vector = vector_stop_.stopped(), lexical = lexical_stop_.stopped();
+    if (!vector && !lexical) return;
+    result->partial = true;
+    result->cut = vector ? SearchLayer::kVector : SearchLayer::kLexical;
+    if (vector && lists_.vector.empty()) result->vector_searched = false;
+    if (lexical && lists_.lexical.empty()) result->lexical_searched = false;
   }
 
   Status AskBothAtOnce(PathWorker* worker) {
@@ -118,6 +137,8 @@ class Search {
   PathDepths depths_;
   LayerTimes& times_;
   PathLists& lists_;
+  const bool stops_;
+  StopCheck vector_stop_, lexical_stop_;
   std::vector<std::uint32_t> found_;
 };
 
@@ -142,13 +163,18 @@ Status AskPaths(const SearchPaths& paths, const SearchRequest& request, const Ro
   if (result->lexical_searched && result->vector_searched && request.parallel_paths) {
     try {
       const auto worker = paths.workers.Take([] { return std::make_unique<PathWorker>(); });
-      if (worker->here()) return search.AskBothAtOnce(&*worker);
+      if (worker->here()) {
+        const Status asked = search.AskBothAtOnce(&*worker);
+        search.Report(result);
+        return asked;
+      }
     } catch (const std::system_error&) {
       // No thread is to be had: one after the other, then.
     }
   }
   if (result->vector_searched) EQUIPOISE_RETURN_IF_ERROR(search.AskVectors());
   if (result->lexical_searched) search.AskTerms();
+  search.Report(result);
   return {};
 }
 

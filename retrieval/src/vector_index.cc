@@ -116,9 +116,11 @@ Status VectorIndex::State::Rescore(const PreparedQuery& query, std::span<const s
 }
 
 Status VectorIndex::State::Scan(const PreparedQuery& query, const std::uint64_t* allowed,
-                                std::size_t k, std::vector<Scored>* out) const {
+                                std::size_t k, StopCheck* stop, std::vector<Scored>* out) const {
+  constexpr std::uint32_t kRowsBetweenLooks = 1024;
   TopKCollector best(k);
   for (std::uint32_t i = 0; i < rows.info.rows; ++i) {
+    if (stop != nullptr && i % kRowsBetweenLooks == kRowsBetweenLooks - 1 && stop->Due()) break;
     if (allowed != nullptr && ((allowed[i / 64] >> (i % 64)) & 1) == 0) continue;
     const float score = rows.Score(query, i);
     if (std::isnan(score)) return NotANumber(i);
@@ -162,8 +164,8 @@ Result<std::vector<std::vector<Scored>>> VectorIndex::State::ScanMany(
 
 Status VectorIndex::State::ScanCodes(const PreparedQuery& query, const std::uint64_t* allowed,
                                      std::size_t rescored, bool asked, std::size_t k,
-                                     WalkScratch* scratch, VectorSearchReport* report,
-                                     std::vector<Scored>* out) const {
+                                     StopCheck* stop, WalkScratch* scratch,
+                                     VectorSearchReport* report, std::vector<Scored>* out) const {
   const auto n = static_cast<std::uint32_t>(rows.info.rows);
   scratch->query.Set(rows.codes, query.walked.data());
   const CodeQuery& codes = scratch->query;
@@ -210,7 +212,9 @@ Status VectorIndex::State::ScanCodes(const PreparedQuery& query, const std::uint
       for (std::uint64_t rest = allowed[begin / 64]; rest != 0; rest &= rest - 1)
         ids.push_back(begin + static_cast<std::uint32_t>(std::countr_zero(rest)));
     }
-    if (ids.size() >= kScanBatch) flush();
+    if (ids.size() < kScanBatch) continue;
+    flush();
+    if (stop != nullptr && stop->Due()) break;
   }
   flush();
   std::sort_heap(best.begin(), best.end(), nearer);
@@ -309,11 +313,12 @@ Status VectorIndex::State::Find(const PreparedQuery& query, const SearchParams& 
         ScanSmall(query, rescored, params.rescore > 0, k, &scratch, report, out));
   } else if (!walks || few) {
     report->plan = allowed == nullptr ? VectorPlan::kScanCodes : VectorPlan::kScanAllowed;
-    EQUIPOISE_RETURN_IF_ERROR(
-        ScanCodes(query, allowed, rescored, params.rescore > 0, k, &scratch, report, out));
+    EQUIPOISE_RETURN_IF_ERROR(ScanCodes(query, allowed, rescored, params.rescore > 0, k,
+                                        params.stop, &scratch, report, out));
   } else {
     WalkRequest request{.k = rank, .ef = limits.ef, .margin = limits.margin};
     request.allowed = allowed;
+    request.stop = params.stop;
     if (allowed != nullptr && allowed == alive.data()) {
       request.allowed = alive_linked.data();
     } else if (allowed != nullptr && !copies.empty()) {
@@ -327,12 +332,14 @@ Status VectorIndex::State::Find(const PreparedQuery& query, const SearchParams& 
     EQUIPOISE_ASSIGN_OR_RETURN(
         const bool whole,
         Walk(query, request, allowed, rescored, params.rescore > 0, k, &scratch, report, out));
-    if (!whole) out->clear();  // the links do not lead to enough of the rows
+    // Else the links do not lead to enough of the rows.
+    const bool stopped = params.stop != nullptr && params.stop->stopped();
+    if (!whole && !stopped) out->clear();
   }
-  if (out->empty()) {
+  if (out->empty() && (params.stop == nullptr || !params.stop->stopped())) {
     report->plan = VectorPlan::kScan;
     report->rescored += may_be_found;
-    EQUIPOISE_RETURN_IF_ERROR(Scan(query, allowed, k, out));
+    EQUIPOISE_RETURN_IF_ERROR(Scan(query, allowed, k, params.stop, out));
   }
   report->bytes = BytesOf(*report);
   return {};
@@ -410,11 +417,13 @@ Result<std::vector<std::vector<Scored>>> VectorIndex::SearchMany(const MatrixVie
   if (params.exact && params.allowed == nullptr && state_->alive.empty() &&
       !state_->rows.scored_by_codes() && queries.rows >= kExactBatch)
     return state_->ScanMany(queries, params.k, threads);
+  SearchParams own = params;
+  own.stop = nullptr;  // one thread's
   std::vector<std::vector<Scored>> out(queries.rows);
   std::vector<Status> failed(static_cast<std::size_t>(threads));
   ParallelFor(queries.rows, threads, [&](std::size_t begin, std::size_t end, int worker) {
     for (std::size_t i = begin; i < end; ++i) {
-      auto found = Search(queries.row_span(i), params);
+      auto found = Search(queries.row_span(i), own);
       if (!found) {
         failed[static_cast<std::size_t>(worker)] =
             found.error().At({.row = static_cast<std::int64_t>(i)});

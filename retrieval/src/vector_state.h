@@ -96,14 +96,14 @@ struct VectorIndex::State {
                  std::vector<Scored>* out) const;
   // The ways to answer: the k best to *out.
   Status Scan(const PreparedQuery& query, const std::uint64_t* allowed, std::size_t k,
-              std::vector<Scored>* out) const;
+              StopCheck* stop, std::vector<Scored>* out) const;
   // The same for many queries, through the batched kernels.
   Result<std::vector<std::vector<Scored>>> ScanMany(const MatrixView<float>& queries, std::size_t k,
                                                     int threads) const;
   // By sketches and codes first, the best of them by their rows.
   Status ScanCodes(const PreparedQuery& query, const std::uint64_t* allowed, std::size_t rescored,
-                   bool asked, std::size_t k, WalkScratch* scratch, VectorSearchReport* report,
-                   std::vector<Scored>* out) const;
+                   bool asked, std::size_t k, StopCheck* stop, WalkScratch* scratch,
+                   VectorSearchReport* report, std::vector<Scored>* out) const;
   // The same of every row of a small collection, all sketches first.
   Status ScanSmall(const PreparedQuery& query, std::size_t rescored, bool asked, std::size_t k,
                    WalkScratch* scratch, VectorSearchReport* report,

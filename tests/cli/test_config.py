@@ -3,7 +3,7 @@
 import json
 import unittest
 
-from harness import CliTest
+from harness import CliTest, run
 from samples import CORPUS, QRELS, QUERIES, QUERY_VECTORS, VECTORS, npy
 
 
@@ -49,6 +49,27 @@ class Config(CliTest):
         plain = self.search("--alpha", "0.25", "--fusion", "minmax")
         again = self.search("--config", self.config(alpha=0.25, fusion="minmax"))
         self.assertEqual(plain["hits"], again["hits"])
+
+    def test_what_the_machine_lacks_is_said(self):
+        # No machine has both.
+        lacking = [level for level in ("neon", "avx2") if run(
+            "search", "idx", "--text", "wing", "--config", self.config(simd=level),
+            cwd=self.folder).code != 0]
+        self.assertTrue(lacking)
+        error = self.refused(1, "search", "idx", "--text", "wing", "--config",
+                             self.config(simd=lacking[0]))
+        self.assertEqual((error["code"], error["file"], error["field"]),
+                         ("unsupported", "c.json", "simd"))
+        self.assertIn(lacking[0], error["message"])
+
+    def test_near_duplicates_and_deadlines(self):
+        kept = self.search("--near-duplicate", "0.000001")["hits"]
+        self.assertLess(len(kept), len(self.search()["hits"]))
+        by_file = self.search("--config", self.config(near_duplicate=0.000001))
+        self.assertEqual([h["id"] for h in by_file["hits"]], [h["id"] for h in kept])
+        late = self.search("--deadline", "0.001")
+        self.assertEqual((late["partial"], late["cut"], late["hits"]), (True, "vector", []))
+        self.assertFalse(self.search("--deadline", "60000")["partial"])
 
     def test_eval_measures_it(self):
         arguments = ("eval", "idx", "--queries", "queries.jsonl", "--query-embeddings", "q.npy",

@@ -161,7 +161,9 @@ class Output(SearchTest):
                          {"plan", "allowed", "expanded", "seen", "distances", "rescored", "bytes"})
         self.assertEqual((found["vector"]["plan"], found["vector"]["allowed"]), ("scan", len(VECTORS)))
         self.assertEqual(set(found["time_us"]),
-                         {"analysis", "lexical", "vector", "fusion", "domain", "total"})
+                         {"analysis", "lexical", "vector", "fusion", "diversity", "domain", "policy",
+                          "total"})
+        self.assertEqual((found["partial"], found["cut"]), (False, None))
         self.assertEqual([(h["rank"], h["id"]) for h in found["hits"]], [(1, "d1"), (2, "d3")])
         self.assertEqual(found["hits"][0]["title"], "Wing flow")
         self.assertEqual(found["hits"][0]["text"], "the wing in a slipstream")

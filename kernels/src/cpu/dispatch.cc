@@ -2,6 +2,7 @@
 #include "cpu/dispatch.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <string>
 
@@ -113,6 +114,10 @@ const Choice& Chosen() {
   return choice;
 }
 
+// What UseSimdLevel named; null: Chosen().
+std::atomic<const KernelTable*> g_named{nullptr};
+const KernelTable* Named() { return g_named.load(std::memory_order_acquire); }
+
 }  // namespace
 
 std::string_view SimdLevelName(SimdLevel level) {
@@ -149,19 +154,37 @@ std::vector<std::string> ProcessorInstructions() {
   return out;
 }
 
+Status UseSimdLevel(SimdLevel level) {
+  if (level == SimdLevel::kAuto) {
+    g_named.store(nullptr, std::memory_order_release);
+    return {};
+  }
+  auto found = FindKernels(level);
+  if (!found) return found.error();
+  g_named.store(*found, std::memory_order_release);
+  return {};
+}
+
 Result<SimdLevel> DefaultSimdLevel() {
+  if (const KernelTable* named = Named()) return named->level;
   if (!Chosen().status.ok()) return Chosen().status;
   return Chosen().table->level;
 }
 
 const std::string& SimdLevelReason() {
+  static const std::string named = "the program or its configuration names it";
+  if (Named() != nullptr) return named;
   return Chosen().status.ok() ? Chosen().reason : Chosen().status.message();
 }
 
-const KernelTable& DefaultKernels() { return *Chosen().table; }
+const KernelTable& DefaultKernels() {
+  if (const KernelTable* named = Named()) return *named;
+  return *Chosen().table;
+}
 
 Result<const KernelTable*> FindKernels(SimdLevel level) {
   if (level == SimdLevel::kAuto) {
+    if (const KernelTable* named = Named()) return named;
     if (!Chosen().status.ok()) return Chosen().status;
     return Chosen().table;
   }

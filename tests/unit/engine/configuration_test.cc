@@ -26,7 +26,14 @@ Configuration Unusual() {
           .rescore = 90,
           .exact = true,
           .mmr = 0.7,
-          .mmr_candidates = 40};
+          .mmr_candidates = 40,
+          .near_duplicate = 0.95,
+          .detector = false,
+          .bandit = false,
+          .filter = false,
+          .router = false,
+          .gpu = GpuUse::kOff,
+          .simd = SimdLevel::kScalar};
 }
 
 TEST(Configuration, ComesBackFromItsFile) {
@@ -188,7 +195,7 @@ TEST_F(ConfiguredEngine, TheCallerDecidesAlphaThenTheConfigurationThenThePolicyT
                   .ok());
   EXPECT_EQ(decided(0.1, 0.3), std::pair(0.1, AlphaSource::kRequest));
   EXPECT_EQ(decided({}, 0.3), std::pair(0.3, AlphaSource::kConfigured));
-  EXPECT_EQ(decided({}, {}), std::pair(0.8, AlphaSource::kPolicy));
+  EXPECT_EQ(decided({}, {}), std::pair(0.8, AlphaSource::kPrior));
   // The policy's propensity is there only where the policy has decided.
   EXPECT_EQ(engine.Search(query.request(), {.alpha = 0.3})->propensity, 1);
   EXPECT_EQ(engine.Search(query.request(), Configuration{})->propensity, 0.25);

@@ -19,6 +19,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <equipoise/engine/feedback_export.h>
+#include <equipoise/engine/replay_log.h>
+
 #include "feedback_log.h"
 #include "learning_data.h"
 
@@ -350,7 +353,7 @@ TEST_F(DurableFeedback, OneWritesAndOthersSearch) {
   const Query query = MakeQuery(1);
   const auto found = reader.Search(query.request());
   ASSERT_TRUE(found.ok());
-  EXPECT_EQ(found->alpha_source, AlphaSource::kPolicy);
+  EXPECT_EQ(found->alpha_source, AlphaSource::kPrior);
   const auto told = reader.Feedback({.query_id = found->query_id, .hit = 0, .rating = 1.0});
   EXPECT_EQ(told.error().code(), Code::kUnavailable);
   EXPECT_EQ(reader.SavePolicy().code(), Code::kUnavailable);
@@ -595,6 +598,57 @@ TEST_F(DurableFeedback, BuildingAgainLeavesTheLogWhereItIs) {
   EXPECT_EQ(Keep(&engine, {}, {.rebuilt = true}).replayed, 3u);
 }
 
+TEST_F(DurableFeedback, IsExportedAsALogThatPoliciesAreJudgedOn) {
+  const std::string out = folder_.path("log.jsonl");
+  EXPECT_EQ(ExportFeedback(folder_.path("index"), out).error().code(), Code::kNotFound);
+  Engine engine = Open();
+  Keep(&engine);
+  std::vector<std::uint64_t> ids;
+  Feed(engine, 0, 60, &ids);
+  const Query query = MakeQuery(1);
+  const auto last = engine.Search(query.request("domain1"));
+  ASSERT_TRUE(engine.Feedback({.query_id = last->query_id, .groundedness = 0.5}).ok());
+  const auto exported = ExportFeedback(folder_.path("index"), out);
+  ASSERT_TRUE(exported.ok()) << exported.error().ToString();
+  const auto rows = Rows(engine.collection().fingerprint());
+  EXPECT_EQ(exported->feedback + exported->left_out, rows.size());
+  EXPECT_EQ(exported->left_out, 1u);
+
+  auto reader = ReplayLogReader::Open(out);
+  ASSERT_TRUE(reader.ok());
+  LoggedQuery read;
+  std::size_t queries = 0, feedback = 0;
+  for (;; ++queries) {
+    const auto more = reader->Next(&read);
+    ASSERT_TRUE(more.ok()) << more.error().ToString();
+    if (!*more) break;
+    auto opened =
+        FeedbackLog::Open(log(), engine.collection().fingerprint(), {.access = LogAccess::kRead});
+    ASSERT_TRUE(opened.ok());
+    const auto context = (*opened)->Context(std::stoull(read.query_id));
+    ASSERT_TRUE(context.ok());
+    EXPECT_EQ(read.domain, context->domain);
+    EXPECT_EQ(read.decision.alpha, context->decision.alpha);
+    EXPECT_EQ(read.decision.propensity, context->decision.propensity);
+    EXPECT_EQ(read.candidates.size(), context->candidates.size());
+    ASSERT_EQ(read.shown.size(), context->shown.size());
+    for (std::size_t i = 0; i < read.shown.size(); ++i)
+      EXPECT_EQ(read.shown[i], engine.collection().Get(context->shown[i]).id);
+    const auto of = *(*opened)->Of(context->query_id, rows.size() + 1);
+    ASSERT_EQ(read.feedback.size(), context->query_id == last->query_id ? 0 : of.size());
+    for (std::size_t i = 0; i < read.feedback.size(); ++i) {
+      EXPECT_EQ(read.feedback[i].doc, engine.collection().Get(*of[i].doc).id);
+      EXPECT_EQ(read.feedback[i].rating, *of[i].rating);
+      EXPECT_EQ(read.feedback[i].time, of[i].time);
+    }
+    feedback += read.feedback.size();
+  }
+  EXPECT_EQ(queries, exported->queries);
+  EXPECT_EQ(feedback, exported->feedback);
+  EXPECT_EQ(ExportFeedback(folder_.path("index"), out, {.rating_low = 0.5}).error().code(),
+            Code::kInvalidArgument);
+}
+
 // Killed
 
 /// What a child says once Feedback has returned ok.
@@ -654,10 +708,14 @@ TEST_F(DurableFeedback, AKilledProcessLosesNothingThatWasAcknowledged) {
     ASSERT_EQ(::posix_spawn(&child, self.c_str(), &actions, nullptr, arguments.data(), environ), 0);
     posix_spawn_file_actions_destroy(&actions);
     ::close(ends[1]);
-    // Any moment: while it starts, opens, replays, or writes.
-    std::this_thread::sleep_for(std::chrono::microseconds(random.Below(60'000)));
-    ::kill(child, SIGKILL);
+    // Any moment: in one of four while it starts, opens or replays, else while it writes.
     Acknowledged said;
+    const bool starting = kill % 4 == 0;
+    if (!starting && ::read(ends[0], &said, sizeof said) == sizeof said)
+      acknowledged[{said.query_id, said.doc}] = said.rating;
+    std::this_thread::sleep_for(
+        std::chrono::microseconds(random.Below(starting ? 60'000 : 15'000)));
+    ::kill(child, SIGKILL);
     while (::read(ends[0], &said, sizeof said) == sizeof said)
       acknowledged[{said.query_id, said.doc}] = said.rating;
     ::close(ends[0]);

@@ -39,7 +39,7 @@ TEST_F(Learning, AlphaIsThePolicysOnlyWhereNobodyElseSaysIt) {
   ASSERT_TRUE(engine.UsePolicy(std::make_shared<ScriptedPolicy>(decision)).ok());
   const auto learned = engine.Search(query.request("wings"));
   EXPECT_EQ(learned->alpha_source, AlphaSource::kPolicy);
-  EXPECT_EQ(AlphaSourceName(learned->alpha_source), "policy");
+  EXPECT_EQ(AlphaSourceName(learned->alpha_source), "learned");
   EXPECT_EQ(learned->weights.alpha, 0.3);
   EXPECT_EQ(learned->propensity, 0.25);
   EXPECT_EQ(learned->policy_version, 7u);

@@ -8,17 +8,34 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include <equipoise/core/export.h>
 #include <equipoise/core/status.h>
+#include <equipoise/kernels/simd_level.h>
+#include <equipoise/kernels/similarity.h>
 #include <equipoise/retrieval/collection.h>
 
 namespace equipoise {
 
-/// Every value with what SearchRequest has where nothing is said.
+/// Whether a GPU is used.
+enum class GpuUse : std::uint8_t { kAuto, kOff, kRequired };
+
+/// "auto", "off", "required".
+EQUIPOISE_API std::string_view GpuUseName(GpuUse use);
+
+/// Every value with what SearchRequest has where nothing is said. What the defaults stand on:
+///   alpha, fusion    FusionWeights and `./dev bench offline`; with a policy `./dev bench bandit`
+///   depths           `./dev bench offline` and `hybrid` measure with 100
+///   target_recall    what the index was measured at when it was built; `./dev bench peers-vector`
+///   bandit           `./dev bench bandit`: what learning gains over fixed weights
+///   filter           LearningFilter (engine/learning.h) and `./dev bench filter`
+///   gpu              kGpuMinMultiplyAdds, from `./dev bench kernels`
+///   simd             the best level there is, `./dev bench kernels`
+///   near_duplicate   off: judged sets hold near-duplicates that are relevant
 struct Configuration {
   std::optional<double> alpha{};         ///< in [0, 1]; absent: the policy decides, else the index
   std::optional<FusionMethod> fusion{};  ///< absent: that of the index
@@ -30,6 +47,17 @@ struct Configuration {
   bool exact = false;
   std::optional<double> mmr{};       ///< λ as SearchRequest::mmr, in [0, 1]; absent: hits by score
   std::size_t mmr_candidates = 100;  ///< in [1, 10^6]
+  /// As SearchRequest::near_duplicate, in (0, 1]; absent: near-duplicates stay.
+  std::optional<double> near_duplicate{};
+
+  // What may be switched off, one at a time; of Engine, and `simd` of the whole process.
+  bool detector = true;  ///< domains of queries that name none are detected
+  bool bandit = true;    ///< the policy decides α where nobody else does; off: the index does
+  bool filter =
+      true;  ///< feedback goes through the filter; off: a rating counts by its own confidence and age
+  bool router = true;          ///< a preference picks from the front; off: this configuration runs
+  GpuUse gpu = GpuUse::kAuto;  ///< of what is prepared with SimilarityOf: a DomainDetector
+  SimdLevel simd = SimdLevel::kAuto;  ///< as UseSimdLevel
 
   friend bool operator==(const Configuration&, const Configuration&) = default;
 };
@@ -56,7 +84,16 @@ EQUIPOISE_API Status WriteConfiguration(const Configuration& configuration,
 /// What a file may hold, as a JSON schema (draft 2020-12), made from the table that the reader uses.
 EQUIPOISE_API std::string ConfigurationSchema();
 
-/// The request that runs a query with a configuration. The request's own α, fusion and mmr go first; the
+/// Whether this machine has what the configuration asks for.
+/// Errors   kUnsupported naming the key, what is asked and what there is: an instruction set, a GPU
+EQUIPOISE_API Status CheckMachine(const Configuration& configuration);
+/// CheckMachine, and from now on this process computes with the configuration's instruction set, as
+/// UseSimdLevel.
+EQUIPOISE_API Status UseMachine(const Configuration& configuration);
+/// How a DomainDetector is to be loaded with the configuration.
+EQUIPOISE_API SimilarityOptions SimilarityOf(const Configuration& configuration);
+
+/// The request that runs a query with a configuration. The request's own α, fusion, mmr and near_duplicate go first; the
 /// configuration's α belongs to its fusion, and is left out where the request names another one, or where
 /// it is 0 and the query has no embedding. All else that a configuration holds is the configuration's.
 /// Shapes   stored: the index's method, for which an α without a fusion stands

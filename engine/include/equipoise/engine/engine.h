@@ -125,6 +125,12 @@ class EQUIPOISE_API Engine {
   Result<InterleavedResult> SearchInterleaved(const SearchRequest& request, double first_alpha,
                                               double second_alpha, std::uint64_t random) const;
 
+  /// From now on this configuration is that of every Search that brings none, and its switches hold for all
+  /// that the engine does; its instruction set holds for the process (UseMachine).
+  /// Errors   kInvalidArgument: as CheckConfiguration; kUnsupported: as CheckMachine. Then nothing has changed
+  /// Threads  any, at any time: a search sees one configuration or the other, whole
+  Status UseConfiguration(const Configuration& configuration) const;
+
   /// From now on this front's configurations are picked from by preference; the one before goes as soon as
   /// no search uses it. True where the front was made on this collection as it is; else what it promises
   /// may no longer hold.
@@ -134,7 +140,7 @@ class EQUIPOISE_API Engine {
   /// The configuration that a preference picks from the front in use.
   /// Errors   kUnavailable: no front is in use; as PreferenceFor and PreferenceTable::Pick
   Result<Configuration> Pick(const FrontPreference& preference) const;
-  /// Search with that configuration.
+  /// Search with that configuration; with the one in use where its `router` is off.
   /// Errors   as Pick and Search
   Result<SearchResult> Search(const SearchRequest& request,
                               const FrontPreference& preference) const;
@@ -153,9 +159,10 @@ class EQUIPOISE_API Engine {
   /// Learns on where the last engine of this index ended, however it ended, and makes feedback durable:
   /// from now on Feedback writes it, with the context of its query, to the log IDX/FEEDBACK before it
   /// returns. What was learned is the snapshot IDX/POLICY where there is one, else `fresh`, and then what
-  /// the log holds beyond it. The snapshot is a cache: SavePolicy writes it, it makes the next start short,
-  /// and a damaged one counts as none as long as nothing has left the log. With LogAccess::kWrite this engine is
-  /// the index's only writer of feedback; any number of others, in other processes too, may search.
+  /// the log holds beyond it. The snapshot is a cache that makes the next start short: SavePolicy writes
+  /// it, and so does this after replaying 10,000 feedbacks; a damaged one counts as none as long as
+  /// nothing has left the log. With LogAccess::kWrite this engine is the index's only writer of feedback;
+  /// any number of others, in other processes too, may search.
   /// Errors   kUnavailable: another engine writes; kInvalidArgument: no policy, a log of another index;
   ///          kCorruption: a damaged log, a damaged snapshot without which feedback would be lost;
   ///          kNotFound: read access and no log; kIo: a folder that cannot be written to; as LoadPolicy
@@ -189,18 +196,22 @@ class EQUIPOISE_API Engine {
   const Collection& collection() const { return collection_; }
 
  private:
+  struct InUse;  // the configuration
   explicit Engine(Collection collection, std::string folder);
-  Status Detect(const SearchRequest& request, QueryDomain* domain) const;
   /// `change`, where there is one, is given what was asked and found before it is remembered.
-  Result<SearchResult> SearchWith(
-      const SearchRequest& request,
+  Result<SearchResult> Run(
+      const SearchRequest& request, const Configuration& switches,
       const std::function<Status(const SearchRequest&, SearchResult*)>& change) const;
+  Result<SearchResult> RunWith(const SearchRequest& request,
+                               const Configuration& configuration) const;
+  Status Detect(const SearchRequest& request, QueryDomain* domain) const;
 
   Collection collection_;
   std::string folder_;
   std::shared_ptr<const DomainDetector> detector_;
   std::unique_ptr<Learner> learner_;
   std::unique_ptr<ParetoRouter> router_;
+  std::unique_ptr<InUse> in_use_;
 };
 
 }  // namespace equipoise

@@ -28,6 +28,12 @@ EQUIPOISE_API std::vector<SimdLevel> AvailableSimdLevels();
 /// Note     the variable is read once, at the first call of any function of this module
 EQUIPOISE_API Result<SimdLevel> DefaultSimdLevel();
 
+/// From now on kAuto stands for this level in the whole process, whatever EQUIPOISE_SIMD says; kAuto: as
+/// before. What was prepared for a level (a SimilaritySet, say) keeps its own.
+/// Errors   kInvalidArgument: a level that this machine lacks; then nothing has changed
+/// Threads  safe from many threads
+EQUIPOISE_API Status UseSimdLevel(SimdLevel level);
+
 /// One GPU, as its driver describes it.
 struct GpuInfo {
   std::string name;

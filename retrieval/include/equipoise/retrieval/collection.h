@@ -138,7 +138,8 @@ class EQUIPOISE_API Collection {
   /// Errors   kInvalidArgument: k or depth 0, α outside [0, 1], an embedding of another dimension,
   ///          with NaN, or for a collection without embeddings; α = 0 without an embedding; allowed
   ///          of another number of documents; a filter compiled for another collection; a
-  ///          min_score that is not finite; mmr outside [0, 1] or for a collection without embeddings
+  ///          min_score that is not finite; mmr outside [0, 1], near_duplicate outside (0, 1], either of them for a
+  ///          collection without embeddings; kCancelled: by the request's token
   ///          With operators also as ParseQuery; a required or excluded word or phrase of which nothing
   ///          is indexed; kUnsupported: a phrase where texts are not stored
   /// Note     a phrase costs the analysis of each document that has all its words and that nothing else

@@ -35,12 +35,20 @@ EQUIPOISE_API std::vector<DiversePick> PickDiverse(std::span<const float> releva
                                                    const MatrixView<float>& rows, double lambda,
                                                    std::size_t k);
 
-/// The same with cosines that the caller knows, or keeps.
-/// Range    cosine(picked, left): positions of a pick and of a candidate that is left; not NaN; at most one call
-///          for each pair
+/// The same with cosines that the caller knows, or keeps: of a pick and a candidate that is left, at most one
+/// call for each pair.
 EQUIPOISE_API std::vector<DiversePick> PickDiverseBy(
     std::span<const float> relevance,
     const std::function<float(std::size_t picked, std::size_t left)>& cosine, double lambda,
     std::size_t k);
+
+/// The first k that are no near-duplicate of one before, ascending.
+/// Shapes   rows [m, d], best first, of unit length or zero (similar to nothing)
+/// Range    threshold in (0, 1]: a cosine of at least that makes two rows near-duplicates; k any
+/// Threads  no shared state; O(k m d) time
+/// Exact    cosines up to the rounding of float32 on different instruction sets: a row counts as its own
+///          copy at 1 less 1e-6
+EQUIPOISE_API std::vector<std::size_t> WithoutNearDuplicates(const MatrixView<float>& rows,
+                                                             double threshold, std::size_t k);
 
 }  // namespace equipoise

@@ -23,6 +23,7 @@
 #include <equipoise/core/checked_file.h>
 #include <equipoise/core/export.h>
 #include <equipoise/core/status.h>
+#include <equipoise/core/stop_check.h>
 #include <equipoise/kernels/topk.h>
 
 namespace equipoise {
@@ -178,10 +179,13 @@ class EQUIPOISE_API LexicalIndex {
   /// Shapes   allowed as above, absent: all; also() any documents; scores [also().size()], as of Score
   /// Threads  also is called once, in the caller's thread, as late as it costs nothing; where it waits for
   ///          another thread (also_waits) when all else is done, for 4 more bytes a document
+  /// Note     `stop` is asked every 256 blocks or 32,768 documents: once it says so, the result is that of the
+  ///          documents that were gone through, with true scores, or nothing. Null: never
   std::vector<Scored> SearchAndScore(std::span<const std::string> query_tokens, std::size_t k,
                                      std::optional<std::span<const std::uint64_t>> allowed,
                                      const std::function<std::span<const std::uint32_t>()>& also,
-                                     std::vector<float>* scores, bool also_waits = false) const;
+                                     std::vector<float>* scores, bool also_waits = false,
+                                     StopCheck* stop = nullptr) const;
 
   /// The scores of given documents, in their order; 0 where no term occurs.
   /// Shapes   docs [m], any order, repetitions fine; scores [m]

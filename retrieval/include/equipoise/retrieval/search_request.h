@@ -1,11 +1,13 @@
 /// What a hybrid search is asked.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <optional>
 #include <span>
 #include <string_view>
 
+#include <equipoise/core/stop_check.h>
 #include <equipoise/retrieval/fusion.h>
 #include <equipoise/retrieval/metadata_filter.h>
 #include <equipoise/retrieval/query_syntax.h>
@@ -47,6 +49,16 @@ struct SearchRequest {
   /// embeddings. Absent: hits by score.
   std::optional<double> mmr{};
   std::size_t mmr_candidates = 100;  ///< the best so many are chosen from, at least k
+  /// Hits whose embedding's cosine with a hit above is at least this are left out, and others come up, before
+  /// mmr chooses: near-duplicates, from 0.95 on as a rule. In (0, 1]; absent: none is left out, since judged
+  /// sets hold near-duplicates that are relevant.
+  std::optional<double> near_duplicate{};
+  /// When to end. What was found until then comes back, with true scores and marked as SearchResult::partial.
+  /// Looked at between layers and within them about every 50 µs; not while operators of the text or a filter
+  /// choose the documents.
+  std::optional<std::chrono::steady_clock::time_point> deadline{};
+  /// Ends the search with kCancelled as soon as it looks; null: nobody can.
+  const CancellationToken* cancellation = nullptr;
   /// The query's domain where the caller knows it; empty: Engine detects it if it has a detector.
   /// Collection does not look at it.
   std::string_view domain{};

@@ -17,14 +17,15 @@ namespace equipoise {
 /// Who decided α.
 enum class AlphaSource : std::uint8_t {
   kRequest,     ///< the request
-  kPolicy,      ///< what Engine has learned, or its priors where policy_version is 0
+  kPrior,       ///< Engine's policy, which has learned nothing for the domain yet
+  kPolicy,      ///< what Engine's policy has learned
   kConfigured,  ///< fixed by a configuration, or by that of Engine's learning
   kIndex,       ///< stored with the index
   kDefault,     ///< 0.5: the request names a fusion that the index's α does not belong to
   kSinglePath,  ///< only one path could be asked: 1 or 0
 };
 
-/// "request", "policy", "configured", "index", "default", "single_path".
+/// "request", "prior", "learned", "configured", "index", "default", "single_path".
 EQUIPOISE_API std::string_view AlphaSourceName(AlphaSource source);
 
 /// One result, with everything that explains it.
@@ -52,13 +53,21 @@ struct CandidateScores {
 
 struct SearchContext;  // engine/search_context.h
 
+/// What a deadline cut short, in the order in which the layers come.
+enum class SearchLayer : std::uint8_t { kNone, kVector, kLexical, kDiversity };
+
+/// "none", "vector", "lexical", "diversity".
+EQUIPOISE_API std::string_view SearchLayerName(SearchLayer layer);
+
 /// Time of each layer of one search, in nanoseconds; with parallel_paths they add up to more than all.
 struct LayerTimes {
   std::uint64_t analysis_ns = 0;
   std::uint64_t lexical_ns = 0;
   std::uint64_t vector_ns = 0;
-  std::uint64_t fusion_ns = 0;  ///< filter, missing scores, order, diversity
-  std::uint64_t domain_ns = 0;  ///< detecting the domain, in Engine
+  std::uint64_t fusion_ns = 0;     ///< filter, missing scores, order
+  std::uint64_t diversity_ns = 0;  ///< near-duplicates, mmr
+  std::uint64_t domain_ns = 0;     ///< detecting the domain, in Engine
+  std::uint64_t policy_ns = 0;     ///< deciding α, in Engine
   std::uint64_t total_ns = 0;
 };
 
@@ -70,6 +79,10 @@ struct SearchResult {
   bool vector_searched = false;
   VectorSearchReport vector{};  ///< how the vectors were searched, if they were: plan, bytes read, ...
   std::string_view note;  ///< why only one path was asked, where that was not the caller's wish
+  /// The deadline came first: documents may be missing, those that are there have true scores. A path that
+  /// found nothing in time counts as not searched; one that is left decides alone, as with α = 0 or 1.
+  bool partial = false;
+  SearchLayer cut = SearchLayer::kNone;  ///< the first layer that was cut short
   LayerTimes times;
   /// With keep_candidates: every document within the depth of a path, in no order. Where both paths were
   /// searched, fusing these scores gives the ranking at any α.

@@ -19,6 +19,7 @@
 #include <equipoise/core/export.h>
 #include <equipoise/core/matrix_view.h>
 #include <equipoise/core/status.h>
+#include <equipoise/core/stop_check.h>
 #include <equipoise/kernels/metric.h>
 #include <equipoise/kernels/topk.h>
 #include <equipoise/retrieval/row_set.h>
@@ -221,6 +222,9 @@ class EQUIPOISE_API VectorIndex {
     /// How to answer a filtered search, to measure what is chosen otherwise: kScan, kScanAllowed,
     /// kTwoHop or kWalk, where the index has what it takes. kNothing: chosen by the rows allowed.
     VectorPlan plan = VectorPlan::kNothing;
+    /// Asked now and then, about every 50 µs: once it says so, Search ends with what it has found, with true
+    /// scores. Null: never. SearchMany does not ask.
+    StopCheck* stop = nullptr;
   };
 
   /// The k best rows: min(k, rows allowed) of them, whatever the filter.

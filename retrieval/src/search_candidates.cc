@@ -1,0 +1,81 @@
+#include "search_candidates.h"
+
+#include <bit>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <vector>
+
+namespace equipoise {
+
+namespace {
+
+/// Positions by document: a hash table, since a list is looked up in far less time than it is sorted in.
+class PlaceOf {
+ public:
+  /// Range    no document twice
+  explicit PlaceOf(std::span<const Scored> list)
+      : slots_(std::bit_ceil(4 * list.size() + 1), kNone), mask_(slots_.size() - 1), list_(list) {
+    for (std::uint32_t i = 0; i < list.size(); ++i) {
+      std::size_t slot = First(list[i].id);
+      while (slots_[slot] != kNone) slot = (slot + 1) & mask_;
+      slots_[slot] = i;
+    }
+  }
+
+  /// kNone where the list has not got it.
+  std::uint32_t Find(std::uint32_t doc) const {
+    std::size_t slot = First(doc);
+    while (slots_[slot] != kNone && list_[slots_[slot]].id != doc) slot = (slot + 1) & mask_;
+    return slots_[slot];
+  }
+
+  static constexpr std::uint32_t kNone = 0xFFFFFFFFu;
+
+ private:
+  std::size_t First(std::uint32_t doc) const {
+    return static_cast<std::size_t>((doc * std::uint64_t{0x9E3779B97F4A7C15}) >> 32) & mask_;
+  }
+
+  std::vector<std::uint32_t> slots_;
+  std::size_t mask_;
+  std::span<const Scored> list_;
+};
+
+}  // namespace
+
+std::vector<Candidate> Union(const PathLists& lists) {
+  std::vector<Candidate> out;
+  out.reserve(lists.lexical.size() + lists.vector.size());
+  for (std::uint32_t r = 0; r < lists.lexical.size(); ++r)
+    out.push_back(
+        {.doc = lists.lexical[r].id, .lexical = lists.lexical[r].score, .lexical_rank = r + 1});
+  const PlaceOf lexical(lists.lexical);
+  for (std::uint32_t r = 0; r < lists.vector.size(); ++r) {
+    const Scored& item = lists.vector[r];
+    if (const std::uint32_t place = lexical.Find(item.id); place != PlaceOf::kNone) {
+      out[place].vector = item.score;
+      out[place].vector_rank = r + 1;
+    } else {
+      out.push_back({.doc = item.id,
+                     .lexical = lists.lexical_of_vector.empty() ? 0 : lists.lexical_of_vector[r],
+                     .vector = item.score,
+                     .vector_rank = r + 1});
+    }
+  }
+  return out;
+}
+
+void KeepScores(const FusionScale& scale, std::vector<Candidate>* candidates,
+                SearchResult* result) {
+  constexpr float kAbsent = std::numeric_limits<float>::quiet_NaN();
+  NormalizeScores(scale, *candidates);
+  result->candidates.reserve(candidates->size());
+  for (const Candidate& c : *candidates)
+    result->candidates.push_back(
+        {.doc = c.doc,
+         .lexical = result->lexical_searched ? c.lexical_normalized : kAbsent,
+         .vector = result->vector_searched ? c.vector_normalized : kAbsent});
+}
+
+}  // namespace equipoise

@@ -1,0 +1,20 @@
+// What the paths of a search have found, together.
+#pragma once
+
+#include <vector>
+
+#include <equipoise/retrieval/fusion.h>
+#include <equipoise/retrieval/search_result.h>
+
+#include "search_paths.h"
+
+namespace equipoise {
+
+// The documents of both lists with their ranks; by the vectors, scores of what the terms alone have
+// found are still missing.
+std::vector<Candidate> Union(const PathLists& lists);
+
+// Fills SearchResult::candidates. Before Fuse: at α = 1 it takes out what has no lexical score.
+void KeepScores(const FusionScale& scale, std::vector<Candidate>* candidates, SearchResult* result);
+
+}  // namespace equipoise
