@@ -42,8 +42,9 @@ TEST(TopKCollector, KeepsTheBestInWhateverOrderTheyCome) {
         for (const Scored& item : items) {
           best.Push(item.id, item.score);
           so_far.push_back(item);
-          if (n <= 16 && k > 0 && best.full())
+          if (n <= 16 && k > 0 && best.full()) {
             ASSERT_EQ(best.worst(), BestBySorting(so_far, k).back());
+          }
         }
         EXPECT_EQ(best.full(), want.size() == k);
         ASSERT_EQ(best.Take(), want) << n << ' ' << k << ' ' << order;
