@@ -304,7 +304,7 @@ Status VectorIndex::State::Find(const PreparedQuery& query, const SearchParams& 
   // Of a list longer than what walks are measured by, a walk looks at a good part of a small collection.
   const bool long_list = params.ef_search == 0 && std::isfinite(limits.margin) && k > kRecallDepth;
   const bool all_sketches = chosen && allowed == nullptr && small() && graph.sketches != nullptr &&
-                            rows.codes.codes != nullptr && (!walks || long_list);
+                            rows.codes.codes != nullptr && walks && long_list;
   if (query.zero || params.exact || rows.codes.dim == 0 || params.plan == VectorPlan::kScan) {
     // Every row is scored.
   } else if (all_sketches) {

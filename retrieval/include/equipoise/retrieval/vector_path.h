@@ -17,9 +17,9 @@ namespace equipoise {
 /// Range    of the request ef_search, rescore, target_recall and exact count; nothing is checked before
 ///          VectorIndex::Search does
 /// Note     lists of more than ten, unfiltered and without ef_search, come of fewer than 8,000 rows from a
-///          scan of their sketches, where there are any. Else they are walked with the margin of the target
-///          over √(depth / 10), at most √10: on npl and wordnet (`./dev bench hybrid`) that finds 0.995 to
-///          0.998 of 100 in less than half of the time. A scan finds 0.999 (cacm, cranfield)
+///          scan of their sketches, where else a graph would be walked. Others are walked with the margin
+///          of the target over √(depth / 10), at most √10: on npl and wordnet (`./dev bench hybrid`) that
+///          finds 0.995 to 0.998 of 100 in less than half of the time
 /// Threads  pure
 EQUIPOISE_API VectorIndex::SearchParams VectorPathParams(const VectorIndex& vectors,
                                                          const SearchRequest& request,
