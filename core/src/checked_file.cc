@@ -147,8 +147,8 @@ struct CheckedFileWriter::State {
     return {};
   }
 
-  // Written in whole huge pages, each where one begins: file systems that have large folios (ext4 since
-  // Linux 6.16, XFS, tmpfs) then keep the file in such pages, and map it by them.
+  // Written in whole huge pages, each where one begins: file systems that have large folios (XFS, ext4 since
+  // Linux 6.16, tmpfs mounted with huge=) can then keep the file in such pages, and map it by them.
   Status Put(std::span<const std::byte> bytes) {
     constexpr std::size_t kHugePage = std::size_t{2} << 20;
     offset += bytes.size();

@@ -35,6 +35,7 @@ std::vector<Scored> TopKCollector::Take() {
 }
 
 std::vector<Scored> TopK(std::span<const float> scores, std::size_t k, float above) {
+  if (k == 0) return {};  // there is no worst one
   TopKCollector best(std::min(k, scores.size()));
   float bar = above;
   for (std::size_t i = 0; i < scores.size(); ++i) {

@@ -66,9 +66,11 @@ class LinkCollector {
     for (std::size_t line = 0; line < lines; ++line) __builtin_prefetch(first + line * kCacheLine);
   }
 
-  // The sketches of a row's first links.
-  void PrefetchSketches(std::uint32_t row, std::size_t links) {
-    const auto list = links_.Base(row, &bad_);
+  // The sketches of a row's first links. That its list is damaged is for whoever follows it to say.
+  void PrefetchSketches(std::uint32_t row, std::size_t links) const {
+    if (links == 0) return;
+    bool ignored = false;
+    const auto list = links_.Base(row, &ignored);
     for (const std::uint32_t link : list.first(std::min(list.size(), links)))
       __builtin_prefetch(graph_.sketches + std::size_t{link} * sketch_bytes_);
   }

@@ -162,11 +162,11 @@ std::vector<Scored> LexicalState::SearchAll(std::span<const QueryTerm> query, st
   float* const sums = mine->sums.data();
   StopCheck* const stop = also == nullptr ? nullptr : also->stop;
   std::uint32_t docs[kBlockRoom];
+  std::size_t blocks = 0;  // of all terms: many may have few each
   for (const QueryTerm& term : query) {
     for (std::size_t b = 0; b < term.list.blocks(); ++b) {
       // Sums of some of the terms are no scores: nothing is found then.
-      if (stop != nullptr && b % kBlocksBetweenLooks == kBlocksBetweenLooks - 1 && stop->Due())
-        return {};
+      if (stop != nullptr && ++blocks % kBlocksBetweenLooks == 0 && stop->Due()) return {};
       const PostingList::Block block = term.list.Unpack(b, docs);
       ForParts(*this, term.weight, block, docs, 0, block.n,
                [=](std::uint32_t doc, float part) { sums[doc] += part; });

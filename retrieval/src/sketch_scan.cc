@@ -45,7 +45,7 @@ void SketchScan::Group() const {
       SketchHeader header;
       std::memcpy(&header, records_.data() + i * record, sizeof(header));
       // One that is not a number, in a file that has changed, keeps its part.
-      if (!(header.error <= worst)) worst = header.error;
+      if (!std::isnan(worst) && !(header.error <= worst)) worst = header.error;
     }
   }
   groups_ = first;

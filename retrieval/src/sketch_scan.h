@@ -15,14 +15,15 @@
 
 namespace equipoise {
 
-// Threads  Below from many threads; the first makes the groups
+// Threads  Below from many threads; the first makes the groups, for which others wait
 class SketchScan {
  public:
   // Shapes   records [rows, SketchBytes(dim)], which stay the caller's, as the sketcher does
   // Range    seed: of the sketcher
   Status Open(const Sketcher& sketcher, std::uint64_t seed, std::span<const std::byte> records);
 
-  // The rows whose estimate less a few standard errors is below the threshold, ascending.
+  // The rows whose estimate less a few standard errors, those of the worst row near by, is below the
+  // threshold, ascending.
   // Shapes   query [dim], as Sketcher::Prepare takes it
   // Units    threshold: a distance, as SketchEstimate
   // Range    infinity keeps every row

@@ -261,7 +261,7 @@ Result<bool> VectorIndex::State::Walk(const PreparedQuery& query, const WalkRequ
 
 Status VectorIndex::State::Find(const PreparedQuery& query, const SearchParams& params,
                                 VectorSearchReport* report, std::vector<Scored>* out) const {
-  // One a thread, so that a search neither locks nor allocates in proportion to the rows.
+  // One a thread, so that a search does not allocate in proportion to the rows.
   thread_local WalkScratch scratch;
   const std::size_t n = static_cast<std::size_t>(rows.info.rows);
   const std::uint64_t* allowed = alive.empty() ? nullptr : alive.data();
@@ -302,9 +302,9 @@ Status VectorIndex::State::Find(const PreparedQuery& query, const SearchParams& 
                                           kScanAllowedPerRoot * std::sqrt(static_cast<double>(n))
                                     : params.plan == VectorPlan::kScanAllowed);
   // Of a list longer than what walks are measured by, a walk looks at a good part of a small collection.
+  const bool long_list = params.ef_search == 0 && std::isfinite(limits.margin) && k > kRecallDepth;
   const bool all_sketches = chosen && allowed == nullptr && small() && graph.sketches != nullptr &&
-                            rows.codes.codes != nullptr &&
-                            (!walks || (std::isfinite(limits.margin) && k > kRecallDepth));
+                            rows.codes.codes != nullptr && (!walks || long_list);
   if (query.zero || params.exact || rows.codes.dim == 0 || params.plan == VectorPlan::kScan) {
     // Every row is scored.
   } else if (all_sketches) {

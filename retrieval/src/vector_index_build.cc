@@ -265,7 +265,8 @@ Status LinkAndWrite(const StoredRows& rows, std::span<const std::uint8_t> codes,
       return point.target >= options.target_recall;
     });
     if (aim == recall.end()) return {};
-    EQUIPOISE_ASSIGN_OR_RETURN(*tuning, TuneWalk(graph, rows, held_out, aim->margin));
+    EQUIPOISE_ASSIGN_OR_RETURN(*tuning,
+                               TuneWalk(graph, rows, held_out, aim->margin, options.progress));
     return {};
   };
   SlottedGraph built;

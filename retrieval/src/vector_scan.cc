@@ -9,8 +9,9 @@
 namespace equipoise {
 namespace {
 
-// Rows whose codes are looked at to see how far the k-th nearest may be, and how many more than k should
-// be nearer than what they say: of that many of the sample the share is not known well.
+// About as many rows (up to twice) have their codes looked at to see how far the k-th nearest may be, and
+// so many times k should be nearer than what they say, and so many of the sample more, since of few of it
+// the share is not known well.
 constexpr std::uint32_t kSample = 512;
 constexpr double kMore = 1.5;
 constexpr std::size_t kMoreOfSample = 3;
@@ -33,6 +34,8 @@ Status VectorIndex::State::ScanSmall(const PreparedQuery& query, std::size_t res
   const CodeQuery& codes = scratch->query;
   auto& ids = scratch->ids;
   auto& keys = scratch->keys;
+  // What is asked for by number is scored, and does not depend on k then.
+  const std::size_t wanted = asked ? rescored : k;
   const auto distance = [&](std::uint32_t row) {
     return CodeDistance(rows.codes, codes, row, nullptr);
   };
@@ -47,9 +50,9 @@ Status VectorIndex::State::ScanSmall(const PreparedQuery& query, std::size_t res
   }
   report->distances += sample.size();
   std::size_t rank =
-      kMoreOfSample + static_cast<std::size_t>(kMore * static_cast<double>(k) / step);
-  for (std::size_t enough = 0; enough < k; rank *= 2) {
-    // As far as k rows are, as it turns out nearly always.
+      kMoreOfSample + static_cast<std::size_t>(kMore * static_cast<double>(wanted) / step);
+  for (std::size_t enough = 0; enough < wanted; rank *= 2) {
+    // As far as that many rows are, as it turns out nearly always.
     std::int32_t bar = std::numeric_limits<std::int32_t>::max();
     float threshold = std::numeric_limits<float>::infinity();
     if (rank < sample.size() && !codes.clamped) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <limits>
 #include <utility>
 #include <vector>
@@ -31,8 +32,10 @@ constexpr std::uint32_t kLikelyLines[] = {0, 4, 8, 16};
 // Walks for the same queries again and again.
 class TimedWalks {
  public:
-  TimedWalks(HnswGraph* graph, float margin)
-      : graph_(*graph), request_{.k = kRecallDepth, .ef = kBeam, .margin = margin} {}
+  TimedWalks(HnswGraph* graph, float margin, const std::function<bool()>& goes_on)
+      : graph_(*graph),
+        request_{.k = kRecallDepth, .ef = kBeam, .margin = margin},
+        goes_on_(goes_on) {}
 
   Status Add(const StoredRows& rows, std::uint32_t row) {
     std::vector<float> values(rows.info.dim);
@@ -46,6 +49,7 @@ class TimedWalks {
   Result<std::vector<std::vector<double>>> Times(std::span<const WalkTuning> tunings, int rounds) {
     std::vector<std::vector<double>> out(tunings.size());
     for (int round = 0; round < rounds; ++round) {
+      if (!goes_on_()) return Status(Code::kCancelled, "TuneWalk: cancelled");
       for (std::size_t turn = 0; turn < tunings.size(); ++turn) {
         // Forth and back: whoever comes second has no advantage.
         const std::size_t i = round % 2 == 0 ? turn : tunings.size() - 1 - turn;
@@ -54,7 +58,8 @@ class TimedWalks {
         for (const auto& query : queries_)
           EQUIPOISE_RETURN_IF_ERROR(WalkGraph(graph_, query.data(), request_, &scratch_));
         const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-        out[i].push_back(took.count());
+        // Not zero, however coarse the clock is: times are divided by each other.
+        out[i].push_back(std::max(took.count(), 1e-9));
       }
     }
     return out;
@@ -79,6 +84,7 @@ class TimedWalks {
  private:
   HnswGraph& graph_;
   const WalkRequest request_;
+  const std::function<bool()>& goes_on_;
   WalkScratch scratch_;
   std::vector<std::vector<float>> queries_;
 };
@@ -86,11 +92,17 @@ class TimedWalks {
 }  // namespace
 
 Result<WalkTuning> TuneWalk(HnswGraph graph, const StoredRows& rows,
-                            std::span<const std::uint32_t> asked, float margin) {
+                            std::span<const std::uint32_t> asked, float margin,
+                            const ProgressCallback& progress) {
   WalkTuning best;
   const std::size_t count = std::min(kQueries, asked.size() / 2);
   if (count == 0) return best;
-  TimedWalks choosing(&graph, margin), judging(&graph, margin);
+  const std::uint64_t ladders = 2 + (graph.sketches != nullptr ? 1 : 0) + (graph.groups ? 2 : 0);
+  std::uint64_t round = 0;
+  const std::function<bool()> goes_on = [&] {
+    return !progress || progress({"tuning", round++, ladders * kRounds + kLastRounds});
+  };
+  TimedWalks choosing(&graph, margin, goes_on), judging(&graph, margin, goes_on);
   for (std::size_t i = 0; i < 2 * count; ++i)
     EQUIPOISE_RETURN_IF_ERROR(
         (i % 2 == 0 ? choosing : judging).Add(rows, asked[i * asked.size() / (2 * count)]));

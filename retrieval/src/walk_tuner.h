@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 
+#include <equipoise/core/callbacks.h>
 #include <equipoise/core/status.h>
 #include <equipoise/retrieval/vector_index.h>
 
@@ -22,12 +23,13 @@ inline constexpr std::uint64_t kTunedBytes = std::uint64_t{8} << 20;
 // cost up to 10 %, sketches fetched ahead gain less than what runs differ by.
 //
 // Not chosen here: rows that are looked at together, which answers depend on; the order of rows, as
-// breadth-first from the entry gained nothing at that size; huge pages, which always pay (10 to 15 %
-// there): files are written for them (checked_file.cc) and mapped with a request for them.
+// breadth-first from the entry gained nothing at that size; huge pages, which are asked for anyway (10 to
+// 15 % less time there): files are written for them (checked_file.cc).
 // Shapes   asked [m]: rows, which `graph` should not link
 // Range    margin: where walks end
-// Errors   kCorruption, kOutOfMemory as WalkGraph
+// Errors   kCancelled by the progress callback, stage "tuning"; kCorruption, kOutOfMemory as WalkGraph
 Result<WalkTuning> TuneWalk(HnswGraph graph, const StoredRows& rows,
-                            std::span<const std::uint32_t> asked, float margin);
+                            std::span<const std::uint32_t> asked, float margin,
+                            const ProgressCallback& progress);
 
 }  // namespace equipoise

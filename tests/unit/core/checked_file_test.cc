@@ -1,5 +1,8 @@
+#include <algorithm>
 #include <cstdint>
 #include <numeric>
+#include <span>
+#include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -46,6 +49,35 @@ TEST(CheckedFile, ReadsBackWhatWasWritten) {
   EXPECT_EQ(file->SectionOf<std::uint32_t>("text").error().code(), Code::kCorruption);
   EXPECT_EQ(file->Section("other").error().code(), Code::kCorruption);
   EXPECT_TRUE(file->Verify().ok());
+}
+
+// Bytes are collected to whole pages of 2 MiB before they are written.
+TEST(CheckedFile, KeepsSectionsOfAnySizeThatCameInAnyPieces) {
+  const TempFolder folder;
+  constexpr std::size_t kPage = std::size_t{2} << 20;
+  std::vector<std::byte> bytes(3 * kPage + 1000);
+  for (std::size_t i = 0; i < bytes.size(); ++i)
+    bytes[i] = static_cast<std::byte>(i * 2654435761u >> 24);
+  const std::size_t sizes[] = {kPage - 128, kPage - 127, 64,        kPage, 2 * kPage + 1,
+                               0,           1,           3 * kPage, 65};
+  for (const std::size_t piece : {std::size_t{1000}, kPage - 1, kPage, kPage + 1, 3 * kPage}) {
+    auto writer = CheckedFileWriter::Create(folder.path("file"), "sample", 1);
+    ASSERT_TRUE(writer.ok());
+    for (std::size_t s = 0; s < std::size(sizes); ++s) {
+      ASSERT_TRUE(writer->BeginSection(std::to_string(s)).ok());
+      for (std::size_t at = 0; at < sizes[s]; at += piece)
+        ASSERT_TRUE(
+            writer->Append(std::span(bytes).subspan(s + at, std::min(piece, sizes[s] - at))).ok());
+    }
+    ASSERT_TRUE(writer->Finish().ok());
+    const auto file = CheckedFile::Open(folder.path("file"), "sample", 1);
+    ASSERT_TRUE(file.ok()) << file.error().ToString();
+    EXPECT_TRUE(file->Verify().ok());
+    for (std::size_t s = 0; s < std::size(sizes); ++s)
+      EXPECT_TRUE(std::ranges::equal(*file->Section(std::to_string(s)),
+                                     std::span(bytes).subspan(s, sizes[s])))
+          << s << " in pieces of " << piece;
+  }
 }
 
 TEST(CheckedFile, KnowsTheChecksumThatItWouldHaveWithoutItsLastSection) {

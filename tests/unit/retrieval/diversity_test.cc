@@ -3,10 +3,13 @@
 #include <cmath>
 #include <limits>
 #include <random>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include <equipoise/kernels/dot.h>
 #include <equipoise/retrieval/diversity.h>
 
 namespace equipoise {
@@ -109,6 +112,20 @@ TEST(Diversity, SimilarityIsTheLargestCosineWithAPickBefore) {
     }
     EXPECT_NEAR(picks[p].similarity, most, 1e-5);
   }
+}
+
+TEST(Diversity, GivenCosinesChooseTheSameAndAreAskedForOnceAPair) {
+  std::mt19937 random(6);
+  const Candidates c = Randomly(40, &random);
+  std::set<std::pair<std::size_t, std::size_t>> asked;
+  const auto cosine = [&](std::size_t a, std::size_t b) {
+    EXPECT_TRUE(asked.insert(std::minmax(a, b)).second) << a << " " << b;
+    const auto rows = c.view();
+    return Dot(rows.row(a), rows.row(b), kDim);
+  };
+  EXPECT_EQ(Positions(PickDiverseBy(c.relevance, cosine, 0.4, 20)),
+            Positions(PickDiverse(c.relevance, c.view(), 0.4, 20)));
+  EXPECT_TRUE(PickDiverseBy({}, {}, 0.5, 3).empty());
 }
 
 TEST(Diversity, CopiesComeLastWhereOnlySimilarityCounts) {

@@ -223,6 +223,32 @@ TEST(LexicalSearch, SearchAndScoreGivesWhatSearchAndScoreGive) {
   }
 }
 
+// Each term has fewer blocks than lie between two looks, all of them together have more.
+TEST(LexicalSearch, ASearchForManyRareTermsCanBeStopped) {
+  Documents documents;
+  for (int i = 0; i < 400; ++i) documents.push_back({"t" + std::to_string(i)});
+  TempFolder folder;
+  Write(folder.path("index"), documents);
+  const auto index = LexicalIndex::Open(folder.path("index"));
+  ASSERT_TRUE(index.ok());
+  Words words;
+  for (const Words& document : documents) words.push_back(document[0]);
+  for (const bool waits : {false, true}) {
+    for (const bool cancelled : {false, true}) {
+      CancellationToken token;
+      if (cancelled) token.Cancel();
+      StopCheck stop(std::nullopt, &token);
+      std::vector<float> scores;
+      const auto none = [] { return std::span<const std::uint32_t>(); };
+      const auto found = index->SearchAndScore(words, 10, {}, none, &scores, waits, &stop);
+      EXPECT_EQ(found.size(), cancelled ? 0u : 10u);
+      EXPECT_EQ(stop.stopped(), cancelled);
+      // What a stopped search leaves behind is cleared.
+      EXPECT_EQ(index->Search(words, 10).size(), 10u);
+    }
+  }
+}
+
 TEST(LexicalSearch, DocumentsBehindTheEndOfASetAreNotAllowed) {
   TempFolder folder;
   Write(folder.path("index"), Documents(200, {"same"}));

@@ -128,6 +128,24 @@ TEST(WalkTuning, IsAllThatTheFilesDifferInAndOnlyOfLargeGraphs) {
   EXPECT_FALSE(small.Open()->settings().tuning);
 }
 
+TEST(WalkTuning, CanBeCancelledAndSaysHowFarItIs) {
+  const Matrix rows = Clustered(2400, 3600, 20, 7);
+  TempFolder folder;
+  VectorIndexOptions options = Quick(VectorStorage::kInt8);
+  std::vector<std::uint64_t> done;
+  options.progress = [&](const Progress& progress) {
+    if (progress.stage != "tuning") return true;
+    EXPECT_LE(progress.done, progress.total);
+    done.push_back(progress.done);
+    return done.size() < 9;
+  };
+  EXPECT_EQ(BuildVectorIndex(rows.view(), options, folder.path("v"), folder.path("g")).code(),
+            Code::kCancelled);
+  EXPECT_EQ(done, (std::vector<std::uint64_t>{0, 1, 2, 3, 4, 5, 6, 7, 8}));
+  EXPECT_FALSE(std::filesystem::exists(folder.path("v")));
+  EXPECT_FALSE(std::filesystem::exists(folder.path("g")));
+}
+
 TEST(WalkTuning, StaysWhenRowsAreDeletedAndIsLeftByNoChange) {
   const Matrix rows = Clustered(900, 24, 20, 5);
   const BuiltIndex built(rows.view(), Quick(VectorStorage::kInt8Float16));

@@ -48,7 +48,7 @@ struct CollectionOptions {
   int m = 32;                 ///< links a node of the graph, [2, 128]: more recall, more memory
   int ef_construction = 200;  ///< beam while building, [8, 4096]: more recall, slower building
   bool tune = true;           ///< as VectorIndexOptions::tune
-  int threads = 1;            ///< for building; the files do not depend on it
+  int threads = 1;  ///< for building; the files do not depend on it, but for what is tuned
   /// Bytes of terms and postings held while building, beyond which they go to a temporary file in the
   /// folder; 0: no limit. Texts, metadata and vectors are apart from it.
   std::size_t memory = std::size_t{1} << 30;

@@ -10,7 +10,7 @@
 namespace equipoise {
 
 /// The sentences of a text, by ICU's sentence segmentation (UAX #29): a full stop ends one where no small
-/// letter follows, a line break does not. What has no word or number is none.
+/// letter follows, a line break anywhere. What has no word or number is none.
 /// Order    as in the text; ranges in bytes, without white space at their ends
 /// Errors   none: bytes that are not UTF-8 count as U+FFFD; without ICU's data a text is one sentence
 /// Threads  safe from many threads; std::bad_alloc is not caught here

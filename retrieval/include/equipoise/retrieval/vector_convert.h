@@ -80,7 +80,7 @@ struct FaissImportOptions {
   int threads = 1;               ///< as VectorIndexOptions
   bool tune = true;              ///< as VectorIndexOptions
   std::uint64_t seed = 12345;    ///< of the sketches' rotation
-  /// Stages "vectors" and "recall".
+  /// Stages "vectors", "recall" and "tuning".
   ProgressCallback progress{};
 };
 

@@ -105,7 +105,7 @@ struct VectorIndexOptions {
   /// Seed of the nodes' levels and of the sketches' rotation.
   std::uint64_t seed = 12345;
 
-  /// Stages "vectors", "graph" and "recall", in rows.
+  /// Stages "vectors" and "graph", in rows, "recall" and "tuning", in steps.
   ProgressCallback progress{};
 };
 
@@ -175,9 +175,10 @@ struct VectorSearchReport {
 };
 
 /// An open index.
-/// Threads  const after opening; any number of threads may search at once, without locks. Each
-///          thread that searches a graph keeps one bit a row (of the largest index it searched) as
-///          scratch until it ends.
+/// Threads  const after opening; any number of threads may search at once, without locks, but for the
+///          first search that scans all sketches (of fewer than 8,000 rows): it puts them in groups, as
+///          many bytes again, and whoever needs them waits for it. Each thread that searches a graph keeps
+///          one bit a row (of the largest index it searched) as scratch until it ends.
 class EQUIPOISE_API VectorIndex {
  public:
   /// Maps both files. Reads what is small (the upper levels, norms) and checks it; codes, links and
@@ -204,7 +205,8 @@ class EQUIPOISE_API VectorIndex {
     /// k below 10, the tenth), in squared distance: easy queries end early. Beside ef_search, each of
     /// the two may end it. Negative: not set; kNoMargin: only ef_search ends
     /// the walk (and what it finds for a smaller k is then a prefix of what it finds for a larger
-    /// one, as long as `rescore` is the same).
+    /// one, as long as `rescore` is set and the same). Without ef_search, more than ten of fewer than
+    /// 8,000 rows, all of them allowed, come from a scan of all sketches instead, where there are any.
     float margin = -1;
     /// recall@10 as in RecallPoint; the next higher one that was measured is taken. 0: not set.
     float target_recall = 0;

@@ -18,11 +18,11 @@ namespace equipoise {
 struct AddRowsOptions {
   /// As VectorIndexOptions::graph_from: an index without a graph gets one once it has so many rows.
   std::size_t graph_from = VectorIndexOptions{}.graph_from;
-  /// As VectorIndexOptions::threads: the files do not depend on it.
+  /// As VectorIndexOptions::threads: the files do not depend on it, but for what `tune` chooses.
   int threads = 1;
   /// As VectorIndexOptions::tune.
   bool tune = true;
-  /// Stages "vectors", "graph" and "recall", in rows.
+  /// Stages "vectors" and "graph", in rows, "recall" and "tuning", in steps.
   ProgressCallback progress{};
 };
 
