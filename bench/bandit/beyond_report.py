@@ -73,7 +73,7 @@ def safety(result, found, seven):
                   "decisions at 0.5"], rows)
     below = sum(one["below"] for one in found if one["guarded"])
     orders = sum(one["orders"] for one in found if one["guarded"])
-    claim(result, "safety", f"of {orders:,} orders with a guard of 5 %, half of them with 10 % adversarial "
+    claim(result, "safety", f"of {orders:,} orders with a guard of 5 %, half of them with 10 % inverted "
           "feedback, those whose cumulative reward ever fell below its bound", seven, below, "", "0", below == 0)
 
 

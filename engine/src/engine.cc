@@ -160,7 +160,7 @@ Result<SearchResult> Engine::Search(const SearchRequest& request) const {
 
 Result<InterleavedResult> Engine::SearchInterleaved(const SearchRequest& request,
                                                     double first_alpha, double second_alpha,
-                                                    std::uint64_t random) const {
+                                                    std::uint64_t random) const try {
   InterleavedResult out;
   SearchRequest first = request;
   first.alpha = first_alpha;
@@ -180,6 +180,8 @@ Result<InterleavedResult> Engine::SearchInterleaved(const SearchRequest& request
     std::vector<Hit> drafted;
     for (const std::uint32_t doc : out.draft.items) drafted.push_back(std::move(*hits.at(doc)));
     found->hits = std::move(drafted);
+    if (other.partial && !found->partial) found->cut = other.cut;
+    found->partial |= other.partial;
     return {};
   };
   const auto configuration = in_use_->Get();
@@ -188,6 +190,8 @@ Result<InterleavedResult> Engine::SearchInterleaved(const SearchRequest& request
     first = Configured(first, *configuration, collection_.weights().method);
   EQUIPOISE_ASSIGN_OR_RETURN(out.result, Run(first, switches, draft));
   return out;
+} catch (const std::bad_alloc&) {
+  return Status(Code::kOutOfMemory, "SearchInterleaved: not enough memory");
 }
 
 Result<SearchResult> Engine::Run(

@@ -47,15 +47,17 @@ std::uint64_t Unsigned(std::int64_t value) { return static_cast<std::uint64_t>(v
 std::uint64_t ChecksumOf(const FeedbackEntry& f) {
   constexpr double kAbsent = std::numeric_limits<double>::infinity();
   ByteWriter out;
+  // SQLite keeps −0 as 0, which this makes of it.
+  const auto put = [&out](double value) { out.Put(value + 0.0); };
   out.Put(f.number);
   out.Put(f.query_id);
   out.Put(f.doc ? std::int64_t{*f.doc} : -1);
   for (const auto& value : {f.rating, f.groundedness, f.confidence, f.dwell})
-    out.Put(value.value_or(kAbsent));
-  out.Put(f.time);
-  out.Put(f.now);
+    put(value.value_or(kAbsent));
+  put(f.time);
+  put(f.now);
   out.Put(f.source);
-  out.Put(f.weight);
+  put(f.weight);
   return Checksum(std::as_bytes(std::span(out.bytes())));
 }
 

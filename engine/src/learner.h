@@ -99,6 +99,10 @@ class Learner {
   Result<std::shared_ptr<Record>> FromLog(std::uint64_t id, std::uint64_t before);
   Status CheckLog() const;
   Status Trim(const std::string& snapshot);
+  /// The row of the log up to which the policy has learned.
+  std::uint64_t LearnedUntil() const {
+    return log_ == nullptr || options_.frozen ? snapshot_number_ : log_->last();
+  }
   Status CheckAge(const SearchContext& context, double now) const;
   void Adopt(std::shared_ptr<Record> record);
   Status Check(const QueryFeedback& feedback, double now, double time) const;
@@ -141,7 +145,7 @@ class Learner {
   std::unordered_map<std::string, std::deque<WindowRow>> windows_;  // by domain
   std::deque<std::string> window_order_;
   std::unique_ptr<FeedbackLog> log_;  // null: feedback is not durable
-  // Of the snapshot that this was loaded from, and how much of that log it knows.
+  // Of the snapshot that this was loaded from, and how much of that log it knows; with a log of that one.
   std::uint64_t snapshot_log_ = 0, snapshot_number_ = 0;
 };
 

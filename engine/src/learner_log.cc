@@ -33,12 +33,24 @@ Status Learner::CheckAge(const SearchContext& context, double now) const {
       {.field = "query_id"});
 }
 
-/// A query as feedback with numbers below `before` has left it. The caller holds the mutex of feedback.
+/// A query as feedback with numbers below `before` has left it; its curve is what the policy has learned,
+/// which while learning is frozen is what the snapshot knows. The caller holds the mutex of feedback.
 Result<std::shared_ptr<Learner::Record>> Learner::FromLog(std::uint64_t id, std::uint64_t before) {
   auto record = std::make_shared<Record>();
   EQUIPOISE_ASSIGN_OR_RETURN(record->context, log_->Context(id));
   EQUIPOISE_ASSIGN_OR_RETURN(const std::vector<FeedbackEntry> given, log_->Of(id, before));
-  for (const FeedbackEntry& feedback : given) {
+  const auto learn = [&]() -> Status {
+    EQUIPOISE_ASSIGN_OR_RETURN(
+        record->curve, CurveOf(*record, record->ratings, record->groundedness, &record->weight));
+    return {};
+  };
+  const bool teaches = record->context.method == method_;
+  const auto first_unlearned = std::find_if(given.begin(), given.end(), [&](const auto& feedback) {
+    return options_.frozen && feedback.number > snapshot_number_;
+  });
+  for (auto at = given.begin(); at != given.end(); ++at) {
+    if (at == first_unlearned && at != given.begin() && teaches) EQUIPOISE_RETURN_IF_ERROR(learn());
+    const FeedbackEntry& feedback = *at;
     if (feedback.rating) Enter(feedback, &record->ratings);
     if (feedback.groundedness &&
         (std::isnan(record->groundedness) || record->groundedness_time <= feedback.time)) {
@@ -46,10 +58,8 @@ Result<std::shared_ptr<Learner::Record>> Learner::FromLog(std::uint64_t id, std:
       record->groundedness_time = feedback.time;
     }
   }
-  if (!given.empty() && record->context.method == method_) {
-    EQUIPOISE_ASSIGN_OR_RETURN(
-        record->curve, CurveOf(*record, record->ratings, record->groundedness, &record->weight));
-  }
+  if (!given.empty() && first_unlearned == given.end() && teaches)
+    EQUIPOISE_RETURN_IF_ERROR(learn());
   return record;
 }
 
@@ -59,6 +69,8 @@ Result<LearningResumed> Learner::Resume(std::unique_ptr<FeedbackLog> log) {
   // A snapshot of another log, or of none, knows nothing of this one.
   const bool ours = snapshot_log_ == log_->id();
   const std::uint64_t known = ours ? snapshot_number_ : 0;
+  snapshot_log_ = log_->id();
+  snapshot_number_ = known;
   LearningResumed out;
   out.forgotten = log_->removed() > known ? log_->removed() - known : 0;
   // After a power failure the snapshot may know what the log has lost: no number is given twice.
@@ -106,7 +118,7 @@ Status Learner::Trim(const std::string& snapshot) {
   if (fd >= 0) ::close(fd);
   if (!flushed)
     return Status(Code::kIo, "cannot flush the folder of the snapshot", {.file = folder});
-  return log_->Remove(log_->last(), now - log_->options().retention);
+  return log_->Remove(LearnedUntil(), now - log_->options().retention);
 }
 
 }  // namespace equipoise

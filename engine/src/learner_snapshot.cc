@@ -144,8 +144,8 @@ Status Learner::Save(const std::string& path, bool cache) {
   EQUIPOISE_ASSIGN_OR_RETURN(const MappedFile policy, MappedFile::Open(inner.path()));
   const SavedState state{next_.load(std::memory_order_relaxed),
                          options_.seed,
-                         log_ == nullptr ? snapshot_log_ : log_->id(),
-                         log_ == nullptr ? snapshot_number_ : log_->last(),
+                         snapshot_log_,
+                         LearnedUntil(),
                          static_cast<std::uint32_t>(method_),
                          0};
   const std::string queries = QueriesAsBytes();

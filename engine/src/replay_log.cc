@@ -10,6 +10,7 @@
 #include <equipoise/core/check.h>
 #include <equipoise/core/json_lines.h>
 #include <equipoise/engine/replay_log.h>
+#include <equipoise/optimizer/off_policy.h>
 
 #include "text_lines.h"
 
@@ -222,8 +223,7 @@ Status CheckLoggedQuery(const LoggedQuery& query) {
   const WeightDecision& d = query.decision;
   if (query.query_id.empty()) return Bad("query_id is empty", "query_id");
   EQUIPOISE_RETURN_IF_ERROR(CheckNumber(d.alpha, 0, 1, "alpha"));
-  EQUIPOISE_RETURN_IF_ERROR(
-      CheckNumber(d.propensity, std::numeric_limits<double>::min(), 1, "propensity"));
+  EQUIPOISE_RETURN_IF_ERROR(CheckNumber(d.propensity, kLeastPropensity, 1, "propensity"));
   EQUIPOISE_RETURN_IF_ERROR(CheckNumber(d.alpha_propensity, d.propensity, 1, "alpha_propensity"));
   if (!d.both_paths && d.alpha > 0 && d.alpha < 1)
     return Bad(fmt::format("alpha = {} needs both paths", d.alpha), "both_paths");

@@ -5,12 +5,15 @@
 #include <memory>
 #include <optional>
 #include <unordered_map>
+#include <unordered_set>
 
 #include <equipoise/core/check.h>
 #include <equipoise/engine/replay_log.h>
 #include <equipoise/engine/replay_study.h>
 #include <equipoise/optimizer/reward_curve.h>
 #include <equipoise/optimizer/weight_policies.h>
+
+#include "text_lines.h"
 
 namespace equipoise {
 namespace {
@@ -119,6 +122,7 @@ class Study {
   Status Read(const std::string& path, ReplayStudy* out) {
     EQUIPOISE_ASSIGN_OR_RETURN(ReplayLogReader log, ReplayLogReader::Open(path));
     std::unordered_map<std::string, std::size_t> domains;
+    std::unordered_set<std::string> ids;
     LoggedQuery query;
     for (;;) {
       EQUIPOISE_ASSIGN_OR_RETURN(const bool more, log.Next(&query));
@@ -129,6 +133,11 @@ class Study {
                                   "something else with each: replay them apart",
                                   FusionName(query.fusion), FusionName(out->fusion)),
                       {.file = path, .line = log.line(), .field = "fusion"});
+      if (!ids.insert(query.query_id).second)
+        return Status(Code::kInvalidArgument,
+                      fmt::format("query {} is there twice; put its feedback on one line",
+                                  Quoted(query.query_id)),
+                      {.file = path, .line = log.line(), .field = "query_id"});
       out->fusion = query.fusion;
       auto replayed = Replay(query);
       if (!replayed)

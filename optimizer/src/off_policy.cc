@@ -9,12 +9,13 @@
 namespace equipoise {
 namespace {
 
-// An estimate whose interval is that of its terms.
+// An estimate whose interval is that of its terms; where no decision is shared, nothing is known.
 OffPolicyEstimate From(std::span<const double> terms, double effective) {
   const MeanInterval interval = MeanOf(terms);
+  const bool known = effective > 0;
   return {.mean = interval.mean,
-          .low = std::clamp(interval.low, 0.0, 1.0),
-          .high = std::clamp(interval.high, 0.0, 1.0),
+          .low = known ? std::clamp(interval.low, 0.0, 1.0) : 0,
+          .high = known ? std::clamp(interval.high, 0.0, 1.0) : 1,
           .effective = effective,
           .reliable = effective >= kReliableSamples};
 }
@@ -47,8 +48,10 @@ Status Check(const OffPolicySample& sample, std::size_t i) {
   EQUIPOISE_RETURN_IF_ERROR(check("target", sample.target));
   EQUIPOISE_RETURN_IF_ERROR(check("predicted", sample.predicted));
   EQUIPOISE_RETURN_IF_ERROR(check("predicted_target", sample.predicted_target));
-  if (sample.propensity > 0) return {};
-  return Status(Code::kInvalidArgument, "EvaluateOffPolicy: propensity = 0, but so it was decided",
+  if (sample.propensity >= kLeastPropensity) return {};
+  return Status(Code::kInvalidArgument,
+                fmt::format("EvaluateOffPolicy: propensity = {} is below {}, but so it was decided",
+                            sample.propensity, kLeastPropensity),
                 {.row = static_cast<std::int64_t>(i), .field = "propensity"});
 }
 

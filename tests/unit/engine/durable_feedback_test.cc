@@ -256,6 +256,95 @@ TEST_F(DurableFeedback, AClockThatJumpsBackAYearLeavesTheLastRatingTheLast) {
   for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(replay->told[i].curve, policy->told[i].curve) << i;
 }
 
+// SQLite keeps −0 as 0: what was written is read back all the same.
+TEST_F(DurableFeedback, ZeroWithASignIsNoDamage) {
+  Engine engine = Open();
+  Keep(&engine);
+  const Query query = MakeQuery(1);
+  const auto found = engine.Search(query.request());
+  const auto told = engine.Feedback({.query_id = found->query_id,
+                                     .hit = 0,
+                                     .rating = -0.0,
+                                     .groundedness = -0.0,
+                                     .confidence = 1.0,
+                                     .dwell = -0.0,
+                                     .time = -0.0,
+                                     .now = -0.0});
+  ASSERT_TRUE(told.ok()) << told.error().ToString();
+  EXPECT_EQ(Rows(engine.collection().fingerprint()).size(), 1u);
+  Engine again = Open();
+  EXPECT_EQ(Keep(&again, {}, {.access = LogAccess::kRead}).replayed, 1u);
+}
+
+// What was kept while learning was frozen taught nothing that could be taken back, whoever remembers it.
+TEST_F(DurableFeedback, WhatCameWhileFrozenIsLearnedOnceFromTheLogToo) {
+  std::vector<std::uint64_t> ids;
+  {
+    Engine frozen = Open();
+    Keep(&frozen, {.frozen = true, .remembered = 1});
+    for (std::uint64_t i = 0; i < 8; ++i) {
+      const Query query = MakeQuery(i);
+      ids.push_back(frozen.Search(query.request("wings"))->query_id);
+      ASSERT_TRUE(frozen.Feedback({.query_id = ids.back(), .hit = 0, .rating = 1.0}).ok());
+    }
+    ASSERT_TRUE(frozen.SavePolicy().ok());
+  }
+  {
+    Engine frozen = Open();
+    EXPECT_EQ(Keep(&frozen, {.frozen = true, .remembered = 1}).replayed, ids.size());
+    EXPECT_EQ(PolicyOf(frozen).Inspect("wings")->feedbacks, 0u);
+    ASSERT_TRUE(frozen.SavePolicy().ok());
+  }
+  Engine engine = Open();
+  const auto resumed = Keep(&engine, {.remembered = 1});
+  EXPECT_TRUE(resumed.snapshot);
+  EXPECT_EQ(resumed.replayed, ids.size());
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const auto told = engine.Feedback({.query_id = ids[i], .hit = 1, .rating = 0.0});
+    ASSERT_TRUE(told.ok()) << told.error().ToString();
+    EXPECT_EQ(PolicyOf(engine).Inspect("wings")->feedbacks, ids.size());
+  }
+  EXPECT_NEAR(PolicyOf(engine).Inspect("wings")->queries, 8, 0.5);
+  ASSERT_TRUE(engine.SavePolicy().ok());
+}
+
+// A query that was learned before the freeze teaches afterwards what it says now, in place of that.
+TEST_F(DurableFeedback, WhatAFrozenEngineFindsInTheLogIsTakenBackAsItWasLearned) {
+  const auto rate = [](const Engine& engine, std::uint64_t id, std::size_t hit, double rating) {
+    const auto told = engine.Feedback({.query_id = id, .hit = hit, .rating = rating});
+    ASSERT_TRUE(told.ok()) << told.error().ToString();
+  };
+  std::vector<std::uint64_t> ids;
+  const auto ask = [&](const Engine& engine) {
+    ids.push_back(engine.Search(MakeQuery(ids.size()).request("wings"))->query_id);
+  };
+  {
+    Engine engine = Open();
+    Keep(&engine, {.remembered = 1});
+    for (int i = 0; i < 8; ++i) {
+      ask(engine);
+      rate(engine, ids.back(), 0, 1.0);
+    }
+    ASSERT_TRUE(engine.SavePolicy().ok());
+  }
+  {
+    Engine frozen = Open();
+    Keep(&frozen, {.frozen = true, .remembered = 1});
+    for (const std::uint64_t id : ids) rate(frozen, id, 1, 0.0);
+    ASSERT_TRUE(frozen.SavePolicy().ok());
+  }
+  Engine engine = Open();
+  EXPECT_EQ(Keep(&engine, {.remembered = 1}).replayed, ids.size());
+  EXPECT_EQ(PolicyOf(engine).Inspect("wings")->feedbacks, ids.size());
+  Engine plain = Open();
+  std::filesystem::remove(snapshot());
+  Keep(&plain, {}, {.access = LogAccess::kRead});
+  const auto one = PolicyOf(engine).Inspect("wings"), other = PolicyOf(plain).Inspect("wings");
+  EXPECT_NEAR(one->queries, other->queries, 1e-6);
+  for (std::size_t i = 0; i < one->mean.size(); ++i)
+    EXPECT_NEAR(one->mean[i], other->mean[i], 1e-6) << i;
+}
+
 TEST_F(DurableFeedback, WhatIsRefusedIsNotLogged) {
   Engine engine = Open();
   Keep(&engine);

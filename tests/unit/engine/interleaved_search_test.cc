@@ -1,5 +1,6 @@
 // Searches that draft one list of two values of α, and learning that is frozen.
 #include <algorithm>
+#include <chrono>
 
 #include "learning_data.h"
 
@@ -58,6 +59,32 @@ TEST_F(Interleaved, ItNeedsNoPolicyAndRefusesWhatSearchRefuses) {
             Code::kInvalidArgument);
   EXPECT_EQ(engine.SearchInterleaved(query.request(), -1, 0.8, 1).error().code(),
             Code::kInvalidArgument);
+}
+
+// Whichever of both searches a deadline cuts: a list that says that it is whole is the one of no deadline.
+TEST_F(Interleaved, ADraftOfACutSearchSaysSo) {
+  const Engine engine = Open();
+  const Query query = MakeQuery(1);
+  const auto whole = engine.SearchInterleaved(query.request(), 0.1, 0.9, 1);
+  ASSERT_TRUE(whole.ok());
+  bool cut = false, uncut = false;
+  for (int i = 0; i < 3000; ++i) {
+    SearchRequest request = query.request();
+    request.deadline = std::chrono::steady_clock::now() + std::chrono::nanoseconds(100 * i);
+    const auto found = engine.SearchInterleaved(request, 0.1, 0.9, 1);
+    if (!found.ok()) {
+      EXPECT_EQ(found.error().code(), Code::kTimeout);
+      continue;
+    }
+    cut = cut || found->result.partial;
+    uncut = uncut || !found->result.partial;
+    EXPECT_EQ(found->result.partial, found->result.cut != SearchLayer::kNone);
+    if (!found->result.partial) {
+      ASSERT_EQ(found->draft.items, whole->draft.items) << i;
+    }
+  }
+  EXPECT_TRUE(cut);
+  EXPECT_TRUE(uncut);
 }
 
 class Frozen : public LearningTest {};

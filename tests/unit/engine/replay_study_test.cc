@@ -155,6 +155,7 @@ TEST(ReplayStudy, ALogWithTwoFusionsOrOneQueryIsRefused) {
   EXPECT_EQ(StudyReplay(folder.path("one.jsonl")).error().code(), Code::kInvalidArgument);
   writer = ReplayLogWriter::Create(folder.path("two.jsonl"));
   ASSERT_TRUE(writer->Append(made.query).ok());
+  made.query.query_id = "another";
   made.query.fusion = FusionMethod::kTheoretical;
   ASSERT_TRUE(writer->Append(made.query).ok());
   ASSERT_TRUE(writer->Publish().ok());
@@ -164,6 +165,18 @@ TEST(ReplayStudy, ALogWithTwoFusionsOrOneQueryIsRefused) {
   EXPECT_EQ(StudyReplay(folder.path("absent.jsonl")).error().code(), Code::kNotFound);
   EXPECT_EQ(StudyReplay(folder.path("two.jsonl"), {.policies = {"none"}}).error().where().field,
             "policy");
+}
+
+TEST(ReplayStudy, AQueryThatIsLoggedTwiceIsNotCountedTwice) {
+  const TempFolder folder;
+  Random random(14);
+  auto writer = ReplayLogWriter::Create(folder.path("twice.jsonl"));
+  const Made made = Serve(0, &random);
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(writer->Append(made.query).ok());
+  ASSERT_TRUE(writer->Publish().ok());
+  const auto refused = StudyReplay(folder.path("twice.jsonl"));
+  EXPECT_EQ(refused.error().where().field, "query_id");
+  EXPECT_EQ(refused.error().where().line, 2);
 }
 
 }  // namespace

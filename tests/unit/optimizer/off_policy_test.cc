@@ -74,8 +74,25 @@ TEST(OffPolicy, WhatNoLogCanTellHasNoSampleSize) {
   ASSERT_TRUE(out.ok());
   for (const OffPolicyEstimate& one : {out->replay, out->ips, out->snips, out->doubly_robust})
     EXPECT_FALSE(one.reliable);
-  EXPECT_EQ(out->snips.low, 0);
-  EXPECT_EQ(out->snips.high, 1);
+  for (const OffPolicyEstimate& one : {out->replay, out->ips, out->snips, out->doubly_robust}) {
+    EXPECT_EQ(one.low, 0);
+    EXPECT_EQ(one.high, 1);
+  }
+}
+
+TEST(OffPolicy, TheSmallestPropensityStillGivesNumbers) {
+  std::vector<OffPolicySample> samples(
+      3, {.reward = 1, .propensity = kLeastPropensity, .target = 1, .predicted = 0.5});
+  const auto out = EvaluateOffPolicy(samples);
+  ASSERT_TRUE(out.ok());
+  for (const OffPolicyEstimate& one : {out->replay, out->ips, out->snips, out->doubly_robust}) {
+    EXPECT_TRUE(std::isfinite(one.mean));
+    EXPECT_NEAR(one.effective, 3, 1e-9);
+    EXPECT_GE(one.low, 0);
+    EXPECT_LE(one.high, 1);
+  }
+  samples[2].propensity = 1e-308;
+  EXPECT_EQ(EvaluateOffPolicy(samples).error().where().field, "propensity");
 }
 
 TEST(OffPolicy, ValuesOutOfRangeAreRefusedByNameAndPlace) {

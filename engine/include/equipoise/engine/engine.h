@@ -13,7 +13,8 @@
 ///
 /// Every result is a value or a Status that says what is wrong, where, and what to do. An engine is
 /// shared between threads; a search runs in its caller's thread and waits for no other, except for the
-/// moment in which two that learn put their contexts into the same part of the ring.
+/// moments in which two that learn put their contexts into the same part of the ring, and in which it takes
+/// the configuration in use, where there is one (UseConfiguration).
 #pragma once
 
 #include <cstddef>

@@ -32,7 +32,8 @@ struct LearningOptions {
   std::optional<double> fixed_alpha{};
   /// The switch that freezes learning: decisions stay as they are, feedback is checked and kept, and the
   /// policy hears nothing of it. Once it is off, a query is learned with the next feedback on it, and with
-  /// all that was kept; so is what a log is replayed from.
+  /// all that was kept; what came into a log (Engine::KeepLearning) stays there until it is learned, at the
+  /// first start without.
   bool frozen = false;
   /// Reward of a ranking. The grid must be the policy's; `ideal` is not looked at.
   RewardCurveOptions curve{};

@@ -11,7 +11,7 @@
 ///   query_id     a string, not empty, or a whole number; one line a query
 ///   domain       as the policy knows it; absent or "": kGeneralDomain
 ///   alpha        in [0, 1]
-///   propensity   in (0, 1]: with which α and the paths were decided, WeightDecision::propensity
+///   propensity   in [kLeastPropensity, 1]: with which α and the paths were decided, WeightDecision::propensity
 ///   alpha_propensity   in [propensity, 1]: of that α, whichever paths; absent: propensity
 ///   by_policy    false: the caller or a configuration decided, and the propensities are nobody's; absent:
 ///                true

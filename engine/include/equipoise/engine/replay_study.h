@@ -57,11 +57,11 @@ struct ReplayStudy {
   std::vector<ReplayedPolicy> policies{};
 };
 
-/// Errors   as ReplayLogReader; kInvalidArgument: fewer than two queries, lines of different fusions, an
+/// Errors   as ReplayLogReader; kInvalidArgument: fewer than two queries, one twice, lines of different fusions, an
 ///          unknown policy, priors of another normalization; as LoadWeightPolicy; kCancelled by the
 ///          callback
 /// Exact    a decision between two of the 21 values of α is replayed as the nearer
-/// Threads  one; memory 0.5 KB a query
+/// Threads  one; memory 1 KB a query
 EQUIPOISE_API Result<ReplayStudy> StudyReplay(const std::string& log,
                                               const ReplayOptions& options = {});
 

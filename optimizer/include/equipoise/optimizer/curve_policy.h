@@ -56,7 +56,8 @@ struct CurvePolicyOptions {
   /// decisions are the static ones, with both paths. In (0, 1]; 1: no guard.
   double largest_loss = 1;
   std::size_t unjudged = 1;  ///< >= 1
-  /// Share of feedback that may be made up, which the guard then reckons with; rounded up. In [0, 1).
+  /// Share of feedback that may be made up, which the guard then reckons with: of queries that were decided
+  /// statically and of the others each, rounded up. Who lies about the others alone can do more. In [0, 1).
   double false_share = 0;
 
   // Change.

@@ -29,7 +29,8 @@ struct DraftedList {
   std::vector<DraftTeam> teams;      ///< who has picked it
   /// What a rating of 1 says for the second: the discount 1 / log2(rank + 1) that the item has among its
   /// first k, less that among the first's; and less their mean over the list, weighted by the discounts
-  /// of the places they are shown at, so that a reader who rates whatever is on top says nothing.
+  /// of the places they are shown at, so that one who rates by the place alone, as the discount falls,
+  /// says nothing; who rates all alike, or falls off otherwise, may lean a little to one side.
   std::vector<double> credits;
 };
 
@@ -48,7 +49,7 @@ EQUIPOISE_API Result<DraftedList> TeamDraft(std::span<const std::uint32_t> first
 /// What one list says: Σ rating · credit, the difference of both rankings' discounted gain as far as it
 /// can be seen. It mostly takes fewer queries than counting each team's ratings does.
 /// Shapes   ratings [items], each >= 0; what is missing counts as 0
-/// Range    < 0: the first is better, > 0: the second; on average 0 where they are equally good
+/// Range    < 0: the first is better, > 0: the second; 0 from a reader of places, see credits
 EQUIPOISE_API double DraftOutcome(const DraftedList& draft, std::span<const double> ratings);
 
 /// Collects outcomes, one of each query.

@@ -25,10 +25,13 @@ namespace equipoise {
 /// The sample size from which on intervals are to be trusted; below they may be far too narrow.
 inline constexpr double kReliableSamples = 200;
 
+/// The least propensity of a logged decision: no sum of squared weights overflows.
+inline constexpr double kLeastPropensity = 1e-100;
+
 /// A logged decision, and what the judged policy has to do with it.
 struct OffPolicySample {
   double reward = 0;      ///< that the logged decision has earned, in [0, 1]
-  double propensity = 1;  ///< with which the logging policy decided so, in (0, 1]
+  double propensity = 1;  ///< with which the logging policy decided so, in [kLeastPropensity, 1]
   double target = 0;      ///< with which the judged policy decides the same, in [0, 1]
   // For doubly robust: what a model says which has not seen this reward. In [0, 1].
   double predicted = 0;         ///< of the logged decision
@@ -37,7 +40,7 @@ struct OffPolicySample {
 
 struct OffPolicyEstimate {
   double mean = 0;  ///< reward a query; those without a bias may lie outside [0, 1]
-  double low = 0;   ///< 95 % interval, cut to [0, 1]
+  double low = 0;   ///< 95 % interval, cut to [0, 1]; all of it where no decision is shared
   double high = 1;
   /// (Σ w)² / Σ w² of the weights that it rests on (Kish 1965).
   double effective = 0;
