@@ -346,7 +346,7 @@ void TuningEvaluator::Diversify(const Configuration& c, const Query& query,
     return query.cosines->Of(places[a], places[b], [&] { return Dot(rows[a], rows[b], d); });
   };
   std::vector<Candidate> chosen;
-  for (const DiversePick& pick : PickDiverse(relevance, cosine, *c.mmr, options_.k))
+  for (const DiversePick& pick : PickDiverseBy(relevance, cosine, *c.mmr, options_.k))
     chosen.push_back((*hits)[pick.position]);
   *hits = std::move(chosen);
 }

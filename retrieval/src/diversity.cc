@@ -8,13 +8,13 @@ namespace equipoise {
 
 std::vector<DiversePick> PickDiverse(std::span<const float> relevance,
                                      const MatrixView<float>& rows, double lambda, std::size_t k) {
-  return PickDiverse(
+  return PickDiverseBy(
       relevance.first(std::min(relevance.size(), rows.rows)),
       [&](std::size_t a, std::size_t b) { return Dot(rows.row(a), rows.row(b), rows.cols); },
       lambda, k);
 }
 
-std::vector<DiversePick> PickDiverse(
+std::vector<DiversePick> PickDiverseBy(
     std::span<const float> relevance,
     const std::function<float(std::size_t picked, std::size_t left)>& cosine, double lambda,
     std::size_t k) {

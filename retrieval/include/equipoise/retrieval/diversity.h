@@ -37,7 +37,7 @@ EQUIPOISE_API std::vector<DiversePick> PickDiverse(std::span<const float> releva
 
 /// The same with cosines that the caller knows, or keeps: of a pick and a candidate that is left, at most one
 /// call for each pair.
-EQUIPOISE_API std::vector<DiversePick> PickDiverse(
+EQUIPOISE_API std::vector<DiversePick> PickDiverseBy(
     std::span<const float> relevance,
     const std::function<float(std::size_t picked, std::size_t left)>& cosine, double lambda,
     std::size_t k);
