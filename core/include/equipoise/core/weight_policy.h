@@ -30,7 +30,8 @@ inline constexpr double kUndetermined = std::numeric_limits<double>::quiet_NaN()
 /// What a decision may look at. The views need to live during the call only.
 struct WeightQuery {
   std::string_view domain{};  ///< any bytes; empty: kGeneralDomain
-  /// Of the query; may be empty. A policy that does not use them ignores them.
+  /// Of the query. An engine hands a policy that UsesFeatures those of the query (QueryFeatures,
+  /// retrieval), every other one the query's embedding. May be empty.
   std::span<const float> features{};
 };
 
@@ -89,7 +90,8 @@ class EQUIPOISE_API WeightPolicy {
   ///          kOutOfMemory. Then nothing was learned
   virtual Status Update(const WeightFeedback& feedback) = 0;
 
-  /// Whether it looks at the features of a query.
+  /// Whether it is to be asked after recall, with what both paths have found put into features. Both
+  /// paths are then searched whatever it decides.
   virtual bool UsesFeatures() const noexcept { return false; }
 
   /// Writes all that it knows to a file, whole or not at all. What is restored from it decides and

@@ -1,8 +1,9 @@
 /// α for each query from what recall says of it, where that is shown to pay; else as CurvePolicy.
 ///
 ///   auto policy = ContextualPolicy::Create({.curve = {.priors = ShippedPriors()}});
-///   (*policy)->Decide({.domain = "finance", .features = features}, random.Next());
-///   (*policy)->Account().decides;                        // whether it is shown to pay
+///   std::shared_ptr<ContextualPolicy> learns = *std::move(policy);
+///   engine.UsePolicy(learns);       // which hands it the features of each query
+///   learns->Account().decides;      // whether it is shown to pay
 ///
 /// Model: a query's curve is its domain's (CurvePolicy) and, in the first few cosine modes, a linear
 /// function of how its features differ from the domain's mean; the weights are common to all domains,
@@ -12,9 +13,9 @@
 ///
 /// Account: judged curves tell what both would have earned, before they learn from it. A
 /// capital of 1, staked on features in several parts, grows with each gain of theirs over the curve alone
-/// and shrinks with each loss; features decide while it is at least 1 / doubt. If they gain nothing on average, it ever gets there with
-/// a probability of at most `doubt`, however long it runs: that it is there says that the anytime-valid
-/// lower bound of the mean gain, at a confidence of 1 − doubt, is above 0.
+/// and shrinks with each loss; features decide while it is at least 1 / doubt. If they gain nothing on
+/// average, it ever gets there with a probability of at most `doubt`, however long it runs: that it is there
+/// says that the anytime-valid lower bound of the mean gain, at a confidence of 1 − doubt, is above 0.
 #pragma once
 
 #include <cstddef>
