@@ -207,18 +207,20 @@ Result<SearchResult> Engine::Run(
   std::uint64_t policy_ns = 0;
   SearchRequest asked = request;
   SearchContext context;
+  Learner::DecideByFeatures decide;
   bool decided = false;
   const bool learns = learner_ != nullptr && detected.ok();
   if (learns) {
     const bool named = !domain.name.empty() && !domain.general;
     context.domain = named ? domain.name : std::string(kGeneralDomain);
-    EQUIPOISE_ASSIGN_OR_RETURN(
-        decided, learner_->Decide(request, collection_, switches.bandit, &context, &asked));
+    EQUIPOISE_ASSIGN_OR_RETURN(decided, learner_->Decide(request, collection_, switches.bandit,
+                                                         domain, &context, &asked, &decide));
     policy_ns = NanosecondsSince(start) - domain_ns;
   }
   auto found = collection_.Search(asked);
   if (!found) return found;
   EQUIPOISE_RETURN_IF_ERROR(detected);
+  if (decide) EQUIPOISE_RETURN_IF_ERROR(Learner::CheckDecision(context.decision));
   if (domain.decider == DomainDecider::kDetected) {
     found->times.domain_ns = domain_ns;
     found->times.total_ns += domain_ns;

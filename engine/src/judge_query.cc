@@ -1,6 +1,7 @@
 // From one search and its judgments to the rewards of every α.
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 
 #include <equipoise/core/check.h>
@@ -11,18 +12,27 @@ namespace {
 
 double GainOf(int grade) { return grade > 0 ? std::exp2(std::min(grade, 60)) - 1 : 0; }
 
-// All candidates, with both scores.
+// All candidates, with both scores; sets the features.
 Result<std::vector<RewardCandidate>> CandidatesOf(const Engine& engine, const SearchRequest& asked,
-                                                  const Judgments::OfQuery& judged) {
+                                                  const Judgments::OfQuery& judged,
+                                                  std::vector<float>* features) {
+  QueryFeatures seen;
+  const std::function<double(const QueryFeatures&)> look = [&](const QueryFeatures& recalled) {
+    seen = recalled;
+    return 0.5;
+  };
   SearchRequest request = asked;
   request.k = 1;
   request.mmr.reset();  // rewards of every α are those of fused scores
   request.alpha = 0.5;
+  request.decide = &look;
   request.keep_candidates = true;
   EQUIPOISE_ASSIGN_OR_RETURN(SearchResult found, engine.Search(request));
   if (!found.lexical_searched || !found.vector_searched)
     return Status(Code::kInvalidArgument,
                   "JudgeQuery: a query needs a text and an embedding, and the index both");
+  const auto values = seen.Values();
+  features->assign(values.begin(), values.end());
   std::vector<CandidateScores>& scores = found.candidates;
   if (scores.size() > std::numeric_limits<std::uint16_t>::max())
     return Status(Code::kInvalidArgument, "JudgeQuery: too many candidates; lower depth",
@@ -82,7 +92,7 @@ Result<JudgedQuery> JudgeQuery(const Engine& engine, const SearchRequest& reques
     return Status(Code::kInvalidArgument,
                   fmt::format("JudgeQuery: query \"{}\" has no relevant document", judged.query));
   JudgedQuery out;
-  EQUIPOISE_ASSIGN_OR_RETURN(out.candidates, CandidatesOf(engine, request, judged));
+  EQUIPOISE_ASSIGN_OR_RETURN(out.candidates, CandidatesOf(engine, request, judged, &out.features));
   std::vector<double> gains;
   for (const int grade : judged.grades) gains.push_back(GainOf(grade));
   std::sort(gains.begin(), gains.end(), std::greater<>());

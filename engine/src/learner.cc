@@ -89,7 +89,12 @@ Result<std::unique_ptr<Learner>> Learner::Make(std::shared_ptr<WeightPolicy> pol
       ComputeReward({.groundedness = 1, .recall = 1, .cost = 0}, options.reward).error());
   std::unique_ptr<Learner> out(new Learner(std::move(policy), options, collection));
   EQUIPOISE_RETURN_IF_ERROR(out->filter_.Apply({}, 0).error());
-  if (const auto* curve = dynamic_cast<const CurvePolicy*>(out->policy_.get())) {
+  const auto* contextual = dynamic_cast<const ContextualPolicy*>(out->policy_.get());
+  if (contextual != nullptr)
+    EQUIPOISE_CHECK_EQUAL(kWhere, contextual->options().features, QueryFeatures::kCount);
+  const auto* curve = contextual != nullptr ? &contextual->curve()
+                                            : dynamic_cast<const CurvePolicy*>(out->policy_.get());
+  if (curve != nullptr) {
     EQUIPOISE_RETURN_IF_ERROR(
         CheckNormalization(curve->options().priors, FusionName(out->method_)));
     EQUIPOISE_CHECK_EQUAL(kWhere, options.curve.grid, curve->options().grid);
@@ -100,13 +105,15 @@ Result<std::unique_ptr<Learner>> Learner::Make(std::shared_ptr<WeightPolicy> pol
 // Searching
 
 Result<bool> Learner::Decide(const SearchRequest& request, const Collection& collection,
-                             bool decides, SearchContext* context, SearchRequest* asked) {
+                             bool decides, const QueryDomain& domain, SearchContext* context,
+                             SearchRequest* asked, DecideByFeatures* late) {
   const std::uint64_t number = next_.fetch_add(1, std::memory_order_relaxed);
   context->query_id = base_ + number;
   asked->keep_candidates = true;
   const bool both = !request.text.empty() && collection.has_text() && !request.embedding.empty() &&
                     collection.dimensions() > 0;
-  if (!decides || !both || request.alpha || request.fusion.value_or(method_) != method_)
+  if (!decides || !both || request.alpha || request.decide != nullptr ||
+      request.fusion.value_or(method_) != method_)
     return false;
   asked->fusion = method_;
   if (options_.fixed_alpha) {
@@ -114,18 +121,26 @@ Result<bool> Learner::Decide(const SearchRequest& request, const Collection& col
     return true;
   }
   WeightDecision& decision = context->decision;
-  decision = policy_->Decide({.domain = context->domain, .features = request.embedding},
-                             Random::Stream(options_.seed, number).Next());
-  // A policy may be the caller's own.
-  if (!(decision.alpha >= 0 && decision.alpha <= 1 && decision.propensity > 0 &&
-        decision.propensity <= decision.alpha_propensity && decision.alpha_propensity <= 1))
-    return Status(
-        Code::kInvalidArgument,
-        fmt::format(
-            "Search: the policy decided alpha = {}, propensity = {}, alpha_propensity = {}; "
-            "0 <= alpha <= 1 and 0 < propensity <= alpha_propensity <= 1 must hold",
-            decision.alpha, decision.propensity, decision.alpha_propensity),
-        {.field = "policy"});
+  const std::uint64_t random = Random::Stream(options_.seed, number).Next();
+  if (policy_->UsesFeatures()) {
+    *late = [this, context, &domain, random](const QueryFeatures& found) {
+      QueryFeatures features = found;
+      features.domain_probability = std::clamp(domain.probability, 0.0f, 1.0f);
+      features.domain_margin = std::clamp(domain.margin, 0.0f, 1.0f);
+      const auto values = features.Values();
+      context->features.assign(values.begin(), values.end());
+      WeightDecision& decided = context->decision;
+      decided = policy_->Decide({.domain = context->domain, .features = context->features}, random);
+      // Both have been asked.
+      decided.both_paths = true;
+      decided.propensity = decided.alpha_propensity;
+      return decided.alpha;
+    };
+    asked->decide = late;
+    return true;
+  }
+  decision = policy_->Decide({.domain = context->domain, .features = request.embedding}, random);
+  EQUIPOISE_RETURN_IF_ERROR(CheckDecision(decision));
   if (request.both_paths) {
     // Which paths is the caller's decision then, not the policy's.
     decision.both_paths = true;
@@ -136,11 +151,26 @@ Result<bool> Learner::Decide(const SearchRequest& request, const Collection& col
   return true;
 }
 
+Status Learner::CheckDecision(const WeightDecision& decision) {
+  // A policy may be the caller's own.
+  if (!(decision.alpha >= 0 && decision.alpha <= 1 && decision.propensity > 0 &&
+        decision.propensity <= decision.alpha_propensity && decision.alpha_propensity <= 1))
+    return Status(
+        Code::kInvalidArgument,
+        fmt::format(
+            "Search: the policy decided alpha = {}, propensity = {}, alpha_propensity = {}; "
+            "0 <= alpha <= 1 and 0 < propensity <= alpha_propensity <= 1 must hold",
+            decision.alpha, decision.propensity, decision.alpha_propensity),
+        {.field = "policy"});
+  return {};
+}
+
 void Learner::Remember(const SearchRequest& request, bool decided, SearchContext context,
                        SearchResult* found) {
   // What a deadline has cut short is not what the policy decided.
   const bool whole = !found->partial;
   const bool by_policy = decided && whole && !options_.fixed_alpha;
+  if (!by_policy) context.features.clear();
   if (by_policy)
     found->alpha_source =
         context.decision.version == 0 ? AlphaSource::kPrior : AlphaSource::kPolicy;
@@ -512,7 +542,7 @@ Result<FeedbackOutcome> Learner::Take(const std::shared_ptr<Record>& record,
   if (!rated && !grounded) return out;
   // An α of another normalization means something else.
   if (context.method == method_ && !options_.frozen) {
-    WeightFeedback update{.query = {.domain = context.domain},
+    WeightFeedback update{.query = {.domain = context.domain, .features = context.features},
                           .decision = context.decision,
                           .curve = curve,
                           .weight = weight,

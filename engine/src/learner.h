@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -24,6 +25,8 @@ namespace equipoise {
 ///          ring right now. Learn and Save take the mutex of feedback
 class Learner {
  public:
+  using DecideByFeatures = std::function<double(const QueryFeatures&)>;
+
   static Result<std::unique_ptr<Learner>> Make(std::shared_ptr<WeightPolicy> policy,
                                                const LearningOptions& options,
                                                const Collection& collection);
@@ -31,9 +34,14 @@ class Learner {
   /// Sets α, fusion and paths of `asked` where they are the policy's to decide; numbers the query.
   /// True where the policy or the configuration has decided.
   /// Errors   kInvalidArgument: the policy decided what is no decision
-  /// Without `decides` the policy is not asked.
+  /// Without `decides` the policy is not asked. One that uses features is asked during the search, by
+  /// `late`, which `asked` then names: it and the context must live as long.
   Result<bool> Decide(const SearchRequest& request, const Collection& collection, bool decides,
-                      SearchContext* context, SearchRequest* asked);
+                      const QueryDomain& domain, SearchContext* context, SearchRequest* asked,
+                      DecideByFeatures* late);
+  /// What was decided during the search.
+  /// Errors   as Decide
+  static Status CheckDecision(const WeightDecision& decision);
   /// Completes the context from what was found, keeps it, and says in `found` who decided.
   void Remember(const SearchRequest& request, bool decided, SearchContext context,
                 SearchResult* found);

@@ -173,8 +173,8 @@ Status Study::Run(LearningStudy* out) {
       simulation::BestSingle(sets_, simulation::MakeStream(sets_, 0, options_.horizon));
   out->floor = simulation::Floor(sets_, options_.horizon);
   const bool by_domain = Has("static") && !options_.priors.empty();
-  total_ = options_.orders *
-           ((by_domain ? 1u : 0u) + (Has("beta") ? 1u : 0u) + (Has("curve") ? 1u : 0u));
+  total_ = options_.orders * ((by_domain ? 1u : 0u) + (Has("beta") ? 1u : 0u) +
+                              (Has("contextual") ? 1u : 0u) + (Has("curve") ? 1u : 0u));
   path_trial_ = Fixed("vectors alone", 0);
   Trial lexical = Fixed("BM25 alone", kGrid - 1);
   out->lexical_better = simulation::Compare(sets_, lexical, path_trial_).mean >= 0;
@@ -183,6 +183,7 @@ Status Study::Run(LearningStudy* out) {
   Finish(Fixed("best single α", out->best_single), {}, out);
   if (by_domain) EQUIPOISE_RETURN_IF_ERROR(Add("static, priors", "static", out));
   if (Has("beta")) EQUIPOISE_RETURN_IF_ERROR(Add("beta", "beta", out));
+  if (Has("contextual")) EQUIPOISE_RETURN_IF_ERROR(Add("contextual", "contextual", out));
   if (!Has("curve")) return {};
   EQUIPOISE_RETURN_IF_ERROR(Add("curve", "curve", out));
   return Posteriors(out);

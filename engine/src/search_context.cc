@@ -38,6 +38,8 @@ bool IsSound(const SearchContext& c) {
         std::isfinite(c.vector_us)))
     return false;
   if (c.method > FusionMethod::kRrf) return false;
+  if (!c.features.empty() && c.features.size() != QueryFeatures::kCount) return false;
+  if (!std::all_of(c.features.begin(), c.features.end(), InUnit)) return false;
   std::unordered_set<std::uint32_t> docs;
   for (const CandidateScores& s : c.candidates) {
     const CandidateScores& first = c.candidates.front();
@@ -75,6 +77,7 @@ std::string SearchContext::Serialize() const {
   out.Put(vector_us);
   out.PutAll(candidates);
   out.PutAll(shown);
+  out.PutAll(features);
   out.Put(ChecksumOf(out.bytes()));
   return out.Take();
 }
@@ -104,7 +107,7 @@ Result<SearchContext> SearchContext::Parse(std::string_view bytes) try {
                     in.Get(&out.decision.propensity) && in.Get(&out.decision.alpha_propensity) &&
                     in.Get(&out.decision.version) && in.Get(&both) && in.Get(&by_policy) &&
                     in.Get(&method) && in.Get(&out.lexical_us) && in.Get(&out.vector_us) &&
-                    in.GetAll(&out.candidates) && in.GetAll(&out.shown);
+                    in.GetAll(&out.candidates) && in.GetAll(&out.shown) && in.GetAll(&out.features);
   if (!read || !in.done()) return Damaged("is cut or was changed");
   out.decision.both_paths = both != 0;
   out.decision.by_policy = by_policy != 0;

@@ -25,6 +25,10 @@ std::size_t ArmOf(double alpha) {
   return static_cast<std::size_t>(std::lround(alpha * (kGrid - 1)));
 }
 
+std::span<const float> FeaturesFor(const WeightPolicy& policy, const JudgedQuery& query) {
+  return policy.UsesFeatures() ? std::span<const float>(query.features) : std::span<const float>();
+}
+
 // The curve that the feedback on one query tells.
 Result<Pending> Judge(const JudgedSet& set, const Turn& turn, const WeightDecision& decision,
                       const Feedback& feedback, Random* random) {
@@ -91,17 +95,21 @@ Result<std::vector<Outcome>> RunStream(const Sets& sets, std::span<const Turn> s
   out.reserve(stream.size());
   for (const Turn& turn : stream) {
     const JudgedSet& set = *sets[turn.domain];
-    const WeightDecision decision = policy->Decide({.domain = set.name}, random.Next());
+    const WeightDecision decision = policy->Decide(
+        {.domain = set.name, .features = FeaturesFor(*policy, set.queries[turn.query])},
+        random.Next());
     const Outcome outcome{turn, ArmOf(decision.alpha), decision.both_paths};
     EQUIPOISE_ASSIGN_OR_RETURN(Pending judged, Judge(set, turn, decision, feedback, &random));
     pending.push_back(std::move(judged));
     if (pending.size() > feedback.delay) {
       const Pending& arrived = pending.front();
-      EQUIPOISE_RETURN_IF_ERROR(
-          policy->Update({.query = {.domain = sets[arrived.turn.domain]->name},
-                          .decision = arrived.decision,
-                          .curve = arrived.curve,
-                          .weight = arrived.weight}));
+      const JudgedSet& from = *sets[arrived.turn.domain];
+      EQUIPOISE_RETURN_IF_ERROR(policy->Update(
+          {.query = {.domain = from.name,
+                     .features = FeaturesFor(*policy, from.queries[arrived.turn.query])},
+           .decision = arrived.decision,
+           .curve = arrived.curve,
+           .weight = arrived.weight}));
       pending.pop_front();
     }
     out.push_back(outcome);

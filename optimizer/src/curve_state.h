@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include <equipoise/core/checked_file.h>
 #include <equipoise/optimizer/curve_policy.h>
 
 #include "curve_draws.h"
@@ -39,7 +40,26 @@ static_assert(std::is_trivially_copyable_v<GuardSums>);
 
 Status CheckCurveOptions(const CurvePolicyOptions& options);
 
+/// All that the state file holds, copied while nobody updates and written while they may.
+struct CurveSnapshot {
+  std::string options, names;
+  std::vector<CurveDomain> domains;
+  std::vector<std::uint32_t> ends;
+  std::vector<std::uint64_t> versions;
+  bool watched = false;  // there are the two next ones
+  std::vector<WatchedDomain> watches;
+  std::vector<WatchedQuery> rings;
+  std::vector<GuardSums> guard;  // none without a guard
+  CurveShared shared;
+
+  Status Write(CheckedFileWriter* file) const;
+};
+
 struct CurvePolicy::State {
+  CurveSnapshot Snapshot() const;
+  static Result<std::unique_ptr<CurvePolicy>> Read(const CheckedFile& file,
+                                                   const std::string& path);
+
   State(CurvePolicyOptions given, const CurveConstants& constants)
       : options(std::move(given)),
         model(options.grid, options.prior_alpha, constants),

@@ -52,54 +52,46 @@ bool IsSound(const CurveConstants& constants) {
 
 }  // namespace
 
+CurveSnapshot CurvePolicy::State::Snapshot() const {
+  CurveSnapshot out;
+  const std::lock_guard lock(mutex);
+  out.options = OptionsToJson(options, model.constants());
+  out.domains = domains;
+  out.shared = shared;
+  out.watched = options.watch > 0;
+  out.watches = watches;
+  out.rings = rings;
+  if (Guards()) out.guard.push_back(guard);
+  const std::size_t words = tables.fresh().words();
+  out.ends.resize(words * (domains.size() + 1));
+  out.versions.resize(domains.size() + 1);
+  for (std::size_t i = 0; i <= domains.size(); ++i) {
+    const DecisionTable& table = i == domains.size() ? tables.fresh() : tables[i].table;
+    out.versions[i] = table.Read({out.ends.data() + i * words, words});
+    if (i < domains.size()) AppendName(tables[i].name, &out.names);
+  }
+  return out;
+}
+
+Status CurveSnapshot::Write(CheckedFileWriter* file) const {
+  EQUIPOISE_RETURN_IF_ERROR(file->Section<char>("options", options));
+  EQUIPOISE_RETURN_IF_ERROR(file->Section<char>("names", names));
+  EQUIPOISE_RETURN_IF_ERROR(file->Section("shared", std::span<const CurveShared>(&shared, 1)));
+  EQUIPOISE_RETURN_IF_ERROR(file->Section("domains", std::span<const CurveDomain>(domains)));
+  EQUIPOISE_RETURN_IF_ERROR(file->Section("tables", std::span<const std::uint32_t>(ends)));
+  EQUIPOISE_RETURN_IF_ERROR(file->Section("versions", std::span<const std::uint64_t>(versions)));
+  if (!guard.empty())
+    EQUIPOISE_RETURN_IF_ERROR(file->Section("guard", std::span<const GuardSums>(guard)));
+  if (!watched) return {};
+  EQUIPOISE_RETURN_IF_ERROR(file->Section("watches", std::span<const WatchedDomain>(watches)));
+  return file->Section("rings", std::span<const WatchedQuery>(rings));
+}
+
 Status CurvePolicy::Save(const std::string& path) const {
-  const State& s = *state_;
   try {
-    std::string options, names;
-    std::vector<CurveDomain> domains;
-    std::vector<std::uint32_t> ends;
-    std::vector<std::uint64_t> versions;
-    std::vector<WatchedDomain> watches;
-    std::vector<WatchedQuery> rings;
-    GuardSums guard;
-    CurveShared shared;
-    {
-      // Copied under the mutex, written without it: updates do not wait for the disk.
-      const std::lock_guard lock(s.mutex);
-      options = OptionsToJson(s.options, s.model.constants());
-      domains = s.domains;
-      shared = s.shared;
-      watches = s.watches;
-      rings = s.rings;
-      guard = s.guard;
-      const std::size_t words = s.tables.fresh().words();
-      ends.resize(words * (domains.size() + 1));
-      versions.resize(domains.size() + 1);
-      for (std::size_t i = 0; i <= domains.size(); ++i) {
-        const DecisionTable& table = i == domains.size() ? s.tables.fresh() : s.tables[i].table;
-        versions[i] = table.Read({ends.data() + i * words, words});
-        if (i < domains.size()) AppendName(s.tables[i].name, &names);
-      }
-    }
-    return WritePolicyFile(path, kKind, [&](CheckedFileWriter& file) -> Status {
-      EQUIPOISE_RETURN_IF_ERROR(file.Section<char>("options", options));
-      EQUIPOISE_RETURN_IF_ERROR(file.Section<char>("names", names));
-      EQUIPOISE_RETURN_IF_ERROR(
-          file.Section<CurveShared>("shared", std::span<const CurveShared>(&shared, 1)));
-      EQUIPOISE_RETURN_IF_ERROR(
-          file.Section<CurveDomain>("domains", std::span<const CurveDomain>(domains)));
-      EQUIPOISE_RETURN_IF_ERROR(
-          file.Section<std::uint32_t>("tables", std::span<const std::uint32_t>(ends)));
-      EQUIPOISE_RETURN_IF_ERROR(
-          file.Section<std::uint64_t>("versions", std::span<const std::uint64_t>(versions)));
-      if (s.Guards())
-        EQUIPOISE_RETURN_IF_ERROR(
-            file.Section<GuardSums>("guard", std::span<const GuardSums>(&guard, 1)));
-      if (s.options.watch == 0) return {};
-      EQUIPOISE_RETURN_IF_ERROR(
-          file.Section<WatchedDomain>("watches", std::span<const WatchedDomain>(watches)));
-      return file.Section<WatchedQuery>("rings", std::span<const WatchedQuery>(rings));
-    });
+    const CurveSnapshot snapshot = state_->Snapshot();
+    return WritePolicyFile(path, kKind,
+                           [&](CheckedFileWriter& file) { return snapshot.Write(&file); });
   } catch (const std::bad_alloc&) {
     return Status(Code::kOutOfMemory, "Save: no memory for a copy of the state");
   }
@@ -107,6 +99,11 @@ Status CurvePolicy::Save(const std::string& path) const {
 
 Result<std::unique_ptr<CurvePolicy>> CurvePolicy::Load(const std::string& path) {
   EQUIPOISE_ASSIGN_OR_RETURN(const CheckedFile file, OpenPolicyFile(path, kKind));
+  return State::Read(file, path);
+}
+
+Result<std::unique_ptr<CurvePolicy>> CurvePolicy::State::Read(const CheckedFile& file,
+                                                              const std::string& path) {
   EQUIPOISE_ASSIGN_OR_RETURN(const std::string_view text, TextSection(file, "options"));
   EQUIPOISE_ASSIGN_OR_RETURN(const std::string_view packed, TextSection(file, "names"));
   try {

@@ -90,6 +90,38 @@ class AtomicCategorical {
   std::atomic<std::uint64_t> count_{0};
 };
 
+/// Numbers that many threads copy while one replaces all of them.
+class AtomicNumbers {
+ public:
+  explicit AtomicNumbers(std::size_t size) : size_(size), words_(new std::atomic<float>[2 * size]) {
+    for (std::size_t i = 0; i < 2 * size; ++i) words_[i].store(0, std::memory_order_relaxed);
+  }
+
+  std::size_t size() const { return size_; }
+
+  /// Writers take turns. numbers [size()]
+  void Publish(std::span<const float> numbers) noexcept {
+    const std::uint64_t next = count_.load(std::memory_order_relaxed) + 1;
+    std::atomic<float>* const words = words_.get() + (next & 1) * size_;
+    for (std::size_t i = 0; i < size_; ++i) words[i].store(numbers[i], std::memory_order_release);
+    count_.store(next, std::memory_order_release);
+  }
+  /// What was published last, all of one time. out [size()]
+  void Read(std::span<float> out) const noexcept {
+    std::uint64_t count = 0;
+    do {
+      count = count_.load(std::memory_order_acquire);
+      const std::atomic<float>* const words = words_.get() + (count & 1) * size_;
+      for (std::size_t i = 0; i < size_; ++i) out[i] = words[i].load(std::memory_order_acquire);
+    } while (count_.load(std::memory_order_relaxed) != count);
+  }
+
+ private:
+  std::size_t size_;
+  std::unique_ptr<std::atomic<float>[]> words_;
+  std::atomic<std::uint64_t> count_{0};
+};
+
 /// The decisions over a grid of α: at 0 and 1 with both paths or with one.
 class DecisionTable {
  public:
@@ -162,17 +194,19 @@ class DecisionTable {
 
 /// Names of domains, each with its table. Entries stay where they are and are never removed, so that a
 /// reader needs nothing but the pointer.
-class DomainTables {
+template <typename Table>
+class TablesOfDomains {
  public:
   struct Entry {
-    Entry(std::string_view domain, std::size_t at, std::size_t grid)
-        : name(domain), index(at), table(grid) {}
+    Entry(std::string_view domain, std::size_t at, std::size_t size)
+        : name(domain), index(at), table(size) {}
     std::string name;
     std::size_t index;
-    DecisionTable table;
+    Table table;
   };
 
-  explicit DomainTables(std::size_t grid) : grid_(grid), fresh_(grid) { Grow(64); }
+  /// size: what each table is made with
+  explicit TablesOfDomains(std::size_t size) : size_(size), fresh_(size) { Grow(64); }
 
   /// From any thread; nullptr where the domain is not known.
   const Entry* Find(std::string_view domain) const noexcept {
@@ -183,7 +217,7 @@ class DomainTables {
     }
   }
   /// From any thread: the domain's table, or that of domains that are not known.
-  const DecisionTable& TableOf(std::string_view domain) const noexcept {
+  const Table& TableOf(std::string_view domain) const noexcept {
     const Entry* entry = Find(domain.empty() ? kGeneralDomain : domain);
     return entry == nullptr ? fresh_ : entry->table;
   }
@@ -192,7 +226,7 @@ class DomainTables {
   Entry* Make(std::string_view domain) {
     if (2 * (entries_.size() + 1) > slots_.load(std::memory_order_relaxed)->mask)
       Grow(2 * (slots_.load(std::memory_order_relaxed)->mask + 1));
-    return &entries_.emplace_back(domain, entries_.size(), grid_);
+    return &entries_.emplace_back(domain, entries_.size(), size_);
   }
   void Show(Entry* entry) noexcept {
     Place(*slots_.load(std::memory_order_relaxed), entry);
@@ -205,8 +239,8 @@ class DomainTables {
   Entry& operator[](std::size_t i) { return entries_[i]; }
   const Entry& operator[](std::size_t i) const { return entries_[i]; }
   /// Of domains that are not known.
-  DecisionTable& fresh() { return fresh_; }
-  const DecisionTable& fresh() const { return fresh_; }
+  Table& fresh() { return fresh_; }
+  const Table& fresh() const { return fresh_; }
 
  private:
   struct Slots {
@@ -233,12 +267,13 @@ class DomainTables {
     slots_.store(all_slots_.back().get(), std::memory_order_release);
   }
 
-  std::size_t grid_;
-  DecisionTable fresh_;
+  std::size_t size_;
+  Table fresh_;
   std::deque<Entry> entries_;
   std::size_t shown_ = 0;
   std::vector<std::unique_ptr<Slots>> all_slots_;
   std::atomic<Slots*> slots_{nullptr};
 };
+using DomainTables = TablesOfDomains<DecisionTable>;
 
 }  // namespace equipoise

@@ -21,9 +21,15 @@ Result<std::unique_ptr<WeightPolicy>> MakeWeightPolicy(std::string_view name,
     if (name == "static") return Widen(StaticPolicy::Create(options.fixed));
     if (name == "beta") return Widen(BetaPolicy::Create(options.beta));
     if (name == "curve") return Widen(CurvePolicy::Create(options.curve));
-    return Status(Code::kInvalidArgument,
-                  fmt::format("unknown policy \"{}\"; there are static, beta, curve", name),
-                  {.field = "policy"});
+    if (name == "contextual") {
+      ContextualPolicyOptions contextual = options.contextual;
+      contextual.curve = options.curve;
+      return Widen(ContextualPolicy::Create(std::move(contextual)));
+    }
+    return Status(
+        Code::kInvalidArgument,
+        fmt::format("unknown policy \"{}\"; there are static, beta, curve, contextual", name),
+        {.field = "policy"});
   } catch (const std::bad_alloc&) {
     return Status(Code::kOutOfMemory, "MakeWeightPolicy: no memory");
   }
@@ -40,6 +46,8 @@ Result<std::unique_ptr<WeightPolicy>> LoadWeightPolicy(const std::string& path) 
     if (header.find("beta-policy") != std::string_view::npos) return Widen(BetaPolicy::Load(path));
     if (header.find("static-policy") != std::string_view::npos)
       return Widen(StaticPolicy::Load(path));
+    if (header.find("context-policy") != std::string_view::npos)
+      return Widen(ContextualPolicy::Load(path));
     return Widen(CurvePolicy::Load(path));
   } catch (const std::bad_alloc&) {
     return Status(Code::kOutOfMemory, "LoadWeightPolicy: no memory", {.file = path});

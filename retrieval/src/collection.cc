@@ -266,7 +266,8 @@ void Collection::State::Decide(const SearchRequest& request, SearchResult* resul
     result->alpha_source = AlphaSource::kSinglePath;
     used.alpha = 0;
   }
-  const bool both = request.both_paths && !no_lexical && !request.embedding.empty();
+  const bool asked_for = request.both_paths || request.decide != nullptr;
+  const bool both = asked_for && !no_lexical && !request.embedding.empty();
   result->lexical_searched = used.alpha > 0 || both;
   result->vector_searched = used.alpha < 1 || both;
 }
@@ -389,6 +390,10 @@ Status Collection::State::Run(const SearchRequest& request, Clock::time_point st
   std::vector<Candidate> candidates = Union(lists);
   if (result->lexical_searched && result->vector_searched)
     EQUIPOISE_RETURN_IF_ERROR(FillMissing(request, &candidates));
+  if (request.decide != nullptr && result->lexical_searched && result->vector_searched &&
+      !result->partial)
+    EQUIPOISE_RETURN_IF_ERROR(DecideByFeatures(request, analyzer, lexical, lists, candidates,
+                                               {lexical_depth, vector_depth}, result));
   const FusionMethod method = result->weights.method;
   FusionScale scale{.method = method,
                     .alpha = result->weights.alpha,

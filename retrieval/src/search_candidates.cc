@@ -1,10 +1,14 @@
 #include "search_candidates.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <string>
 #include <vector>
+
+#include <equipoise/core/check.h>
 
 namespace equipoise {
 
@@ -76,6 +80,35 @@ void KeepScores(const FusionScale& scale, std::vector<Candidate>* candidates,
         {.doc = c.doc,
          .lexical = result->lexical_searched ? c.lexical_normalized : kAbsent,
          .vector = result->vector_searched ? c.vector_normalized : kAbsent});
+}
+
+Status DecideByFeatures(const SearchRequest& request, const Analyzer& analyzer,
+                        const LexicalIndex& lexical, const PathLists& lists,
+                        std::span<const Candidate> candidates, PathDepths depths,
+                        SearchResult* result) {
+  std::vector<std::string> terms = analyzer.Analyze(request.text);
+  std::sort(terms.begin(), terms.end());
+  terms.erase(std::unique(terms.begin(), terms.end()), terms.end());
+  std::vector<std::size_t> frequencies;
+  for (const std::string& term : terms) frequencies.push_back(lexical.DocumentFrequency(term));
+  RecalledQuery recalled{.document_frequencies = frequencies,
+                         .documents = lexical.documents(),
+                         .lexical = lists.lexical,
+                         .vector = lists.vector,
+                         .lexical_depth = depths.lexical,
+                         .vector_depth = depths.vector};
+  for (const Candidate& c : candidates) {
+    if (c.lexical_rank == 1) recalled.vector_of_first = c.vector;
+    if (c.vector_rank == 1) recalled.lexical_of_first = c.lexical;
+  }
+  const double alpha = (*request.decide)(FeaturesOf(recalled));
+  if (!(alpha >= 0 && alpha <= 1))
+    return Status(Code::kInvalidArgument,
+                  fmt::format("Search: decide gave alpha = {}, outside [0, 1]", alpha),
+                  {.field = "decide"});
+  result->weights.alpha = alpha;
+  result->alpha_source = AlphaSource::kRequest;
+  return {};
 }
 
 }  // namespace equipoise

@@ -1,6 +1,7 @@
 // What the paths of a search have found, together.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include <equipoise/retrieval/fusion.h>
@@ -16,5 +17,12 @@ std::vector<Candidate> Union(const PathLists& lists);
 
 // Fills SearchResult::candidates. Before Fuse: at α = 1 it takes out what has no lexical score.
 void KeepScores(const FusionScale& scale, std::vector<Candidate>* candidates, SearchResult* result);
+
+// Asks request.decide for α: what recall says of the query goes to it.
+// Errors   kInvalidArgument: it gave what is no α
+Status DecideByFeatures(const SearchRequest& request, const Analyzer& analyzer,
+                        const LexicalIndex& lexical, const PathLists& lists,
+                        std::span<const Candidate> candidates, PathDepths depths,
+                        SearchResult* result);
 
 }  // namespace equipoise

@@ -54,7 +54,7 @@ std::vector<std::unique_ptr<WeightPolicy>> AllPolicies() {
       .curve = {.priors = ShippedPriors(), .exploration = 1, .draws = 64},
       .beta = {.draws = 64},
       .fixed = {.alpha = 0.3, .domains = {{"domain 1", 1.0}}}};
-  for (const char* name : {"curve", "beta", "static"})
+  for (const char* name : {"curve", "beta", "static", "contextual"})
     out.push_back(*MakeWeightPolicy(name, options));
   return out;
 }
@@ -131,15 +131,17 @@ TEST(PolicyState, EveryChangedByteAndEveryCutIsRefused) {
 TEST(PolicyState, AnOldOrNewerVersionIsRefused) {
   const TempFolder folder;
   for (const std::uint32_t version : {1u, kPolicyFileVersion + 1}) {
-    for (const std::string kind : {"curve-policy", "beta-policy", "static-policy"}) {
+    for (const std::string kind :
+         {"curve-policy", "beta-policy", "static-policy", "context-policy"}) {
       const std::string path = folder.path(kind);
       auto file = CheckedFileWriter::Create(path, kind, version);
       ASSERT_TRUE(file.ok());
       ASSERT_TRUE(file->Section<double>("alphas", std::vector<double>{0.5}).ok());
       ASSERT_TRUE(file->Finish().ok());
-      const Status status = kind == "curve-policy"  ? CurvePolicy::Load(path).error()
-                            : kind == "beta-policy" ? BetaPolicy::Load(path).error()
-                                                    : StaticPolicy::Load(path).error();
+      const Status status = kind == "curve-policy"     ? CurvePolicy::Load(path).error()
+                            : kind == "beta-policy"    ? BetaPolicy::Load(path).error()
+                            : kind == "context-policy" ? ContextualPolicy::Load(path).error()
+                                                       : StaticPolicy::Load(path).error();
       EXPECT_EQ(status.code(), Code::kUnsupported) << kind;
       EXPECT_EQ(LoadWeightPolicy(path).error().code(), Code::kUnsupported) << kind;
     }

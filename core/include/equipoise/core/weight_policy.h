@@ -30,8 +30,9 @@ inline constexpr double kUndetermined = std::numeric_limits<double>::quiet_NaN()
 /// What a decision may look at. The views need to live during the call only.
 struct WeightQuery {
   std::string_view domain{};  ///< any bytes; empty: kGeneralDomain
-  std::span<const float>
-      features{};  ///< of the query; a policy that does not use them ignores them
+  /// Of the query. An engine hands a policy that UsesFeatures those of the query (QueryFeatures,
+  /// retrieval), every other one the query's embedding. May be empty.
+  std::span<const float> features{};
 };
 
 /// Which α, and how likely that was.
@@ -88,6 +89,10 @@ class EQUIPOISE_API WeightPolicy {
   ///          (a weight) or outside [0, 1]; kBudgetExceeded: more domains than the policy keeps;
   ///          kOutOfMemory. Then nothing was learned
   virtual Status Update(const WeightFeedback& feedback) = 0;
+
+  /// Whether it is to be asked after recall, with what both paths have found put into features. Both
+  /// paths are then searched whatever it decides.
+  virtual bool UsesFeatures() const noexcept { return false; }
 
   /// Writes all that it knows to a file, whole or not at all. What is restored from it decides and
   /// learns bit for bit as this one would.

@@ -34,6 +34,7 @@ struct StudyOptions {
   /// seconds}. The index may be missing where there is one. A domain that is missing is the index's last
   /// name, a time that is missing the line's place. Empty: every judged query once, one domain an index.
   std::string stream{};
+  /// As MakeWeightPolicy: "contextual" sees the features of each query (QueryFeatures).
   std::vector<std::string> policies = {"static", "beta", "curve"};
   std::size_t orders = 200;   ///< >= 1
   std::size_t horizon = 100;  ///< queries of a domain in an order, >= 1

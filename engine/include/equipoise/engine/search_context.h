@@ -29,6 +29,7 @@ struct EQUIPOISE_API SearchContext {
   float vector_us = 0;                        ///< likewise
   std::vector<CandidateScores> candidates{};  ///< as SearchResult::candidates
   std::vector<std::uint32_t> shown{};         ///< documents of the hits, best first
+  std::vector<float> features{};  ///< QueryFeatures::Values, where a policy has decided by them
 
   /// As bytes, about 12 for each candidate, with a version and a checksum.
   /// Errors   none; std::bad_alloc may leave it, as it may any std::string

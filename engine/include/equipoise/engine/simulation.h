@@ -46,6 +46,7 @@ struct JudgedQuery {
   std::array<std::uint8_t, kGrid> shown_count{};
   /// Place in the set of an earlier one that is the same query asked again: no sample of its own.
   std::optional<std::size_t> same_as{};
+  std::vector<float> features{};  ///< QueryFeatures::Values; empty: not known
 };
 
 /// A domain.

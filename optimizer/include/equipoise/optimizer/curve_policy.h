@@ -135,7 +135,8 @@ class EQUIPOISE_API CurvePolicy final : public WeightPolicy {
   double GuardLeft() const;
 
  private:
-  friend struct CurveTuning;  // the benchmark that chooses the constants
+  friend struct CurveTuning;      // the benchmark that chooses the constants
+  friend class ContextualPolicy;  // which decides around the domain's curve
   struct State;
   explicit CurvePolicy(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;

@@ -8,6 +8,7 @@
 #include <equipoise/core/export.h>
 #include <equipoise/core/weight_policy.h>
 #include <equipoise/optimizer/beta_policy.h>
+#include <equipoise/optimizer/contextual_policy.h>
 #include <equipoise/optimizer/curve_policy.h>
 #include <equipoise/optimizer/static_policy.h>
 
@@ -17,9 +18,11 @@ struct WeightPolicyOptions {
   CurvePolicyOptions curve{};
   BetaPolicyOptions beta{};
   StaticPolicyOptions fixed{};
+  /// Its `curve` is not looked at: the one above is taken.
+  ContextualPolicyOptions contextual{};
 };
 
-/// "static", "beta" or "curve".
+/// "static", "beta", "curve" or "contextual".
 /// Errors   kInvalidArgument listing the names; as the policy's Create
 EQUIPOISE_API Result<std::unique_ptr<WeightPolicy>> MakeWeightPolicy(
     std::string_view name, const WeightPolicyOptions& options = {});

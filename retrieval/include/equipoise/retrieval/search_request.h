@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -10,6 +11,7 @@
 #include <equipoise/core/stop_check.h>
 #include <equipoise/retrieval/fusion.h>
 #include <equipoise/retrieval/metadata_filter.h>
+#include <equipoise/retrieval/query_features.h>
 #include <equipoise/retrieval/query_syntax.h>
 #include <equipoise/retrieval/row_set.h>
 
@@ -24,6 +26,10 @@ struct SearchRequest {
   QuerySyntax syntax = QuerySyntax::kPlain;
   std::size_t k = 10;             ///< >= 1; more than match gives all that match
   std::optional<double> alpha{};  ///< [0, 1]; the index's own α where absent
+  /// Decides α in [0, 1] from what both paths have found, in the thread that searches; null: nobody does.
+  /// Both are then asked, and `alpha` is that where it is not called: where one path cannot be asked, or the
+  /// deadline has come.
+  const std::function<double(const QueryFeatures&)>* decide = nullptr;
   std::optional<FusionMethod> fusion{};
   std::size_t depth = 100;  ///< >= 1: length of each path's list, at least k; scores are
                             ///< normalized over the first `depth` whatever k is
