@@ -197,6 +197,10 @@ int RunReplay(const LearnArguments& a) {
   if (a.judged.given())
     return FailUsage(Status(Code::kInvalidArgument, "a log needs no index", {.field = "--replay"}),
                      a.json);
+  if (!a.report.empty())
+    return FailUsage(Status(Code::kInvalidArgument, "does not go with --replay: it prints",
+                            {.field = "--report"}),
+                     a.json);
   ReplayOptions options{.policies = a.options.policies,
                         .states = a.states,
                         .priors = a.options.priors,

@@ -422,6 +422,12 @@ Result<TunedFront> Tuner::Run() {
                                       "diversity") != options_.objectives.end(),
                      .threads = options_.threads,
                      .progress = options_.progress}));
+  bool answered = false;
+  for (std::size_t q = 0; q < evaluator_->queries(); ++q)
+    answered = answered || evaluator_->HasAnswer(q);
+  if (front_.groundedness > 0 && !answered)
+    return Status(Code::kInvalidArgument, "Tune: the answers are of none of the queries",
+                  {.field = "answers"});
   EQUIPOISE_RETURN_IF_ERROR(MakeSplit());
   EQUIPOISE_ASSIGN_OR_RETURN(Nsga2 solver,
                              Nsga2::Create(space_.variables(), options_.objectives.size(),

@@ -114,7 +114,7 @@ struct TuningEvaluator::Query {
   std::unordered_map<std::uint32_t, std::uint32_t> places{};
   std::vector<List> lists{};  // [keys]
   std::unique_ptr<Cosines> cosines = std::make_unique<Cosines>();
-  const std::vector<std::string>* answer = nullptr;
+  std::vector<const std::string*> answer{};   // its sentences, but for those of stop words alone
   std::vector<std::vector<bool>> supports{};  // [pool, sentences of the answer]
   std::unordered_map<std::uint32_t, const SubtopicsOfDocument*> subtopics{};  // by document
   double ideal = 0;  // α-DCG; 0: no subtopics
@@ -138,6 +138,7 @@ TuningEvaluator::~TuningEvaluator() = default;
 
 std::size_t TuningEvaluator::queries() const { return queries_.size(); }
 std::size_t TuningEvaluator::SourceOf(std::size_t query) const { return queries_[query].source; }
+bool TuningEvaluator::HasAnswer(std::size_t query) const { return !queries_[query].answer.empty(); }
 bool TuningEvaluator::HasSubtopics(std::size_t query) const { return queries_[query].ideal > 0; }
 
 SearchRequest TuningEvaluator::RequestOf(std::size_t query) const {
@@ -185,7 +186,9 @@ Status TuningEvaluator::AddSource(const JudgedSource& source, std::size_t number
       if (const auto doc = collection.Find(judged->documents[i]))
         query.grades.emplace_back(*doc, judged->grades[i]);
     std::sort(query.grades.begin(), query.grades.end());
-    query.answer = source.answers.Find(item.id);
+    if (const auto* sentences = source.answers.Find(item.id))
+      for (const std::string& sentence : *sentences)
+        if (!collection.ExplainLexical(sentence, 0).empty()) query.answer.push_back(&sentence);
     if (const Subtopics::OfQuery* of = source.subtopics.Find(item.id)) {
       std::vector<SubtopicsOfDocument> all;
       for (const auto& [document, subtopics] : *of) {
@@ -223,15 +226,15 @@ Status TuningEvaluator::SearchWords(Query* query) const {
 /// Which sentences of its answer each new document of the pool supports: a ranking's groundedness is then
 /// that of the documents together.
 Status TuningEvaluator::FindSupport(Query* query) const {
-  if (query->answer == nullptr) return {};
+  if (query->answer.empty()) return {};
   const Collection& collection = (*sources_)[query->source].engine.collection();
   const float rarest = UnseenIdf(collection);
   for (std::size_t place = query->supports.size(); place < query->pool.size(); ++place) {
     std::vector<bool>& supported = query->supports.emplace_back();
-    for (const std::string& sentence : *query->answer) {
+    for (const std::string* sentence : query->answer) {
       std::vector<std::uint64_t> terms, found;
       std::vector<float> weights;
-      for (const TermScore& term : collection.ExplainLexical(sentence, query->pool[place].doc)) {
+      for (const TermScore& term : collection.ExplainLexical(*sentence, query->pool[place].doc)) {
         terms.push_back(terms.size());
         weights.push_back(term.df > 0 ? term.idf : rarest);
         if (term.tf > 0) found.push_back(terms.back());
@@ -358,14 +361,14 @@ double TuningEvaluator::Quality(const Query& query, std::span<const Candidate> h
   const double measure = options_.measure == QualityMeasure::kNdcg
                              ? NdcgAt(ranked, query.judged->grades, options_.k)
                              : RecallAt(ranked, query.judged->grades, options_.k);
-  if (query.answer == nullptr) return measure;
+  if (query.answer.empty()) return measure;
   std::size_t supported = 0;
-  for (std::size_t s = 0; s < query.answer->size(); ++s)
+  for (std::size_t s = 0; s < query.answer.size(); ++s)
     supported += std::any_of(hits.begin(), hits.end(), [&](const Candidate& hit) {
       return query.supports[query.places.at(hit.doc)][s];
     });
   const double groundedness =
-      static_cast<double>(supported) / static_cast<double>(query.answer->size());
+      static_cast<double>(supported) / static_cast<double>(query.answer.size());
   return options_.groundedness * groundedness + (1 - options_.groundedness) * measure;
 }
 

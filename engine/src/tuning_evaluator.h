@@ -73,6 +73,7 @@ class TuningEvaluator {
 
   std::size_t queries() const;
   std::size_t SourceOf(std::size_t query) const;
+  bool HasAnswer(std::size_t query) const;
   bool HasSubtopics(std::size_t query) const;
   SearchRequest RequestOf(std::size_t query) const;
   std::uint64_t searches() const { return searches_; }

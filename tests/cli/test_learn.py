@@ -255,7 +255,9 @@ class Replay(CliTest):
                                         "largest_weight", "exact", "exact_unseen_worthless",
                                         "exact_unseen_best", "known_share"])
         # Nothing was logged at 0.5: no estimate by propensities, yet the replay is exact.
-        self.assertFalse(static["ips"]["reliable"])
+        for estimate in ("ips", "doubly_robust", "snips"):
+            self.assertEqual((static[estimate]["reliable"], static[estimate]["low"], static[estimate]["high"]),
+                             (False, 0, 1))
         self.assertAlmostEqual(static["known_share"], 1)
         self.assertEqual(len(result["alphas"]), 21)
         best = max(result["alphas"], key=lambda a: a["exact"]["mean"])
@@ -274,6 +276,7 @@ class Replay(CliTest):
         self.assertEqual(self.refused(1, "learn", "--replay", "absent.jsonl")["code"], "not_found")
         self.refused(2, "learn")
         self.refused(2, "learn", "idx", "--replay", "log.jsonl")
+        self.refused(2, "learn", "--replay", "log.jsonl", "--report", "page.html")
 
 
 if __name__ == "__main__":

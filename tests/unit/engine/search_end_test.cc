@@ -143,7 +143,6 @@ TEST_F(SearchEnd, ACancelledSearchIsAnErrorAndTheNextOneIsNot) {
   token.Cancel();
   request.cancellation = &token;
   EXPECT_EQ(engine.Search(request).error().code(), Code::kCancelled);
-  int cancelled = 0;
   for (int i = 0; i < 20; ++i) {
     CancellationToken later;
     request.cancellation = &later;
@@ -152,7 +151,6 @@ TEST_F(SearchEnd, ACancelledSearchIsAnErrorAndTheNextOneIsNot) {
     other.join();
     if (!found.ok()) {
       EXPECT_EQ(found.error().code(), Code::kCancelled);
-      ++cancelled;
     }
   }
   request.cancellation = nullptr;

@@ -207,11 +207,35 @@ TEST(TuningAnswers, RefusesFilesThatSayNothingOrNonsense) {
   wrong.subtopics = data.folder.Write("wrong", "other a d1 1\n");
   EXPECT_EQ(Tune({wrong}, Small()).error().where().field, "subtopics");
   EXPECT_EQ(Tune({data.source, data.judged.source()}, Small()).error().where().field, "subtopics");
+  wrong = data.source;
+  wrong.answers = data.folder.Write("wrong", "{\"query\": \"other\", \"sentences\": [\"w1\"]}\n");
+  EXPECT_EQ(Tune({wrong}, Small()).error().where().field, "answers");
   TuningOptions options = Small();
   options.groundedness = 1.5;
   EXPECT_EQ(Tune({data.source}, options).error().code(), Code::kInvalidArgument);
   wrong.answers = data.folder.path("absent");
   EXPECT_EQ(Tune({wrong}, Small()).error().code(), Code::kNotFound);
+}
+
+// As MeasureAnswer, which leaves them out too.
+TEST(TuningAnswers, SentencesOfStopWordsAloneCountNeitherWay) {
+  const Extended data;
+  const auto quality = [&](const std::string& name, const std::string& more) {
+    StudySource source = data.source;
+    source.answers = data.folder.Write(
+        name, "{\"query\": \"q0\", \"sentences\": [\"w1\", \"w2 w3\"" + more + "]}\n");
+    std::vector<JudgedSource> sources;
+    sources.push_back(*OpenJudgedSource(source));
+    const auto evaluator = *TuningEvaluator::Create(sources, {.longest = 40, .groundedness = 1});
+    const std::vector<Configuration> configurations = {{.alpha = 1.0, .lexical_depth = 40}};
+    EXPECT_TRUE(evaluator->Prepare(configurations).ok());
+    EXPECT_EQ(evaluator->RequestOf(0).text, sources[0].queries.items()[0].text);
+    return evaluator->Judge(configurations[0], 0).quality;
+  };
+  const double plain = quality("plain", "");
+  EXPECT_GT(plain, 0);
+  EXPECT_EQ(quality("padded", ", \"the of and\""), plain);
+  EXPECT_LT(quality("unsupported", ", \"unheard\""), plain);
 }
 
 }  // namespace

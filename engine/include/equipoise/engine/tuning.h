@@ -195,7 +195,7 @@ struct TunedFront {
 /// Errors   as Engine::Open and the readers of queries, judgments and embeddings; kInvalidArgument: an
 ///          objective that is unknown, twice, or none; bounds that are reversed; a population that is odd or
 ///          below 4; an option out of range; fewer than 2 queries for either part; nothing that can be
-///          chosen; subtopics of some indexes but not of all, or of no query of a part; a run to resume that had
+///          chosen; answers of no query, subtopics of some indexes but not of all, or of no query of a part; a run to resume that had
 ///          other options or collections; kCancelled by the callback
 ///          before there was a front; kOutOfMemory
 /// Threads  one call at a time for a source; options.threads inside
