@@ -1,4 +1,6 @@
 // equipoise learn: what learning α would bring, simulated on judged queries or replayed from a log.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include <equipoise/core/atomic_file.h>
@@ -201,6 +203,12 @@ int RunReplay(const LearnArguments& a) {
     return FailUsage(Status(Code::kInvalidArgument, "does not go with --replay: it prints",
                             {.field = "--report"}),
                      a.json);
+  if (std::find(a.options.policies.begin(), a.options.policies.end(), "contextual") !=
+      a.options.policies.end())
+    return FailUsage(
+        Status(Code::kInvalidArgument, "contextual decides by features, which a log does not hold",
+               {.field = "--policy"}),
+        a.json);
   ReplayOptions options{.policies = a.options.policies,
                         .states = a.states,
                         .priors = a.options.priors,
@@ -235,10 +243,11 @@ int RunLearn(LearnArguments* a) {
   StudyOptions& options = a->options;
   if (!a->policies.empty()) options.policies = SplitList(a->policies);
   for (const std::string& name : options.policies)
-    if (name != "static" && name != "beta" && name != "curve")
-      return wrong(Status(Code::kInvalidArgument,
-                          fmt::format("\"{}\" is no policy; there are static, beta, curve", name),
-                          {.field = "--policy"}));
+    if (name != "static" && name != "beta" && name != "curve" && name != "contextual")
+      return wrong(Status(
+          Code::kInvalidArgument,
+          fmt::format("\"{}\" is no policy; there are static, beta, curve, contextual", name),
+          {.field = "--policy"}));
   if (!a->priors.empty()) {
     auto priors = ReadPriors(a->priors);
     if (!priors) return Fail(priors.error(), a->json);
@@ -330,7 +339,8 @@ Action AddLearnCommand(CLI::App* app) {
                   "With --replay: files of policies that were saved, judged as they are")
       ->check(Named());
   a->stream.Add(app, &options);
-  app->add_option("--policy", a->policies, "Which of static,beta,curve (all)");
+  app->add_option("--policy", a->policies,
+                  "Which of static,beta,curve,contextual (the first three)");
   app->add_option("--flips", options.feedback.flips, "Share of wrong judgments, with shown (0)")
       ->check(InRange(0, 1));
   app->add_option("--delay", options.feedback.delay, "Queries until feedback arrives (0)")

@@ -74,6 +74,9 @@ json FullFeedback(const Sets& sets, std::size_t orders) {
     trials.push_back(
         RunOrders(usual ? "curve" : name, sets, orders, kHorizon, {}, Curves(options)));
   }
+  trials.push_back(RunOrders("contextual", sets, orders, kHorizon, {}, [](std::uint64_t order) {
+    return Made(ContextualPolicy::Create({.curve = {.seed = order + 1}}));
+  }));
   json out = {{"floor", Floor(sets, kHorizon)}, {"policies", json::array()}};
   for (const Trial& trial : trials) {
     out["policies"].push_back(AsJson(sets, trial));

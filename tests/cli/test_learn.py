@@ -98,6 +98,13 @@ class Figures(LearnTest):
         self.assertNotEqual(self.policy(self.learn(*options, "--seed", "2"), "curve"),
                             self.policy(first, "curve"))
 
+    def test_contextual_decides_as_the_curve_does_until_features_are_shown_to_pay(self):
+        # 36 queries are fewer than it looks at before it begins to count.
+        result = self.learn(*self.BOTH, "--orders", "3", "--policy", "contextual,curve",
+                            "--both-paths-share", "1")
+        self.assertEqual(self.policy(result, "contextual")["regret_by_query"],
+                         self.policy(result, "curve")["regret_by_query"])
+
     def test_the_horizon_limits_the_queries_of_a_domain(self):
         result = self.learn(*self.BOTH, "--orders", "2", "--horizon", "5", "--policy", "curve")
         self.assertEqual(len(self.policy(result, "curve")["regret_by_query"]), 5)
@@ -275,6 +282,8 @@ class Replay(CliTest):
         self.assertEqual((error["line"], error["field"]), (8, "propensity"))
         self.assertEqual(self.refused(1, "learn", "--replay", "absent.jsonl")["code"], "not_found")
         self.refused(2, "learn")
+        # A log does not hold the features that it decides by.
+        self.refused(2, "learn", "--replay", "log.jsonl", "--policy", "contextual")
         self.refused(2, "learn", "idx", "--replay", "log.jsonl")
         self.refused(2, "learn", "--replay", "log.jsonl", "--report", "page.html")
 

@@ -11,17 +11,20 @@ namespace {
 
 void Use(WeightPolicy* policy) {
   Random random(1);
+  const std::vector<float> numbers(3, 0.5f);
   for (const char* domain : {"a", "b", "", "never seen"}) {
-    const WeightDecision decision = policy->Decide({.domain = domain}, random.Next());
+    const auto features =
+        policy->UsesFeatures() ? std::span<const float>(numbers) : std::span<const float>();
+    const WeightQuery query = {.domain = domain, .features = features};
+    const WeightDecision decision = policy->Decide(query, random.Next());
     EQUIPOISE_FUZZ_REQUIRE(decision.alpha >= 0 && decision.alpha <= 1 && decision.propensity >= 0 &&
                                decision.propensity <= decision.alpha_propensity &&
                                decision.alpha_propensity <= 1,
                            "");
     for (const std::size_t grid : {21, 11}) {
       const std::vector<double> curve(grid, 0.5);
-      RequireCode(
-          policy->Update({.query = {.domain = domain}, .decision = decision, .curve = curve}),
-          {Code::kInvalidArgument, Code::kBudgetExceeded});
+      RequireCode(policy->Update({.query = query, .decision = decision, .curve = curve}),
+                  {Code::kInvalidArgument, Code::kBudgetExceeded});
     }
   }
   if (const auto* curves = dynamic_cast<const CurvePolicy*>(policy)) {
@@ -48,14 +51,30 @@ std::vector<std::string> PolicySeeds() {
   std::vector<std::string> out;
   const WeightPolicyOptions options = {.curve = {.priors = {{"a", {.alpha = 0.7}}}, .draws = 16},
                                        .beta = {.arms = 3, .draws = 16},
-                                       .fixed = {.domains = {{"a", 1.0}}}};
-  for (const char* name : {"static", "beta", "curve"}) {
+                                       .fixed = {.domains = {{"a", 1.0}}},
+                                       .contextual = {.features = 3}};
+  for (const char* name : {"static", "beta", "curve", "contextual"}) {
     auto policy = MakeWeightPolicy(name, options);
     EQUIPOISE_FUZZ_REQUIRE(policy.ok(), "");
     Use(policy->get());
     EQUIPOISE_FUZZ_REQUIRE((*policy)->Save(folder.path("seed")).ok(), "");
     out.push_back(ReadBytes(folder.path("seed")));
   }
+  // One that features decide for: whatever else is read from it.
+  auto contextual = ContextualPolicy::Create({.curve = {.draws = 16}, .features = 3, .enough = 1});
+  EQUIPOISE_FUZZ_REQUIRE(contextual.ok(), "");
+  Random random(2);
+  for (int i = 0; i < 200 && !(*contextual)->Account().decides; ++i) {
+    const std::vector<float> features = {static_cast<float>(random.Uniform()), 0, 1};
+    std::vector<double> curve(21);
+    for (std::size_t j = 0; j < curve.size(); ++j)
+      curve[j] = 1 - std::abs(static_cast<double>(features[0]) - static_cast<double>(j) / 20);
+    EQUIPOISE_FUZZ_REQUIRE(
+        (*contextual)->Update({.query = {.features = features}, .curve = curve}).ok(), "");
+  }
+  EQUIPOISE_FUZZ_REQUIRE((*contextual)->Account().decides, "");
+  EQUIPOISE_FUZZ_REQUIRE((*contextual)->Save(folder.path("seed")).ok(), "");
+  out.push_back(ReadBytes(folder.path("seed")));
   auto careful = CurvePolicy::Create(
       {.largest_step = 0.3, .largest_loss = 0.1, .false_share = 0.1, .watch = 16, .draws = 16});
   EQUIPOISE_FUZZ_REQUIRE(careful.ok(), "");
