@@ -185,9 +185,10 @@ Action AddIndexCommand(CLI::App* app) {
       ->check(WholeNumber(1, 1024))
       ->capture_default_str()
       ->group("Vectors");
-  app->add_flag("--tune,!--no-tune", a->options.tune,
-                "Choose how far ahead searches fetch, by timing some on this machine (the default); "
-                "--no-tune: the same files every time")
+  app->add_flag(
+         "--tune,!--no-tune", a->options.tune,
+         "Choose how far ahead searches fetch, by timing some on this machine (the default); "
+         "--no-tune: the same files every time")
       ->group("Vectors");
   app->add_option("--seed", a->options.seed, "Seed of the graph")
       ->check(WholeNumber(0, std::numeric_limits<std::uint64_t>::max()))

@@ -123,9 +123,10 @@ Result<std::vector<QueryClause>> ParseQuery(std::string_view text, std::size_t* 
   const Failure failure = Parser(text).Parse(&clauses);
   if (failure.message == nullptr) return clauses;
   if (error_at != nullptr) *error_at = failure.at;
-  return Status(Code::kInvalidArgument,
-                fmt::format("query, character {}: {}", CharacterNumber(text, failure.at), failure.message),
-                {.field = "text"});
+  return Status(
+      Code::kInvalidArgument,
+      fmt::format("query, character {}: {}", CharacterNumber(text, failure.at), failure.message),
+      {.field = "text"});
 } catch (const std::bad_alloc&) {
   return Status(Code::kOutOfMemory, "ParseQuery: no memory for the clauses");
 }

@@ -180,8 +180,7 @@ TEST(Prune, LeavesWhatTakingTheLeastCrowdedAgainAndAgainLeaves) {
 // Two close together have the least room, and both taken away at once would leave a hole.
 TEST(Prune, LeavesOneOfTwoThatCrowdEachOther) {
   const Points points{2, {0, 1, 0.3, 0.7, 0.305, 0.695, 0.5, 0.5, 0.7, 0.3, 1, 0}};
-  EXPECT_EQ(Prune(points.view(), All(points), 4)->places,
-            (std::vector<std::uint32_t>{0, 1, 4, 5}));
+  EXPECT_EQ(Prune(points.view(), All(points), 4)->places, (std::vector<std::uint32_t>{0, 1, 4, 5}));
 }
 
 TEST(ParetoPoints, IdealNadirAndKnee) {

@@ -77,7 +77,8 @@ struct SearchResult {
   AlphaSource alpha_source = AlphaSource::kIndex;
   bool lexical_searched = false;  ///< false: the lexical numbers of the hits mean nothing
   bool vector_searched = false;
-  VectorSearchReport vector{};  ///< how the vectors were searched, if they were: plan, bytes read, ...
+  VectorSearchReport
+      vector{};           ///< how the vectors were searched, if they were: plan, bytes read, ...
   std::string_view note;  ///< why only one path was asked, where that was not the caller's wish
   /// The deadline came first: documents may be missing, those that are there have true scores. A path that
   /// found nothing in time counts as not searched; one that is left decides alone, as with α = 0 or 1.
