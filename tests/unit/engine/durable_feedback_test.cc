@@ -1,110 +1,24 @@
-// Feedback that outlives the process: the log beside the index, whole, damaged, full, shared, killed.
-#include <array>
-#include <cerrno>
-#include <chrono>
-#include <cmath>
-#include <csignal>
-#include <cstdlib>
+// Feedback that outlives the engine: a log beside the index, replayed, shared, trimmed, exported.
 #include <filesystem>
-#include <map>
-#include <set>
 #include <thread>
 
-#include <fcntl.h>
 #include <gmock/gmock.h>
-#include <spawn.h>
-#include <sqlite3.h>
-#include <sys/fsuid.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <equipoise/engine/feedback_export.h>
 #include <equipoise/engine/replay_log.h>
 
-#include "feedback_log.h"
-#include "learning_data.h"
-
-extern char** environ;
+#include "durable_data.h"
 
 namespace equipoise {
 namespace {
 
+using testing::DurableFeedback;
 using ::testing::HasSubstr;
-using testing::LearningTest;
-using testing::Made;
+using testing::kDay;
+using testing::Now;
 using testing::ReadFile;
 using testing::ScriptedPolicy;
 using testing::WriteFile;
-
-constexpr double kDay = 86400;
-
-double Now() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
-class DurableFeedback : public LearningTest {
- protected:
-  std::string log() const { return folder_.path("index/FEEDBACK"); }
-  std::string snapshot() const { return folder_.path("index/POLICY"); }
-
-  static LearningResumed Keep(Engine* engine, const LearningOptions& options = {},
-                              const FeedbackLogOptions& log = {}) {
-    auto resumed = engine->KeepLearning(Made("curve"), options, log);
-    EXPECT_TRUE(resumed.ok()) << resumed.error().ToString();
-    return resumed.ok() ? *resumed : LearningResumed{};
-  }
-  static Status Refused(Engine* engine, const FeedbackLogOptions& log = {}) {
-    return engine->KeepLearning(Made("curve"), {}, log).error();
-  }
-
-  /// Searches and says what was good, of ten domains; times are made up, so that runs are alike.
-  static void Feed(const Engine& engine, std::uint64_t from, std::uint64_t to,
-                   std::vector<std::uint64_t>* ids) {
-    for (std::uint64_t i = from; i < to; ++i) {
-      const Query query = MakeQuery(i);
-      const auto found = engine.Search(query.request("domain" + std::to_string(i % 10)));
-      ASSERT_TRUE(found.ok());
-      ids->push_back(found->query_id);
-      const std::uint64_t of = i % 3 == 0 && i > 20 ? i - 20 : i;
-      const double now = Now();
-      const auto out = engine.Feedback(
-          {.query_id = (*ids)[of],
-           .hit = i % 4,
-           .rating = static_cast<double>(i % 5) / 4,
-           .groundedness = i % 7 == 0 ? std::optional(0.5) : std::optional<double>(),
-           .time = now,
-           .now = now,
-           .source = i % 2 == 0 ? "ann" : "bob"});
-      ASSERT_TRUE(out.ok()) << out.error().ToString();
-    }
-  }
-  static const CurvePolicy& PolicyOf(const Engine& engine) {
-    return dynamic_cast<const CurvePolicy&>(*engine.policy());
-  }
-  static void ExpectTheSame(const Engine& a, const Engine& b) {
-    for (int d = 0; d < 10; ++d) {
-      const auto name = "domain" + std::to_string(d);
-      const auto one = PolicyOf(a).Inspect(name), other = PolicyOf(b).Inspect(name);
-      ASSERT_TRUE(one.ok() && other.ok());
-      EXPECT_EQ(one->feedbacks, other->feedbacks) << name;
-      EXPECT_EQ(one->mean, other->mean) << name;
-      EXPECT_EQ(one->probability, other->probability) << name;
-    }
-  }
-  std::vector<FeedbackEntry> Rows(std::uint64_t fingerprint) const {
-    std::vector<FeedbackEntry> rows;
-    auto opened = FeedbackLog::Open(log(), fingerprint, {.access = LogAccess::kRead});
-    EXPECT_TRUE(opened.ok()) << opened.error().ToString();
-    if (!opened.ok()) return rows;
-    const Status read = (*opened)->Each(0, [&](const FeedbackEntry& f) {
-      rows.push_back(f);
-      return Status();
-    });
-    EXPECT_TRUE(read.ok()) << read.ToString();
-    return rows;
-  }
-};
 
 TEST_F(DurableFeedback, IsThereAgainWithoutASnapshotBitForBit) {
   std::vector<std::uint64_t> ids;
@@ -482,146 +396,6 @@ TEST_F(DurableFeedback, ALogOfAnotherIndexIsRefused) {
   EXPECT_TRUE(again.Feedback({.query_id = found->query_id, .hit = 0, .rating = 1.0}).ok());
 }
 
-TEST_F(DurableFeedback, ADamagedLogIsRefusedOrReadAsItWas) {
-  std::uint64_t fingerprint = 0;
-  {
-    Engine engine = Open();
-    Keep(&engine);
-    std::vector<std::uint64_t> ids;
-    Feed(engine, 0, 60, &ids);
-    fingerprint = engine.collection().fingerprint();
-  }
-  const auto numbers = [](const std::vector<FeedbackEntry>& rows) {
-    std::vector<std::array<double, 3>> out;
-    for (const auto& f : rows)
-      out.push_back({static_cast<double>(f.number), *f.rating, static_cast<double>(*f.doc)});
-    return out;
-  };
-  const auto truth = numbers(Rows(fingerprint));
-  const std::string whole = ReadFile(log());
-  int refused = 0;
-  Random random(7);
-  for (int trial = 0; trial < 300; ++trial) {
-    std::string bytes = whole;
-    if (trial % 3 == 0) {
-      bytes.resize(random.Below(bytes.size()));
-    } else {
-      for (int i = 0; i < (trial % 3 == 1 ? 1 : 50); ++i)
-        bytes[random.Below(bytes.size())] = static_cast<char>(random.Below(256));
-    }
-    WriteFile(log(), bytes);
-    Engine engine = Open();
-    const auto resumed = engine.KeepLearning(Made("curve"));
-    if (!resumed.ok()) {
-      ++refused;
-      const Code code = resumed.error().code();
-      EXPECT_TRUE(code == Code::kCorruption || code == Code::kUnsupported ||
-                  code == Code::kInvalidArgument || code == Code::kIo)
-          << resumed.error().ToString();
-      EXPECT_EQ(engine.policy(), nullptr);
-    } else if (resumed->replayed > 0) {
-      ASSERT_TRUE(engine.UsePolicy(nullptr).ok());
-      EXPECT_EQ(numbers(Rows(fingerprint)), truth);
-    }
-    std::filesystem::remove(log() + "-wal");
-    std::filesystem::remove(log() + "-shm");
-  }
-  EXPECT_GT(refused, 100);
-  EXPECT_TRUE(Engine::Open(folder_.path("index")).ok());
-}
-
-TEST_F(DurableFeedback, ATornLastRecordIsAsIfItHadNotCome) {
-  Engine engine = Open();
-  Keep(&engine);
-  std::vector<std::uint64_t> ids;
-  Feed(engine, 0, 10, &ids);
-  // A copy of the files of a process that has not closed them, the end of the last write missing.
-  Build("torn", 1);
-  for (const char* end : {"", "-wal"})
-    std::filesystem::copy(log() + end, folder_.path("torn/FEEDBACK") + end);
-  const std::string wal = folder_.path("torn/FEEDBACK-wal");
-  std::filesystem::resize_file(wal, std::filesystem::file_size(wal) - 100);
-  Engine torn = Open("torn");
-  const LearningResumed resumed = Keep(&torn);
-  EXPECT_EQ(resumed.replayed, 9u);
-  std::vector<std::uint64_t> more;
-  Feed(torn, 0, 5, &more);
-}
-
-// Of this thread alone.
-class AsNobody {
- public:
-  AsNobody() { ::setfsuid(65534); }
-  ~AsNobody() { ::setfsuid(::geteuid()); }
-};
-
-TEST_F(DurableFeedback, AFolderThatCannotBeWrittenToIsReadFrom) {
-  std::vector<std::uint64_t> ids;
-  {
-    Engine engine = Open();
-    Keep(&engine);
-    Feed(engine, 0, 20, &ids);
-  }
-  namespace fs = std::filesystem;
-  fs::permissions(folder_.path("index"), fs::perms(0555));
-  {
-    const AsNobody nobody;
-    Engine engine = Open();
-    const Status refused = Refused(&engine);
-    EXPECT_EQ(refused.code(), Code::kIo);
-    EXPECT_EQ(engine.policy(), nullptr);
-    EXPECT_EQ(Keep(&engine, {}, {.access = LogAccess::kRead}).replayed, 20u);
-    const Query query = MakeQuery(1);
-    EXPECT_TRUE(engine.Search(query.request()).ok());
-    EXPECT_FALSE(engine.SavePolicy().ok());
-  }
-  fs::permissions(folder_.path("index"), fs::perms(0755));
-  Build("empty", 1);
-  fs::permissions(folder_.path("empty"), fs::perms(0555));
-  {
-    const AsNobody nobody;
-    Engine engine = Open("empty");
-    EXPECT_EQ(Refused(&engine).code(), Code::kIo);
-    EXPECT_EQ(Refused(&engine, {.access = LogAccess::kRead}).code(), Code::kNotFound);
-  }
-  fs::permissions(folder_.path("empty"), fs::perms(0755));
-}
-
-TEST_F(DurableFeedback, AFullDiskRefusesFeedbackAndNothingElse) {
-  std::vector<std::uint64_t> ids;
-  Engine engine = Open();
-  Keep(&engine);
-  Feed(engine, 0, 20, &ids);
-  const auto known = PolicyOf(engine).Inspect("domain3")->feedbacks;
-  // No file may grow beyond what the log has; writing more is an error, not a signal.
-  rlimit before{};
-  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
-  const auto old = std::signal(SIGXFSZ, SIG_IGN);
-  rlimit full = before;
-  full.rlim_cur = std::filesystem::file_size(log() + "-wal") + 5000;
-  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &full), 0);
-  int refused = 0;
-  for (std::uint64_t i = 0; i < 20; ++i) {
-    const Query query = MakeQuery(i);
-    const auto found = engine.Search(query.request("domain3"));
-    EXPECT_TRUE(found.ok());
-    const auto out = engine.Feedback({.query_id = found->query_id, .hit = 0, .rating = 1.0});
-    if (out.ok()) continue;
-    ++refused;
-    EXPECT_EQ(out.error().code(), Code::kIo) << out.error().ToString();
-    EXPECT_EQ(out.error().where().file, log());
-  }
-  ::setrlimit(RLIMIT_FSIZE, &before);
-  std::signal(SIGXFSZ, old);
-  EXPECT_GT(refused, 10);
-  EXPECT_EQ(PolicyOf(engine).Inspect("domain3")->feedbacks, known + 20 - refused);
-  // There is room again.
-  Feed(engine, 20, 40, &ids);
-  Engine again = Open();
-  EXPECT_EQ(Keep(&again, {}, {.access = LogAccess::kRead}).replayed, 60u - refused);
-  ExpectTheSame(engine, again);
-}
-
 TEST_F(DurableFeedback, TenThousandDomains) {
   {
     Engine engine = Open();
@@ -662,17 +436,6 @@ TEST_F(DurableFeedback, FromManyThreadsAllOfItIsThere) {
   Keep(&again);
   for (int t = 0; t < kThreads; ++t)
     EXPECT_EQ(PolicyOf(again).Inspect("domain" + std::to_string(t))->feedbacks, kEach);
-}
-
-TEST_F(DurableFeedback, AnotherDatabaseIsLeftAlone) {
-  sqlite3* database = nullptr;
-  ASSERT_EQ(sqlite3_open(log().c_str(), &database), SQLITE_OK);
-  ASSERT_EQ(sqlite3_exec(database, "CREATE TABLE mine (x)", nullptr, nullptr, nullptr), SQLITE_OK);
-  sqlite3_close(database);
-  const std::string bytes = ReadFile(log());
-  Engine engine = Open();
-  EXPECT_EQ(Refused(&engine).code(), Code::kInvalidArgument);
-  EXPECT_EQ(ReadFile(log()), bytes);
 }
 
 TEST_F(DurableFeedback, BuildingAgainLeavesTheLogWhereItIs) {
@@ -738,117 +501,5 @@ TEST_F(DurableFeedback, IsExportedAsALogThatPoliciesAreJudgedOn) {
             Code::kInvalidArgument);
 }
 
-// Killed
-
-/// What a child says once Feedback has returned ok.
-struct Acknowledged {
-  std::uint64_t query_id = 0;
-  std::uint32_t doc = 0;
-  float rating = 0;
-};
-
-/// In the child: searches and rates until it is killed, saving the snapshot now and then.
-int RunUntilKilled(const std::string& index, int pipe, std::uint64_t seed) {
-  auto engine = Engine::Open(index);
-  if (!engine) return 3;
-  auto policy = MakeWeightPolicy("curve");
-  if (!policy || !engine->KeepLearning(*std::move(policy), {}, {.retention = 1e6})) return 4;
-  Random random(seed);
-  for (std::uint64_t i = 0;; ++i) {
-    std::string text;
-    for (int w = 0; w < 2; ++w) text += "word" + std::to_string(random.Below(20)) + " ";
-    std::vector<float> embedding;
-    for (std::size_t j = 0; j < testing::kDimensions; ++j)
-      embedding.push_back(static_cast<float>(random.Uniform() - 0.5));
-    const auto found = engine->Search(
-        {.text = text, .embedding = embedding, .domain = "d" + std::to_string(random.Below(5))});
-    if (!found || found->hits.size() < 3) return 5;
-    for (std::uint32_t hit = 0; hit < 3; ++hit) {
-      const Acknowledged said{.query_id = found->query_id,
-                              .doc = found->hits[hit].doc,
-                              .rating = static_cast<float>(random.Below(5)) / 4};
-      const auto out = engine->Feedback(
-          {.query_id = found->query_id, .hit = hit, .rating = static_cast<double>(said.rating)});
-      if (!out) return 6;
-      if (::write(pipe, &said, sizeof said) != sizeof said) return 7;
-    }
-    if (i % 16 == 15 && !engine->SavePolicy().ok()) return 8;
-  }
-}
-
-// EQUIPOISE_KILLS=1000 for the long run.
-TEST_F(DurableFeedback, AKilledProcessLosesNothingThatWasAcknowledged) {
-  const char* const asked = std::getenv("EQUIPOISE_KILLS");
-  const int kills = asked != nullptr ? std::atoi(asked) : 30;
-  std::map<std::pair<std::uint64_t, std::uint32_t>, float> acknowledged;
-  Random random(11);
-  const std::string index = folder_.path("index");
-  const std::uint64_t fingerprint = Open().collection().fingerprint();
-  for (int kill = 0; kill < kills; ++kill) {
-    std::array<int, 2> ends{};
-    ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, ends[1], 3);
-    std::string self = "/proc/self/exe", mode = "--until-killed", seed = std::to_string(kill),
-                path = index;
-    std::array<char*, 5> arguments = {self.data(), mode.data(), path.data(), seed.data(), nullptr};
-    pid_t child = 0;
-    ASSERT_EQ(::posix_spawn(&child, self.c_str(), &actions, nullptr, arguments.data(), environ), 0);
-    posix_spawn_file_actions_destroy(&actions);
-    ::close(ends[1]);
-    // Any moment: in one of four while it starts, opens or replays, else while it writes.
-    Acknowledged said;
-    const bool starting = kill % 4 == 0;
-    if (!starting && ::read(ends[0], &said, sizeof said) == sizeof said)
-      acknowledged[{said.query_id, said.doc}] = said.rating;
-    std::this_thread::sleep_for(
-        std::chrono::microseconds(random.Below(starting ? 60'000 : 15'000)));
-    ::kill(child, SIGKILL);
-    while (::read(ends[0], &said, sizeof said) == sizeof said)
-      acknowledged[{said.query_id, said.doc}] = said.rating;
-    ::close(ends[0]);
-    int status = 0;
-    ASSERT_EQ(::waitpid(child, &status, 0), child);
-    ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << WEXITSTATUS(status);
-  }
-  RecordProperty("acknowledged", static_cast<int>(acknowledged.size()));
-  ASSERT_GT(acknowledged.size(), static_cast<std::size_t>(kills));
-  Engine engine = Open();
-  const LearningResumed resumed = Keep(&engine);
-  EXPECT_EQ(resumed.forgotten, 0u);
-  ASSERT_TRUE(engine.UsePolicy(nullptr).ok());
-  std::map<std::pair<std::uint64_t, std::uint32_t>, float> logged;
-  for (const FeedbackEntry& f : Rows(fingerprint))
-    logged[{f.query_id, *f.doc}] = static_cast<float>(*f.rating);
-  for (const auto& [of, rating] : acknowledged) {
-    const auto at = logged.find(of);
-    ASSERT_TRUE(at != logged.end()) << of.first << " " << of.second;
-    EXPECT_EQ(at->second, rating);
-  }
-  // What comes after the snapshots is what comes without them: the cache is right, kills or not.
-  const auto learned = [&] {
-    Engine fresh = Open();
-    Keep(&fresh, {}, {.access = LogAccess::kRead});
-    std::vector<std::vector<double>> means;
-    for (int d = 0; d < 5; ++d) {
-      const auto known = PolicyOf(fresh).Inspect("d" + std::to_string(d));
-      means.push_back(known->mean);
-      means.back().push_back(static_cast<double>(known->feedbacks));
-    }
-    return means;
-  };
-  const auto with = learned();
-  std::filesystem::remove(snapshot());
-  EXPECT_EQ(learned(), with);
-}
-
 }  // namespace
 }  // namespace equipoise
-
-int main(int argc, char** argv) {
-  if (argc == 4 && std::string_view(argv[1]) == "--until-killed")
-    return equipoise::RunUntilKilled(argv[2], 3, std::strtoull(argv[3], nullptr, 10));
-  testing::InitGoogleMock(&argc, argv);
-  return RUN_ALL_TESTS();
-}
