@@ -1,5 +1,5 @@
 /// Sketches of rows in groups, to look at all rows of a small collection: 16 of them at a time through
-/// the tables of link_sketch.h, in 0.4 of the time that SketchBelow takes for rows that follow one another.
+/// the tables of link_sketch.h, faster than SketchBelow takes rows that follow one another.
 ///
 ///   GroupSketches(records + 16 * g * SketchBytes(384), 16, 384, groups + g * LinkGroupBytes(384));
 ///   LinkSketcher::Make(384, metric, seed)->Prepare(query, &prepared);   // the seed of the sketches
