@@ -129,16 +129,16 @@ TEST(TuningEvaluator, WholeListsAreThoseOfRealSearchesWhereWalksEndEarly) {
         EXPECT_EQ(ranked, expected) << ConfigurationJson(c) << " k " << k << " query " << q;
       }
   }
-  // Walks that end early do not find all: the comparison can fail.
+  // The lists of another margin are others: the comparison can fail. (At low targets both may be 0 here.)
   std::size_t differ = 0;
   for (std::size_t q = 0; q < sources[0].queries.size(); ++q) {
     const std::vector<float> embedding = sources[0].EmbeddingOf(q);
-    const SearchRequest request{.embedding = embedding, .target_recall = 0.5f};
+    const SearchRequest request{.embedding = embedding};
     const auto as_search = vectors.Search(embedding, VectorPathParams(vectors, request, kMany));
-    const auto exact = vectors.Search(embedding, {.k = kMany, .exact = true});
-    ASSERT_TRUE(as_search.ok() && exact.ok());
+    const auto plain = vectors.Search(embedding, {.k = kMany});
+    ASSERT_TRUE(as_search.ok() && plain.ok());
     for (std::size_t i = 0; i < kMany; ++i)
-      if ((*as_search)[i].id != (*exact)[i].id) {
+      if ((*as_search)[i].id != (*plain)[i].id) {
         ++differ;
         break;
       }
