@@ -58,9 +58,9 @@ Json Rank(std::uint32_t rank) { return rank > 0 ? Json(rank) : Json(nullptr); }
 
 QuerySyntax SyntaxOf(const SearchArguments& a) { return *ParseQuerySyntax(a.syntax); }
 
-Json TermsOf(const Collection& collection, const SearchArguments& a, std::uint32_t doc) {
+Json TermsOf(const Collection& collection, const std::vector<TermScore>& explained) {
   Json terms = Json::array();
-  for (const TermScore& term : collection.ExplainLexical(a.text, doc, SyntaxOf(a))) {
+  for (const TermScore& term : explained) {
     terms.push_back({{"term", term.term},
                      {"query_count", term.query_count},
                      {"df", term.df},
@@ -79,8 +79,9 @@ double ShareOf(const TermScore& term) {
   return whole > 0 ? term.contribution / whole : 0;
 }
 
+/// `terms`: of each hit, where they are asked for.
 Json HitObject(const Collection& collection, const SearchResult& found, const SearchArguments& a,
-               std::size_t i) {
+               const std::vector<std::vector<TermScore>>& terms, std::size_t i) {
   const Hit& hit = found.hits[i];
   const StoredDocument document = collection.Get(hit.doc);
   Json object = {{"rank", i + 1}, {"id", hit.id}, {"score", hit.score}};
@@ -104,7 +105,7 @@ Json HitObject(const Collection& collection, const SearchResult& found, const Se
                           {{"score", OrNull(lexical, hit.lexical)},
                            {"normalized", OrNull(lexical, hit.lexical_normalized)},
                            {"rank", Rank(hit.lexical_rank)},
-                           {"terms", lexical ? TermsOf(collection, a, hit.doc) : Json(nullptr)}}},
+                           {"terms", lexical ? TermsOf(collection, terms[i]) : Json(nullptr)}}},
                          {"vector",
                           {{"score", OrNull(vector, hit.vector)},
                            {"normalized", OrNull(vector, hit.vector_normalized)},
@@ -186,8 +187,14 @@ int PrintObject(const Collection& collection, const SearchResult& found, const S
                    {"policy", Microseconds(found.times.policy_ns)},
                    {"total", Microseconds(found.times.total_ns)}}},
                  {"hits", Json::array()}};
+  std::vector<std::vector<TermScore>> terms;
+  if (a.explain && found.lexical_searched) {
+    std::vector<std::uint32_t> docs;
+    for (const Hit& hit : found.hits) docs.push_back(hit.doc);
+    terms = collection.ExplainLexical(a.text, docs, SyntaxOf(a));
+  }
   for (std::size_t i = 0; i < found.hits.size(); ++i)
-    object["hits"].push_back(HitObject(collection, found, a, i));
+    object["hits"].push_back(HitObject(collection, found, a, terms, i));
   return PrintJson(object);
 }
 

@@ -77,26 +77,31 @@ def safety(result, found, seven):
           "feedback, those whose cumulative reward ever fell below its bound", seven, below, "", "0", below == 0)
 
 
-def interleaving(result, found, seven):
-    rows = []
-    for one in found:
-        result.row(f"interleaving/{one['set']}/{one['worse']}", **one)
-        rows.append([one["set"], f"{one['better']}", f"{one['worse']}", f"{one['difference']:.3f}",
-                     f"{one['halves']:,.0f}", f"{one['interleaved']:,.0f}", f"{one['ratio']:.1f} ×",
-                     f"{one['power']:.0%}"])
-    result.table("Queries until a better α is told from a worse one with a power of 80 %: clicks simulated from "
-                 "judgments, lists of two halves of the queries against interleaved ones",
-                 ["set", "better α", "worse", "nDCG@10 apart", "two halves", "interleaved", "fewer",
-                  "power found there"], rows)
-    ratios = sorted(one["ratio"] for one in found)
-    median = (ratios[(len(ratios) - 1) // 2] + ratios[len(ratios) // 2]) / 2
-    mean = math.exp(sum(math.log(r) for r in ratios) / len(ratios))
-    claim(result, "interleaving", "queries of two halves to those of interleaving, the median of "
-          f"{len(ratios)} pairs (geometric mean {mean:.1f}, least {ratios[0]:.1f})", seven, median, "×", ">= 5",
-          median >= 5)
-    wrong = sum(not one["agrees"] for one in found)
-    claim(result, "interleaving-side", "pairs whose worse α interleaving prefers", seven, wrong, "", "0",
-          wrong == 0)
+READERS = {"browsing": ("", "who look at a rank as often as credits are discounted"),
+           "down": ("-down", "who read down the list and stop after half of the good documents that they clicked on")}  # fmt: skip
+
+
+def interleaving(result, everything, seven):
+    for reader, (suffix, text) in READERS.items():
+        found, rows = [one for one in everything if one["reader"] == reader], []
+        for one in found:
+            result.row(f"interleaving{suffix}/{one['set']}/{one['worse']}", **one)
+            rows.append([one["set"], f"{one['better']}", f"{one['worse']}", f"{one['difference']:.3f}",
+                         f"{one['halves']:,.0f}", f"{one['interleaved']:,.0f}", f"{one['ratio']:.1f} ×",
+                         f"{one['power']:.0%}"])  # fmt: skip
+        result.table("Queries until a better α is told from a worse one with a power of 80 %: clicks simulated from "
+                     f"judgments, of readers {text}; lists of two halves of the queries against interleaved ones",
+                     ["set", "better α", "worse", "nDCG@10 apart", "two halves", "interleaved", "fewer",
+                      "power found there"], rows)  # fmt: skip
+        ratios = sorted(one["ratio"] for one in found)
+        median = (ratios[(len(ratios) - 1) // 2] + ratios[len(ratios) // 2]) / 2
+        mean = math.exp(sum(math.log(r) for r in ratios) / len(ratios))
+        claim(result, f"interleaving{suffix}", "queries of two halves to those of interleaving, the median of "
+              f"{len(ratios)} pairs, readers {text} (geometric mean {mean:.1f}, least {ratios[0]:.1f})", seven,
+              median, "×", ">= 5", median >= 5)  # fmt: skip
+        wrong = sum(not one["agrees"] for one in found)
+        claim(result, f"interleaving-side{suffix}", "pairs whose worse α interleaving prefers, the same readers", seven,
+              wrong, "", "0", wrong == 0)  # fmt: skip
 
 
 def contextual(result, one, seven):

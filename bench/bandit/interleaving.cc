@@ -16,15 +16,24 @@ constexpr std::size_t kMost = 1 << 20;
 // Rewards a query that a better α must earn more, to be a better one.
 constexpr double kDifference = 0.01;
 
-/// Clicks of a reader who looks at rank r (from 0) with probability 1 / log2(r + 2), and clicks on nine
-/// of ten good documents and one of ten others.
-std::vector<double> Clicks(const JudgedQuery& query, std::span<const std::uint32_t> items,
-                           Random* random) {
+/// Who clicks on nine of ten good documents and one of ten others that he looks at. A browsing reader looks
+/// at rank r (from 0) with probability 1 / log2(r + 2), as credits are discounted. One who reads down the
+/// list stops after half of the good documents that he clicked on, and else goes on (the dependent click
+/// model; Guo, Liu & Wang 2009): its attention is nobody's discount.
+enum class Reader { kBrowsing, kDown };
+
+std::vector<double> Clicks(Reader reader, const JudgedQuery& query,
+                           std::span<const std::uint32_t> items, Random* random) {
   std::vector<double> out;
+  bool reads = true;
   for (std::size_t rank = 0; rank < items.size(); ++rank) {
     const bool good = query.candidates[items[rank]].gain > 0;
-    const bool seen = random->Chance(1 / std::log2(static_cast<double>(rank) + 2));
-    out.push_back(seen && random->Chance(good ? 0.9 : 0.1) ? 1 : 0);
+    const bool seen = reader == Reader::kDown
+                          ? reads
+                          : random->Chance(1 / std::log2(static_cast<double>(rank) + 2));
+    const bool clicked = seen && random->Chance(good ? 0.9 : 0.1);
+    if (clicked && good && random->Chance(0.5)) reads = false;
+    out.push_back(clicked ? 1 : 0);
   }
   return out;
 }
@@ -60,8 +69,8 @@ struct Moments {
 };
 
 /// Share of `trials` in which the verdict after n queries is the right one.
-double Right(const JudgedSet& set, std::size_t worse, std::size_t better, std::size_t n,
-             std::size_t trials, Random* random) {
+double Right(Reader reader, const JudgedSet& set, std::size_t worse, std::size_t better,
+             std::size_t n, std::size_t trials, Random* random) {
   double right = 0;
   for (std::size_t t = 0; t < trials; ++t) {
     InterleavingComparison comparison;
@@ -69,54 +78,59 @@ double Right(const JudgedSet& set, std::size_t worse, std::size_t better, std::s
       const JudgedQuery& query = set.queries[random->Below(set.queries.size())];
       const auto draft =
           OrThrow(TeamDraft(Shown(query, worse), Shown(query, better), 10, random->Next()));
-      comparison.Add(DraftOutcome(draft, Clicks(query, draft.items, random)));
+      comparison.Add(DraftOutcome(draft, Clicks(reader, query, draft.items, random)));
     }
     right += comparison.Verdict() == 1 ? 1.0 / static_cast<double>(trials) : 0;
   }
   return right;
 }
 
+json Compare(Reader reader, const JudgedSet& set, std::size_t worse, std::size_t better,
+             Random* random) {
+  constexpr std::size_t kRounds = 40;
+  // Each query often, so that what is left to chance are the readers.
+  Moments half[2], pairs;
+  for (std::size_t round = 0; round < kRounds; ++round)
+    for (const JudgedQuery& query : set.queries) {
+      for (const int side : {0, 1}) {
+        const auto shown = Shown(query, side == 0 ? worse : better);
+        half[side].Add(Discounted(Clicks(reader, query, shown, random)));
+      }
+      const auto draft =
+          OrThrow(TeamDraft(Shown(query, worse), Shown(query, better), 10, random->Next()));
+      pairs.Add(DraftOutcome(draft, Clicks(reader, query, draft.items, random)));
+    }
+  // Two halves of the queries: both means have half of them.
+  const double gap = half[1].mean() - half[0].mean();
+  const double halves = Needed(gap, 2 * (half[0].variance() + half[1].variance()));
+  const double drafted = Needed(pairs.mean(), pairs.variance());
+  const auto n = static_cast<std::size_t>(std::min(drafted, 4000.0));
+  return {{"set", set.name},
+          {"reader", reader == Reader::kDown ? "down" : "browsing"},
+          {"better", AlphaOf(better)},
+          {"worse", AlphaOf(worse)},
+          {"difference", set.mean[better] - set.mean[worse]},
+          {"halves", halves},
+          {"interleaved", drafted},
+          {"ratio", halves / drafted},
+          {"agrees", pairs.mean() > 0},
+          {"halves_agree", gap > 0},
+          {"power", Right(reader, set, worse, better, n, 200, random)},
+          {"power_queries", n}};
+}
+
 }  // namespace
 
 json Interleaving(const Sets& sets) {
-  constexpr std::size_t kRounds = 40;
   json out = json::array();
   Random random(17);
-  for (const JudgedSet* set : sets) {
-    const std::size_t better = BestOf(set->mean);
-    for (const std::size_t worse : {std::size_t{0}, kGrid / 2, kGrid - 1}) {
-      if (set->mean[better] - set->mean[worse] < kDifference) continue;
-      // Each query often, so that what is left to chance are the readers.
-      Moments half[2], pairs;
-      for (std::size_t round = 0; round < kRounds; ++round)
-        for (const JudgedQuery& query : set->queries) {
-          for (const int side : {0, 1}) {
-            const auto shown = Shown(query, side == 0 ? worse : better);
-            half[side].Add(Discounted(Clicks(query, shown, &random)));
-          }
-          const auto draft =
-              OrThrow(TeamDraft(Shown(query, worse), Shown(query, better), 10, random.Next()));
-          const double outcome = DraftOutcome(draft, Clicks(query, draft.items, &random));
-          pairs.Add(outcome);
-        }
-      // Two halves of the queries: both means have half of them.
-      const double gap = half[1].mean() - half[0].mean();
-      const double halves = Needed(gap, 2 * (half[0].variance() + half[1].variance()));
-      const double drafted = Needed(pairs.mean(), pairs.variance());
-      const auto n = static_cast<std::size_t>(std::min(drafted, 4000.0));
-      out.push_back({{"set", set->name},
-                     {"better", AlphaOf(better)},
-                     {"worse", AlphaOf(worse)},
-                     {"difference", set->mean[better] - set->mean[worse]},
-                     {"halves", halves},
-                     {"interleaved", drafted},
-                     {"ratio", halves / drafted},
-                     {"agrees", pairs.mean() > 0},
-                     {"halves_agree", gap > 0},
-                     {"power", Right(*set, worse, better, n, 200, &random)},
-                     {"power_queries", n}});
+  for (const Reader reader : {Reader::kBrowsing, Reader::kDown})
+    for (const JudgedSet* set : sets) {
+      const std::size_t better = BestOf(set->mean);
+      for (const std::size_t worse : {std::size_t{0}, kGrid / 2, kGrid - 1})
+        if (set->mean[better] - set->mean[worse] >= kDifference)
+          out.push_back(Compare(reader, *set, worse, better, &random));
     }
-  }
   return out;
 }
 

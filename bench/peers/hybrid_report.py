@@ -4,7 +4,8 @@ The stack is bm25s (numba) for the words, faiss-cpu (IndexHNSWFlat, M 32, with
 the least efSearch that finds as many of the 100 nearest as we do) for the vectors and a fusion by NumPy or
 by ranx: min-max of each list, weights of one half, 100 candidates of each path. Both
 search the same words (of our analyzer) and embeddings, ten hits, one query a call, one thread, in turns;
-the fastest pass counts. We take the text of a query, the stack its words or, in another row, the text too.
+the fastest pass counts. We take the text of a query, and so does the stack, whose time from the text is what
+ours is held against; rows of their own show it with the words given, without its analysis of a query.
 
 The paths alone are searches at alpha 1 and 0, hybrid ones at 0.5, in turns query by query; each takes
 another query than the others, so that none finds in the cache what another has just read. The median
@@ -151,8 +152,8 @@ def beside_peers(result, name, everyone, quality):
             label = f"{one.name}{LABELS[way]}"
             qps = queries / min(one.best[way]["seconds"])
             ndcg = quality.get(f"{one.name}/{way}")
-            if one is not mine and (best is None or qps > best[0]):
-                best = (qps, ndcg)
+            if way == "text" and (best is None or qps > best):
+                best = qps
             rows.append([label, one.built.get("version", ""), number(qps), number(ours / qps, "{:.1f}"),
                          number(one.best[way]["p50_us"], "{:,.0f}"), number(one.built["recall"], "{:.4f}"),
                          number(ndcg, "{:.3f}")])  # fmt: skip
@@ -163,8 +164,8 @@ def beside_peers(result, name, everyone, quality):
         f"{name}, {mine.built['documents']:,} documents, {queries:,} queries: 10 hits from 100 candidates of each path",
         ["hybrid search", "version", "QPS", "ours is × as fast", "p50 µs", "of 100 nearest found",
          "nDCG@10"], rows)  # fmt: skip
-    ratio = None if best is None else ours / best[0]
-    result.claim(f"{name}/qps", f"{name}: hybrid QPS against the fastest stack in Python", ratio, "×", ">= 5",
+    ratio = None if best is None else ours / best
+    result.claim(f"{name}/qps", f"{name}: hybrid QPS against the fastest stack in Python, both from the text", ratio, "×", ">= 5",
                  None if ratio is None else ratio >= 5)  # fmt: skip
     mine_ndcg = quality.get("equipoise/one")
     theirs = [value for key, value in quality.items() if not key.startswith("equipoise/")]
@@ -205,7 +206,7 @@ def run(context):
             rows.append(measure(context, result, name))
         except Absent as why:
             tell_user(context, f"{name}: {why}")
-            result.claim(f"{name}/qps", f"{name}: hybrid QPS against the fastest stack in Python", None, "×", ">= 5", None)
+            result.claim(f"{name}/qps", f"{name}: hybrid QPS against the fastest stack in Python, both from the text", None, "×", ">= 5", None)
     if rows:
         result.table("Median of a search, µs: a path alone, both, both at once",
                      ["", "BM25", "vectors", "both", "over their sum", "parallel_paths", "over the slower"], rows)  # fmt: skip

@@ -328,11 +328,13 @@ Learner::WindowRow Learner::RowOf(const FeedbackEntry& feedback, const SearchCon
 
 /// Runs the rating through the filter, among the latest of its domain, and sets its weight.
 Result<FeedbackVerdict> Learner::Filter(const std::string& domain, const WindowRow& row,
-                                        FeedbackEntry* feedback) const {
+                                        FeedbackEntry* feedback) {
   std::vector<WindowRow> rows;
-  if (const auto latest = windows_.find(domain); latest != windows_.end())
-    rows.assign(latest->second.begin() + (latest->second.size() >= options_.window ? 1 : 0),
-                latest->second.end());
+  rows.reserve(options_.window);
+  if (const auto known = windows_.find(domain); known != windows_.end()) {
+    const auto latest = Latest(known->second, options_.window - 1);
+    rows.assign(latest.begin(), latest.end());
+  }
   rows.push_back(row);
   constexpr auto kStride = static_cast<std::int64_t>(sizeof(WindowRow));
   const auto column = [&]<typename T>(const T WindowRow::*member) {
@@ -349,16 +351,18 @@ Result<FeedbackVerdict> Learner::Filter(const std::string& domain, const WindowR
                       .confidence = column(&WindowRow::confidence),
                       .position = column(&WindowRow::position),
                       .dwell = column(&WindowRow::dwell)};
-  EQUIPOISE_ASSIGN_OR_RETURN(const FeedbackResult filtered,
-                             filter_.Apply(batch, std::max(feedback->now, feedback->time)));
-  feedback->weight = double{filtered.weight.back()} * Decay(feedback->now - feedback->time);
-  return filtered.verdict.back();
+  EQUIPOISE_RETURN_IF_ERROR(
+      filter_.Apply(batch, std::max(feedback->now, feedback->time), &filtered_));
+  feedback->weight = double{filtered_.weight.back()} * Decay(feedback->now - feedback->time);
+  return filtered_.verdict.back();
 }
 
 void Learner::Admit(const std::string& domain, const WindowRow& row) {
   const auto [at, fresh] = windows_.try_emplace(domain);
-  at->second.push_back(row);
-  if (at->second.size() > options_.window) at->second.pop_front();
+  std::vector<WindowRow>& rows = at->second;
+  rows.push_back(row);
+  if (rows.size() >= 2 * options_.window)
+    rows.erase(rows.begin(), rows.end() - static_cast<std::ptrdiff_t>(options_.window));
   if (!fresh) return;
   window_order_.push_back(domain);
   if (window_order_.size() <= options_.remembered) return;
@@ -389,22 +393,26 @@ Result<std::vector<double>> Learner::CurveOf(const Record& record,
     most = std::max(most, w);
   }
   const SearchContext& context = record.context;
-  std::vector<CandidateScores> ordered = context.candidates;
-  std::sort(ordered.begin(), ordered.end(),
-            [](const CandidateScores& a, const CandidateScores& b) { return a.doc < b.doc; });
+  // In the order of documents, as equal scores are ranked.
+  std::vector<std::uint64_t> order(context.candidates.size());
+  for (std::size_t i = 0; i < order.size(); ++i)
+    order[i] = std::uint64_t{context.candidates[i].doc} << 32 | i;
+  std::sort(order.begin(), order.end());
   std::vector<RewardCandidate> candidates;
-  candidates.reserve(ordered.size());
-  for (const CandidateScores& s : ordered) {
-    RewardCandidate c{.lexical = s.lexical,
-                      .vector = s.vector,
-                      .gain = std::numeric_limits<float>::quiet_NaN(),
-                      .confidence = 1};
-    if (const auto of = rated.find(s.doc); of != rated.end()) {
-      const Rated& r = of->second;
-      c.gain = static_cast<float>(r.weight > 0 ? r.sum / r.weight : r.plain / r.count);
-      if (most > 0) c.confidence = static_cast<float>(r.most / most);
-    }
-    candidates.push_back(c);
+  candidates.reserve(order.size());
+  for (const std::uint64_t place : order) {
+    const CandidateScores& s = context.candidates[place & 0xffffffff];
+    candidates.push_back({.lexical = s.lexical,
+                          .vector = s.vector,
+                          .gain = std::numeric_limits<float>::quiet_NaN(),
+                          .confidence = 1});
+  }
+  for (const auto& [doc, r] : rated) {
+    const auto at = std::lower_bound(order.begin(), order.end(), std::uint64_t{doc} << 32);
+    if (at == order.end() || *at >> 32 != doc) continue;
+    RewardCandidate& c = candidates[static_cast<std::size_t>(at - order.begin())];
+    c.gain = static_cast<float>(r.weight > 0 ? r.sum / r.weight : r.plain / r.count);
+    if (most > 0) c.confidence = static_cast<float>(r.most / most);
   }
   RewardCurveOptions options = options_.curve;
   options.ideal = 0;

@@ -1,6 +1,7 @@
 // What stands between an engine and its policy: decisions, the ring of contexts, feedback.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <deque>
@@ -8,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -119,8 +121,11 @@ class Learner {
                                                          const Collection& collection);
   static WindowRow RowOf(const FeedbackEntry& feedback, const SearchContext& context);
   static std::optional<double> LastTime(const Record& record, const FeedbackEntry& feedback);
+  static std::span<const WindowRow> Latest(const std::vector<WindowRow>& rows, std::size_t most) {
+    return std::span(rows).last(std::min(rows.size(), most));
+  }
   Result<FeedbackVerdict> Filter(const std::string& domain, const WindowRow& row,
-                                 FeedbackEntry* feedback) const;
+                                 FeedbackEntry* feedback);
   bool Enter(const FeedbackEntry& feedback, std::vector<Rating>* ratings) const;
   Result<FeedbackOutcome> Take(const std::shared_ptr<Record>& record, FeedbackEntry* feedback,
                                Weighing weighing);
@@ -150,8 +155,10 @@ class Learner {
   // Queries that feedback has named, and those of a snapshot.
   std::unordered_map<std::uint64_t, std::shared_ptr<Record>> adopted_;
   std::deque<std::uint64_t> adopted_order_;
-  std::unordered_map<std::string, std::deque<WindowRow>> windows_;  // by domain
+  std::unordered_map<std::string, std::vector<WindowRow>>
+      windows_;  // by domain, the latest at the end
   std::deque<std::string> window_order_;
+  FeedbackResult filtered_;           // of the last rating
   std::unique_ptr<FeedbackLog> log_;  // null: feedback is not durable
   // Of the snapshot that this was loaded from, and how much of that log it knows; with a log of that one.
   std::uint64_t snapshot_log_ = 0, snapshot_number_ = 0;

@@ -89,9 +89,9 @@ std::string Learner::QueriesAsBytes() const {
   }
   out.Put(static_cast<std::uint64_t>(windows_.size()));
   for (const std::string& domain : window_order_) {
-    const std::deque<WindowRow>& window = windows_.at(domain);
+    const auto latest = Latest(windows_.at(domain), options_.window);
     out.PutText(domain);
-    out.PutAll(std::vector<WindowRow>(window.begin(), window.end()));
+    out.PutAll(std::vector<WindowRow>(latest.begin(), latest.end()));
   }
   return out.Take();
 }

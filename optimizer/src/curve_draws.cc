@@ -1,7 +1,9 @@
 #include "curve_draws.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <limits>
 #include <numbers>
 #include <numeric>
 
@@ -28,20 +30,31 @@ CurveDraws::CurveDraws(std::size_t draws, std::uint64_t seed, const CurveModel& 
       normal_(model.modes() * draws),
       rough_(model.grid() * draws),
       uniform_(draws),
-      modes_(model.modes() * draws),
+      modes_(kCurveModes * draws),
       best_(draws),
+      arg_(draws),
       value_(draws),
-      arg_(draws) {
+      basis_(model.grid() * kCurveModes) {
+  for (std::size_t k = 0; k < model.grid(); ++k)
+    for (std::size_t j = 0; j < model.modes(); ++j)
+      basis_[k * kCurveModes + j] = static_cast<float>(model.Basis(j)[k]);
   Random random(seed);
   for (std::size_t j = 0; j < model.modes(); ++j)
     FillNormal({normal_.data() + j * draws, draws}, &random);
   std::vector<std::size_t> order(draws);
   std::iota(order.begin(), order.end(), std::size_t{0});
   random.Shuffle(std::span<std::size_t>(order));
-  for (std::size_t i = 0; i < draws; ++i)
-    uniform_[i] = (static_cast<double>(order[i]) + 0.5) / static_cast<double>(draws);
   for (std::size_t k = 0; k < model.grid(); ++k)
     FillNormal({rough_.data() + k * draws, draws}, &random);
+  // By the number that chooses the scale, so that the draws of a scale lie side by side.
+  for (std::size_t i = 0; i < draws; ++i)
+    uniform_[i] = (static_cast<double>(i) + 0.5) / static_cast<double>(draws);
+  std::vector<float> row(draws);
+  for (std::vector<float>* rows : {&normal_, &rough_})
+    for (std::size_t first = 0; first < rows->size(); first += draws) {
+      std::copy_n(rows->data() + first, draws, row.data());
+      for (std::size_t i = 0; i < draws; ++i) (*rows)[first + order[i]] = row[i];
+    }
 }
 
 void CurveDraws::Draw(const CurvePosterior& posterior, double width) {
@@ -56,11 +69,22 @@ void CurveDraws::Draw(const CurvePosterior& posterior, double width) {
                                         width * (posterior.mean[h][j] - mean[j]));
       spread[h][j] = static_cast<float>(width * std::sqrt(posterior.variance[h][j]));
     }
-  for (std::size_t i = 0; i < draws_; ++i) {
-    std::size_t h = 0;
-    while (h + 1 < kCurveScales && uniform_[i] >= until[h]) ++h;
-    for (std::size_t j = 0; j < modes; ++j)
-      modes_[j * draws_ + i] = center[h][j] + spread[h][j] * normal_[j * draws_ + i];
+  std::size_t first = 0;
+  for (std::size_t h = 0; h < kCurveScales; ++h) {
+    const std::size_t last =
+        h + 1 == kCurveScales
+            ? draws_
+            : static_cast<std::size_t>(
+                  std::lower_bound(uniform_.begin() + static_cast<std::ptrdiff_t>(first),
+                                   uniform_.end(), until[h]) -
+                  uniform_.begin());
+    for (std::size_t j = 0; j < modes; ++j) {
+      const float at = center[h][j], wide = spread[h][j];
+      const float* const normal = normal_.data() + j * draws_;
+      float* const out = modes_.data() + j * draws_;
+      for (std::size_t i = first; i < last; ++i) out[i] = at + wide * normal[i];
+    }
+    first = last;
   }
 }
 
@@ -68,34 +92,25 @@ void CurveDraws::Count(const CurvePosterior& posterior, double exploration, doub
                        double at_one, std::span<std::uint32_t> counts) {
   Draw(posterior, exploration);
   std::fill(counts.begin(), counts.end(), 0u);
-  const std::size_t n = draws_, modes = model_.modes();
-  float* const value = value_.data();
-  float* const best = best_.data();
-  std::int32_t* const arg = arg_.data();
-  for (std::size_t k = 0; k < model_.grid(); ++k) {
-    for (std::size_t j = 0; j < modes; ++j) {
-      const float b = static_cast<float>(model_.Basis(j)[k]);
-      const float* const c = modes_.data() + j * n;
-      if (j == 0) {
-        for (std::size_t i = 0; i < n; ++i) value[i] = b * c[i];
-      } else {
-        for (std::size_t i = 0; i < n; ++i) value[i] += b * c[i];
-      }
-    }
-    if (k == 0 || k + 1 == model_.grid()) {
-      const auto more = static_cast<float>(k == 0 ? at_zero : at_one);
-      for (std::size_t i = 0; i < n; ++i) value[i] += more;
-    }
-    if (k == 0) {
-      std::copy_n(value, n, best);
-      std::fill_n(arg, n, 0);
-      continue;
-    }
+  const std::size_t n = draws_, grid = model_.grid();
+  // One pass for each α, that a compiler makes vectors of: nothing is stored but what is best so far.
+  static_assert(kCurveModes == 6);
+  const float* __restrict const c = modes_.data();
+  float* __restrict const best = best_.data();
+  std::int32_t* __restrict const arg = arg_.data();
+  std::fill_n(best, n, -std::numeric_limits<float>::infinity());
+  for (std::size_t k = 0; k < grid; ++k) {
+    const float* const b = basis_.data() + k * kCurveModes;
+    const float b0 = b[0], b1 = b[1], b2 = b[2], b3 = b[3], b4 = b[4], b5 = b[5];
+    const auto more = static_cast<float>(k == 0 ? at_zero : k + 1 == grid ? at_one : 0);
     const auto here = static_cast<std::int32_t>(k);
     for (std::size_t i = 0; i < n; ++i) {
-      const bool better = value[i] > best[i];
-      arg[i] = better ? here : arg[i];
-      best[i] = better ? value[i] : best[i];
+      const float value = b0 * c[i] + b1 * c[n + i] + b2 * c[2 * n + i] + b3 * c[3 * n + i] +
+                          b4 * c[4 * n + i] + b5 * c[5 * n + i] + more;
+      // By a mask: a compiler makes a branch of a choice.
+      const std::int32_t better = -static_cast<std::int32_t>(value > best[i]);
+      arg[i] ^= (arg[i] ^ here) & better;
+      best[i] = std::max(best[i], value);
     }
   }
   for (std::size_t i = 0; i < n; ++i) ++counts[static_cast<std::size_t>(arg[i])];

@@ -35,11 +35,12 @@ class CurveDraws {
   std::size_t draws_;
   std::vector<float> normal_;      // [modes, draws]
   std::vector<float> rough_;       // [grid, draws] what curves have beyond their modes
-  std::vector<double> uniform_;    // [draws] which scale
-  std::vector<float> modes_;       // [modes, draws] scratch
+  std::vector<double> uniform_;    // [draws] which scale, ascending
+  std::vector<float> modes_;       // [kCurveModes, draws] scratch, 0 beyond the model's modes
   std::vector<float> best_;        // [draws]
-  std::vector<float> value_;       // [draws]
   std::vector<std::int32_t> arg_;  // [draws]
+  std::vector<float> value_;       // [draws]
+  std::vector<float> basis_;       // [grid, kCurveModes], 0 beyond the model's
 };
 
 }  // namespace equipoise

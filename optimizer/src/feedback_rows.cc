@@ -9,30 +9,29 @@
 
 #include <equipoise/core/parallel.h>
 
+#include "key_sort.h"
+
 namespace equipoise {
 namespace {
 
 constexpr int kMostDigitBits = 11;  // as many counters as fit the first cache
 using Counts = std::array<std::uint64_t, 1 << kMostDigitBits>;
 
-struct KeyedRow {
-  std::uint64_t key;
-  std::uint32_t row;
-};
+using NumberedRow = Keyed<std::uint64_t>;
 
 // Bytes of counters that all parts may have together, for each row.
 constexpr std::uint64_t kCounterBytes = 16;
 
 // One pass of a stable radix sort: each part counts its digits, then writes behind the parts before
 // it, so that the result is the same for any number of parts.
-void SortByDigit(RawArray<KeyedRow>* rows, RawArray<KeyedRow>* to, int shift, std::uint64_t mask,
-                 std::vector<Counts>* counts) {
+void SortByDigit(RawArray<NumberedRow>* rows, RawArray<NumberedRow>* to, int shift,
+                 std::uint64_t mask, std::vector<Counts>* counts) {
   const int parts = static_cast<int>(counts->size());
-  const auto digit = [=](const KeyedRow& row) { return (row.key >> shift) & mask; };
+  const auto digit = [=](const NumberedRow& row) { return (row.key >> shift) & mask; };
   ParallelFor(rows->size(), parts, [&](std::size_t begin, std::size_t end, int part) {
     Counts& count = (*counts)[static_cast<std::size_t>(part)];
     count.fill(0);
-    const KeyedRow* in = rows->begin();
+    const NumberedRow* in = rows->begin();
     for (std::size_t i = begin; i < end; ++i) ++count[digit(in[i])];
   });
   std::uint64_t start = 0;
@@ -40,18 +39,19 @@ void SortByDigit(RawArray<KeyedRow>* rows, RawArray<KeyedRow>* to, int shift, st
     for (Counts& count : *counts) start += std::exchange(count[value], start);
   ParallelFor(rows->size(), parts, [&](std::size_t begin, std::size_t end, int part) {
     Counts& at = (*counts)[static_cast<std::size_t>(part)];
-    const KeyedRow* in = rows->begin();
-    KeyedRow* out = to->begin();
+    const NumberedRow* in = rows->begin();
+    NumberedRow* out = to->begin();
     for (std::size_t i = begin; i < end; ++i) out[at[digit(in[i])]++] = in[i];
   });
   std::swap(*rows, *to);
 }
 
 // Digits are taken of the bits in which keys differ.
-void SortByKey(RawArray<KeyedRow>* rows, std::uint64_t differ, int threads, ArrayPool* pool) {
+void SortByKey(RawArray<NumberedRow>* rows, std::uint64_t differ, int threads, ArrayPool* pool) {
   if (rows->size() < 512) {
-    std::stable_sort(rows->begin(), rows->end(),
-                     [](const KeyedRow& a, const KeyedRow& b) { return a.key < b.key; });
+    RawArray<NumberedRow> other(rows->size(), pool);
+    if (KeySortOf<std::uint64_t>::SortAll(rows->begin(), rows->size(), other.begin()))
+      std::swap(*rows, other);
     return;
   }
   if (differ == 0) return;
@@ -59,17 +59,17 @@ void SortByKey(RawArray<KeyedRow>* rows, std::uint64_t differ, int threads, Arra
   const int width = 64 - std::countl_zero(differ) - lowest;
   const int passes = (width + kMostDigitBits - 1) / kMostDigitBits;
   const int bits = (width + passes - 1) / passes;
-  RawArray<KeyedRow> other(rows->size(), pool);
+  RawArray<NumberedRow> other(rows->size(), pool);
   std::vector<Counts> counts(
       std::min(static_cast<std::size_t>(std::max(threads, 1)), rows->size() / 512));
   for (int shift = lowest; shift < lowest + width; shift += bits)
     SortByDigit(rows, &other, shift, (std::uint64_t{1} << bits) - 1, &counts);
 }
 
-// Numbers keys that lie anywhere, by sorting them.
+// Numbers keys that lie anywhere, by sorting them, which puts the rows where they belong.
 void NumberWide(const FeedbackColumn<std::uint64_t>& keys, std::uint64_t differ, int threads,
                 ArrayPool* pool, RowGroups* out) {
-  RawArray<KeyedRow> sorted(keys.size, pool);
+  RawArray<NumberedRow> sorted(keys.size, pool);
   ParallelFor(keys.size, threads, [&](std::size_t begin, std::size_t end, int) {
     for (std::size_t i = begin; i < end; ++i) sorted[i] = {keys[i], static_cast<std::uint32_t>(i)};
   });
@@ -82,8 +82,10 @@ void NumberWide(const FeedbackColumn<std::uint64_t>& keys, std::uint64_t differ,
   out->starts.push_back(keys.size);
   ForGroups(out->starts, threads, [&](std::uint64_t first, std::uint64_t last, int) {
     for (std::uint64_t group = first; group < last; ++group)
-      for (std::uint64_t i = out->starts[group]; i < out->starts[group + 1]; ++i)
+      for (std::uint64_t i = out->starts[group]; i < out->starts[group + 1]; ++i) {
+        out->rows[i] = sorted[i].row;
         out->of_row[sorted[i].row] = static_cast<std::uint32_t>(group);
+      }
   });
 }
 
@@ -160,6 +162,7 @@ RowGroups GroupBy(const FeedbackColumn<std::uint64_t>& keys, const RowGroups* or
     NumberDense(keys, least, most - least, threads, &out);
   } else {
     NumberWide(keys, differ, threads, pool, &out);
+    if (order == nullptr) return out;
   }
   Scatter(order, threads, pool, &out);
   return out;

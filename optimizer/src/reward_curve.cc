@@ -18,6 +18,7 @@ struct Ranked {
   std::vector<double> gain;
   std::vector<double> discount;  // [k]
   double ideal = 0;
+  double rest = 0;  // what a document of which nothing is known is worth
   std::size_t known = 0;
   bool no_lexical = false, no_vector = false;
 };
@@ -76,6 +77,10 @@ Ranked Read(std::span<const RewardCandidate> candidates, const RewardCurveOption
   const double fill = options.unknown == UnknownGain::kExpected && weight > 0
                           ? options.unknown_share * sum / weight
                           : 0;
+  out.rest = fill;
+  out.lexical.reserve(candidates.size());
+  out.vector.reserve(candidates.size());
+  out.gain.reserve(candidates.size());
   for (const RewardCandidate& c : candidates) {
     const bool unknown = std::isnan(c.gain);
     if (unknown && options.unknown == UnknownGain::kCondensed) continue;
@@ -99,53 +104,67 @@ Ranked Read(std::span<const RewardCandidate> candidates, const RewardCurveOption
   return out;
 }
 
-// The first k by score, the earlier one of equals first; k is small.
-class Best {
+// The rewards of rankings, of which only the documents that are worth something else than the rest have a
+// place that matters: how many come before each of them is counted, which sorts nothing.
+class Rewards {
  public:
-  explicit Best(std::size_t k) : scores_(k), index_(k) {}
-  void Clear() { size_ = 0; }
-  void Add(float score, std::size_t i) {
-    const std::size_t k = scores_.size();
-    if (size_ == k && !(score > scores_[k - 1])) return;
-    std::size_t at = size_ < k ? size_++ : k - 1;
-    for (; at > 0 && score > scores_[at - 1]; --at) {
-      scores_[at] = scores_[at - 1];
-      index_[at] = index_[at - 1];
-    }
-    scores_[at] = score;
-    index_[at] = i;
+  explicit Rewards(const Ranked& ranked)
+      : ranked_(ranked), scores_(ranked.gain.size()), at_rank_(ranked.discount.size()) {
+    for (std::size_t i = 0; i < ranked.gain.size(); ++i)
+      if (ranked.gain[i] != ranked.rest) odd_.push_back(i);
   }
-  std::size_t size() const { return size_; }
-  std::size_t operator[](std::size_t rank) const { return index_[rank]; }
+
+  /// As Fuse scores and orders: in float, the earlier one of equals first, and at α = 1 only what the
+  /// lexical path found.
+  double At(double alpha) {
+    const std::size_t n = scores_.size();
+    std::size_t there = n;
+    if (alpha >= 1) {
+      scores_ = ranked_.lexical;
+      there -= static_cast<std::size_t>(
+          std::count_if(scores_.begin(), scores_.end(), [](float score) { return !(score > 0); }));
+    } else if (alpha <= 0) {
+      scores_ = ranked_.vector;
+    } else {
+      const auto a = static_cast<float>(alpha), b = static_cast<float>(1 - alpha);
+      const float* const lexical = ranked_.lexical.data();
+      const float* const vector = ranked_.vector.data();
+      float* const scores = scores_.data();
+      for (std::size_t i = 0; i < n; ++i) scores[i] = a * lexical[i] + b * vector[i];
+    }
+    const std::size_t k = std::min(ranked_.discount.size(), there);
+    std::fill_n(at_rank_.begin(), k, ranked_.rest);
+    for (const std::size_t i : odd_)
+      if (const std::size_t rank = RankOf(i, k); rank < k) at_rank_[rank] = ranked_.gain[i];
+    const double sum =
+        std::inner_product(at_rank_.begin(), at_rank_.begin() + static_cast<std::ptrdiff_t>(k),
+                           ranked_.discount.begin(), 0.0);
+    return ranked_.ideal > 0 ? std::min(1.0, sum / ranked_.ideal) : 0;
+  }
 
  private:
-  std::vector<float> scores_;
-  std::vector<std::size_t> index_;
-  std::size_t size_ = 0;
-};
-
-double Worth(const Ranked& ranked, const Best& best) {
-  double sum = 0;
-  for (std::size_t rank = 0; rank < best.size(); ++rank)
-    sum += ranked.discount[rank] * ranked.gain[best[rank]];
-  return ranked.ideal > 0 ? std::min(1.0, sum / ranked.ideal) : 0;
-}
-
-// As Fuse scores and orders: in float, and at α = 1 only what the lexical path found.
-double RewardAt(const Ranked& ranked, double alpha, Best* best) {
-  best->Clear();
-  const auto a = static_cast<float>(alpha), b = static_cast<float>(1 - alpha);
-  for (std::size_t i = 0; i < ranked.gain.size(); ++i) {
-    if (alpha >= 1) {
-      if (ranked.lexical[i] > 0) best->Add(ranked.lexical[i], i);
-    } else if (alpha <= 0) {
-      best->Add(ranked.vector[i], i);
-    } else {
-      best->Add(a * ranked.lexical[i] + b * ranked.vector[i], i);
+  /// How many come before document i, or at least k.
+  std::size_t RankOf(std::size_t i, std::size_t k) const {
+    constexpr std::size_t kTogether = 256;
+    const float* const scores = scores_.data();
+    const float own = scores[i];
+    std::size_t rank = 0;
+    for (std::size_t from = 0; from < scores_.size() && rank < k; from += kTogether) {
+      const std::size_t until = std::min(scores_.size(), from + kTogether);
+      const std::size_t middle = std::clamp(i, from, until);
+      std::uint32_t before = 0;
+      for (std::size_t j = from; j < middle; ++j) before += scores[j] >= own ? 1u : 0u;
+      for (std::size_t j = middle; j < until; ++j) before += scores[j] > own ? 1u : 0u;
+      rank += before;
     }
+    return rank;
   }
-  return Worth(ranked, *best);
-}
+
+  const Ranked& ranked_;
+  std::vector<float> scores_;
+  std::vector<std::size_t> odd_;
+  std::vector<double> at_rank_;
+};
 
 // Where two of the lines cross, and their documents change places.
 struct Crossing {
@@ -225,11 +244,11 @@ Result<RewardCurve> ComputeRewardCurve(std::span<const RewardCandidate> candidat
     out.empty = std::none_of(candidates.begin(), candidates.end(),
                              [](const RewardCandidate& c) { return c.gain * c.confidence > 0; });
     out.values.assign(options.grid, kUndetermined);
-    Best best(ranked.discount.size());
+    Rewards rewards(ranked);
     for (std::size_t i = 0; i < options.grid; ++i) {
       const double alpha = static_cast<double>(i) / static_cast<double>(options.grid - 1);
       if ((ranked.no_lexical && i > 0) || (ranked.no_vector && i + 1 < options.grid)) continue;
-      out.values[i] = RewardAt(ranked, alpha, &best);
+      out.values[i] = rewards.At(alpha);
     }
     return out;
   } catch (const std::bad_alloc&) {

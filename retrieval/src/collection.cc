@@ -513,6 +513,12 @@ std::vector<TermScore> Collection::ExplainLexical(std::string_view text, std::ui
   return state_->lexical.Explain(state_->Tokens(text, syntax), doc);
 }
 
+std::vector<std::vector<TermScore>> Collection::ExplainLexical(std::string_view text,
+                                                               std::span<const std::uint32_t> docs,
+                                                               QuerySyntax syntax) const {
+  return state_->lexical.Explain(state_->Tokens(text, syntax), docs);
+}
+
 DocumentSnippet Collection::SnippetOf(std::uint32_t doc, std::string_view query, QuerySyntax syntax,
                                       const SnippetOptions& options) const {
   const auto terms = ExplainLexical(query, doc, syntax);

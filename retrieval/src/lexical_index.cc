@@ -353,29 +353,43 @@ std::vector<std::uint32_t> LexicalIndex::Matching(std::span<const std::string> t
 
 std::vector<TermScore> LexicalIndex::Explain(std::span<const std::string> query_tokens,
                                              std::uint32_t doc) const {
-  std::vector<TermScore> out;
+  return std::move(Explain(query_tokens, std::span(&doc, 1)).front());
+}
+
+std::vector<std::vector<TermScore>> LexicalIndex::Explain(
+    std::span<const std::string> query_tokens, std::span<const std::uint32_t> docs) const {
+  std::vector<TermScore> terms;
   std::unordered_map<std::string_view, std::size_t> places;
   for (const std::string& token : query_tokens) {
-    const auto [place, is_new] = places.emplace(token, out.size());
-    if (is_new) out.push_back({.term = token});
-    ++out[place->second].query_count;
+    const auto [place, is_new] = places.emplace(token, terms.size());
+    if (is_new) terms.push_back({.term = token});
+    ++terms[place->second].query_count;
   }
-  if (state_ == nullptr) return out;
-  const State& s = *state_;
-  for (TermScore& term : out) {
-    PostingList list;
-    if (!s.Find(term.term, &list)) continue;
-    term.df = list.df();
-    term.idf = s.Idf(term.df);
-    if (doc >= s.meta.documents) continue;
-    const std::uint32_t number = lexical::PostingCursor(list).Find(doc);
-    if (number == 0) continue;
-    term.tf = number;
-    if (s.fields.there()) {
-      term.title_tf = s.fields.Title(number);
-      term.tf = term.title_tf + s.fields.Text(number);
+  // A list is opened once for all documents.
+  std::vector<PostingList> lists(terms.size());
+  for (std::size_t i = 0; state_ != nullptr && i < terms.size(); ++i) {
+    if (!state_->Find(terms[i].term, &lists[i])) continue;
+    terms[i].df = lists[i].df();
+    terms[i].idf = state_->Idf(terms[i].df);
+  }
+  std::vector<std::vector<TermScore>> out(docs.size(), terms);
+  for (std::size_t i = 0; i < terms.size(); ++i) {
+    if (terms[i].df == 0) continue;
+    const State& s = *state_;
+    const lexical::PostingCursor cursor(lists[i]);
+    const float weight = State::Weight(terms[i].query_count, terms[i].idf);
+    for (std::size_t j = 0; j < docs.size(); ++j) {
+      if (docs[j] >= s.meta.documents) continue;
+      const std::uint32_t number = cursor.Look(docs[j]);
+      if (number == 0) continue;
+      TermScore& term = out[j][i];
+      term.tf = number;
+      if (s.fields.there()) {
+        term.title_tf = s.fields.Title(number);
+        term.tf = term.title_tf + s.fields.Text(number);
+      }
+      term.contribution = s.Contribution(weight, number, docs[j]);
     }
-    term.contribution = s.Contribution(State::Weight(term.query_count, term.idf), number, doc);
   }
   return out;
 }

@@ -1,5 +1,6 @@
-// What learning leaves behind, its checksums right: contexts of searches, and an engine's snapshot.
+// What learning leaves behind, its checksums right: contexts of searches, an engine's snapshot, its log.
 #include <cstring>
+#include <filesystem>
 
 #include <equipoise/core/checked_file.h>
 #include <equipoise/engine/engine.h>
@@ -94,6 +95,50 @@ std::vector<std::string> SnapshotSeeds() {
   return {ReadBytes(folder.path("seed"))};
 }
 
+void RemoveLog() {
+  for (const char* name : {"FEEDBACK", "FEEDBACK-wal", "FEEDBACK-shm", "FEEDBACK-lock", "POLICY"})
+    std::filesystem::remove(std::filesystem::path(Index().path("index")) / name);
+}
+
+Result<LearningResumed> Keep(Engine* engine, const FeedbackLogOptions& options = {}) {
+  auto policy = MakeWeightPolicy("curve", {.curve = {.draws = 16}});
+  EQUIPOISE_FUZZ_REQUIRE(policy.ok(), "");
+  return engine->KeepLearning(*std::move(policy), {.remembered = 4}, options);
+}
+
+// A log that opens goes on: a rating is taken or refused, and what it says can be exported.
+void RunFeedbackLog(std::string_view input) {
+  RemoveLog();
+  static_cast<void>(Index().Write("index/FEEDBACK", input));
+  auto engine = Engine::Open(Index().path("index"));
+  EQUIPOISE_FUZZ_REQUIRE(engine.ok(), engine.error().ToString());
+  const auto kept = Keep(&*engine);
+  RequireCode(kept.error(), {Code::kCorruption, Code::kUnsupported, Code::kInvalidArgument,
+                             Code::kIo, Code::kUnavailable});
+  if (kept.ok()) {
+    RequireCode(
+        engine->Feedback({.query_id = Ask(*engine).query_id, .hit = 0, .rating = 1.0}).error(),
+        {Code::kCorruption, Code::kInvalidArgument, Code::kBudgetExceeded, Code::kIo});
+    RequireCode(engine->SavePolicy(), {Code::kCorruption, Code::kIo});
+  }
+  RemoveLog();
+}
+
+std::vector<std::string> FeedbackLogSeeds() {
+  RemoveLog();
+  {
+    auto engine = Engine::Open(Index().path("index"));
+    EQUIPOISE_FUZZ_REQUIRE(engine.ok() && Keep(&*engine).ok(), "");
+    for (int i = 0; i < 3; ++i)
+      EQUIPOISE_FUZZ_REQUIRE(
+          engine->Feedback({.query_id = Ask(*engine).query_id, .hit = 0, .rating = 1.0}).ok(), "");
+  }  // the write-ahead log goes into the file
+  std::string bytes = ReadBytes(Index().path("index/FEEDBACK"));
+  EQUIPOISE_FUZZ_REQUIRE(bytes.size() > 4096, "");
+  RemoveLog();
+  return {std::move(bytes)};
+}
+
 // What the reader lets through is a query that the writer writes and that comes back the same.
 void RunReplayLog(std::string_view input) {
   static const Folder folder("replay_log");
@@ -135,6 +180,7 @@ std::vector<std::string> ReplayLogSeeds() {
 std::vector<Target> LearningTargets() {
   return {{"search_context", RunContext, ContextSeeds, 3000},
           {"engine_policy", RunSnapshot, SnapshotSeeds, 1000},
+          {"feedback_log", RunFeedbackLog, FeedbackLogSeeds, 1500},
           {"replay_log", RunReplayLog, ReplayLogSeeds}};
 }
 

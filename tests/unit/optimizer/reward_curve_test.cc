@@ -54,7 +54,10 @@ double Sorted(std::vector<RewardCandidate> candidates, double alpha, std::size_t
 TEST(RewardCurve, AgreesWithSortingAtEveryAlpha) {
   Random random(1);
   for (int round = 0; round < 50; ++round) {
-    const auto candidates = Sample(&random, 1 + random.Below(60));
+    auto candidates = Sample(&random, 1 + random.Below(round % 5 == 0 ? 700 : 60));
+    if (round % 2 == 0)  // many of one score
+      for (auto& c : candidates)
+        c.lexical = std::round(4 * c.lexical) / 4, c.vector = std::round(4 * c.vector) / 4;
     for (const bool recall : {false, true}) {
       const std::size_t k = 1 + random.Below(15);
       const auto curve = ComputeRewardCurve(
@@ -66,6 +69,28 @@ TEST(RewardCurve, AgreesWithSortingAtEveryAlpha) {
         EXPECT_NEAR(curve->values[i],
                     Sorted(candidates, static_cast<double>(i) / 100, k, recall, true), 1e-9);
     }
+  }
+}
+
+TEST(RewardCurve, UnknownDocumentsOfOneWorthTakeTheRanksThatAreLeft) {
+  Random random(3);
+  for (int round = 0; round < 50; ++round) {
+    auto candidates = Sample(&random, 1 + random.Below(300), 0.1);
+    double sum = 0, known = 0;
+    for (const auto& c : candidates)
+      if (!std::isnan(c.gain)) sum += double{c.gain}, known += 1;
+    const RewardCurveOptions options{.k = 1 + random.Below(15),
+                                     .unknown = UnknownGain::kExpected,
+                                     .unknown_share = 0.5,
+                                     .ideal = 100};
+    const auto curve = ComputeRewardCurve(candidates, options);
+    ASSERT_TRUE(curve.ok()) << curve.error().ToString();
+    for (auto& c : candidates)
+      if (std::isnan(c.gain)) c.gain = known > 0 ? static_cast<float>(0.5 * sum / known) : 0;
+    const auto filled = ComputeRewardCurve(candidates, options);
+    ASSERT_TRUE(filled.ok()) << filled.error().ToString();
+    for (std::size_t i = 0; i < curve->values.size(); ++i)
+      EXPECT_NEAR(curve->values[i], filled->values[i], 1e-6);
   }
 }
 

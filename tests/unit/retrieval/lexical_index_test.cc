@@ -156,9 +156,20 @@ TEST(LexicalIndex, AgreesBitForBitBetweenSearchScoreAndExplain) {
     for (std::size_t i = 0; i < docs.size(); ++i) {
       const auto found = searched.find(docs[i]);
       ASSERT_EQ(scores[i], found == searched.end() ? 0.0f : found->second);
+    }
+    // All at once, as one by one.
+    const auto explained = index.Explain(query, docs);
+    ASSERT_EQ(explained.size(), docs.size());
+    for (std::size_t i = 0; i < docs.size(); ++i) {
       float sum = 0;
-      for (const auto& term : index.Explain(query, docs[i])) sum += term.contribution;
+      for (const auto& term : explained[i]) sum += term.contribution;
       ASSERT_EQ(scores[i], sum);
+      const auto alone = index.Explain(query, docs[i]);
+      ASSERT_EQ(alone.size(), explained[i].size());
+      for (std::size_t t = 0; t < alone.size(); ++t) {
+        ASSERT_EQ(alone[t].term, explained[i][t].term);
+        ASSERT_EQ(alone[t].tf, explained[i][t].tf);
+      }
     }
   }
 }

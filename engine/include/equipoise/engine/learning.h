@@ -52,7 +52,7 @@ struct LearningOptions {
   /// as a context, or from a snapshot. Each takes 0.5 KB and 12 bytes for each candidate, of which there
   /// are up to 2 depth: about 3 KB at a depth of 100. In [1, 2^24].
   std::size_t remembered = 4096;
-  /// Latest ratings of a domain among which the filter looks for outliers and abuse, 40 bytes each, of
+  /// Latest ratings of a domain among which the filter looks for outliers and abuse, up to 80 bytes each, of
   /// as many domains as queries are remembered, the latest that came up. In [1, 65,536].
   std::size_t window = 256;
 };

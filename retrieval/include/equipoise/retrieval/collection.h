@@ -172,6 +172,11 @@ class EQUIPOISE_API Collection {
   /// text that is no query is taken for words.
   std::vector<TermScore> ExplainLexical(std::string_view text, std::uint32_t doc,
                                         QuerySyntax syntax = QuerySyntax::kPlain) const;
+  /// The same of many documents, as of a search's hits: the text is analyzed once.
+  /// Shapes   docs [m], any order; returns [m]
+  std::vector<std::vector<TermScore>> ExplainLexical(
+      std::string_view text, std::span<const std::uint32_t> docs,
+      QuerySyntax syntax = QuerySyntax::kPlain) const;
   /// The best passage of a document's text for a query (snippet.h) and the query's words in its title;
   /// empty where texts are not stored. The query as in ExplainLexical.
   DocumentSnippet SnippetOf(std::uint32_t doc, std::string_view query,

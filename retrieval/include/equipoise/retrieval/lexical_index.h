@@ -204,6 +204,10 @@ class EQUIPOISE_API LexicalIndex {
   /// in this order is the score.
   std::vector<TermScore> Explain(std::span<const std::string> query_tokens,
                                  std::uint32_t doc) const;
+  /// The same of many documents: terms are looked up once.
+  /// Shapes   docs [m], any order; returns [m]
+  std::vector<std::vector<TermScore>> Explain(std::span<const std::string> query_tokens,
+                                              std::span<const std::uint32_t> docs) const;
 
   std::uint32_t documents() const;
   std::uint64_t terms() const;
