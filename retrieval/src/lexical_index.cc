@@ -22,10 +22,10 @@ using lexical::LexicalMeta;
 using lexical::PostingList;
 using lexical::TermEntry;
 
-// Up to so many documents every posting is added, which is the faster way there. Median of a query of
-// nine terms: 39 µs and 46 pruned at 200,000 documents, 173 and 151 at a million
-// (`./dev bench peers-lexical`).
-constexpr std::uint32_t kFewDocuments = 1u << 19;
+// Up to so many documents every posting is added, which is the faster way there. Mean of a query of nine
+// terms: 109 µs and 118 pruned at 175,000 documents, 155 and 157 at 250,000, 219 and 201 at 350,000
+// (`./dev bench peers-lexical --sets million` with EQUIPOISE_PEERS_MILLION; Sapphire Rapids).
+constexpr std::uint32_t kFewDocuments = 1u << 18;
 
 // An allowed document is looked up in a list in the time in which about so many postings are added
 // (measured: both ways take as long where a query of eight terms has 2 to 5 postings a look-up, at
