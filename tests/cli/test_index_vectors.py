@@ -33,7 +33,7 @@ class Vectors(CliTest):
                 self.run_ok("inspect", "idx", "--verify")
                 settings = self.run_ok("inspect", "idx", "--json").json()["settings"]["vector"]
                 self.assertEqual((settings["storage"], settings["m"]), (storage, 8))
-                found = self.search()
+                found = self.search("--ef-search", 128)
                 self.assertEqual(found["hits"][0]["id"], "7")
                 self.assertEqual(found["vector"]["plan"], "walk")
                 exact = self.search("--exact")
@@ -53,10 +53,13 @@ class Vectors(CliTest):
         points = self.run_ok("inspect", "idx", "--json").json()["recall"]
         self.assertEqual([point["target"] for point in points if point["default"]], [0.9])
         text = self.run_ok("inspect", "idx").stdout
-        self.assertIn("0.9 (default)", text)
-        default = self.search()["vector"]
-        self.assertEqual(self.search("--target-recall", 0.9)["vector"], default)
-        self.assertGreater(self.search("--target-recall", 0.99)["vector"]["distances"], default["distances"])
+        self.assertIn("0.900 (default)", text)
+        # Ten of a small collection: longer lists are scanned.
+        default = self.search("--depth", 10)["vector"]
+        self.assertEqual(default["plan"], "walk")
+        self.assertEqual(self.search("--depth", 10, "--target-recall", 0.9)["vector"], default)
+        better = self.search("--depth", 10, "--target-recall", 0.99)["vector"]
+        self.assertGreater(better["distances"], default["distances"])
 
     def test_what_is_no_target_or_no_storage_is_refused(self):
         arguments = ("index", "--corpus", "corpus.jsonl", "--embeddings", "corpus.npy", "--out", "idx")

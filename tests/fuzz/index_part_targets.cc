@@ -157,7 +157,7 @@ struct VectorPair {
     std::copy_n(values.begin(), kDim, values.begin() + 5 * kDim);  // a copy, which is not linked
     const Status built = BuildVectorIndex(
         MatrixView<float>(values.data(), kRows, kDim),
-        {.storage = storage, .metric = metric, .m = 2, .ef_construction = 8, .graph_from = 0},
+        {.metric = metric, .storage = storage, .m = 2, .ef_construction = 8, .graph_from = 0},
         folder.path("vectors"), folder.path("graph"));
     EQUIPOISE_FUZZ_REQUIRE(built.ok(), built.ToString());
     vectors = ReadBytes(folder.path("vectors"));
@@ -298,8 +298,8 @@ std::vector<std::string> FaissSeeds() {
 
 std::vector<Target> IndexPartTargets() {
   return {{"documents", RunDocuments, DocumentsSeeds}, {"columns", RunColumns, ColumnsSeeds},
-          {"lexical", RunLexical, LexicalSeeds},       {"vectors", RunVectors, VectorsSeeds, 1000},
-          {"graph", RunGraph, GraphSeeds, 1000},       {"faiss", RunFaiss, FaissSeeds, 2000}};
+          {"lexical", RunLexical, LexicalSeeds},       {"vectors", RunVectors, VectorsSeeds, 3000},
+          {"graph", RunGraph, GraphSeeds, 3000},       {"faiss", RunFaiss, FaissSeeds, 2000}};
 }
 
 }  // namespace equipoise::fuzz

@@ -233,7 +233,12 @@ TEST_P(EachStorage, OneEnormousValueOfOneRowDoesNotRuinTheOthers) {
   BuiltIndex built(rows.view(), Options());
   auto index = built.Open();
   ASSERT_TRUE(index.ok()) << index.error().ToString();
-  EXPECT_GE(MeanRecall(*index, rows, queries, {}), KeepsCodesOnly(storage()) ? 0.9 : 0.97);
+  // Margins are measured in distances, of which inner products know less.
+  const bool product = metric() == Metric::kInnerProduct;
+  EXPECT_GE(MeanRecall(*index, rows, queries, {}),
+            KeepsCodesOnly(storage()) ? 0.9 : product ? 0.93 : 0.97);
+  EXPECT_GE(MeanRecall(*index, rows, queries, {.exact = true}),
+            KeepsCodesOnly(storage()) ? 0.9 : 0.995);
 }
 
 TEST_P(EachStorage, EqualRowsAreAllAsNear) {
@@ -250,7 +255,8 @@ TEST_P(EachStorage, EqualRowsAreAllAsNear) {
     const double truth = BruteScores(query, rows, metric())[0];
     for (const Scored& hit : *found) {
       EXPECT_EQ(hit.score, found->front().score);
-      EXPECT_NEAR(hit.score, truth, 0.01 * (1 + std::fabs(truth)));
+      EXPECT_NEAR(hit.score, truth,
+                  (KeepsCodesOnly(storage()) ? 0.03 : 0.01) * (1 + std::fabs(truth)));
     }
   }
 }
