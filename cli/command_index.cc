@@ -181,7 +181,8 @@ Action AddIndexCommand(CLI::App* app) {
       ->capture_default_str()
       ->group("Vectors");
   app->add_option("--threads", a->options.threads,
-                  "Threads for building, 1 to 1024; the files do not depend on it")
+                  "Threads for building, 1 to 1024; but for what --tune chooses the files do not "
+                  "depend on it")
       ->check(WholeNumber(1, 1024))
       ->capture_default_str()
       ->group("Vectors");

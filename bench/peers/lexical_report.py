@@ -284,6 +284,9 @@ def claims(result, name, everyone, qps, agreed, postings, speeds, same_ways):
     claim("qps", "QPS against the best peer", ratio, "×", ">= 1.5", lambda v: v >= 1.5)
     if ratio:
         result.rows[-1]["ratios"]["best peer"] = ratio
+    ways = [qps[f"equipoise, {way}"] for way in ("all", "pruned") if f"equipoise, {way}" in qps]
+    claim("chosen", "the way that is chosen against the faster of both", qps["equipoise"] / max(ways) if ways else None,
+          "×", ">= 0.95", lambda v: v >= 0.95)  # fmt: skip
     claim("ways", "pruned and exhaustive give the same ids and scores", float(same_ways), "", "1", lambda v: v == 1)
     overlap, worst = agreed.get("bm25s", (None, None))
     claim("scores", "largest relative difference of a top-10 score from bm25s's", worst, "", "<= 1e-4",

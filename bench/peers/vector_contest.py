@@ -209,7 +209,7 @@ def contestants(context, names):
     margins = [f"margin={m:g}" for m in MARGINS]
     out = []
 
-    def ours(name, storage, level=None, of=None, tuned=True):
+    def ours(name, storage, level=None, of=None, tuned=True, settings=margins):
         command = [str(PROGRAM), "serve", "--corpus", "{rows}", "--queries", "{queries}", "--folder", "{own}",
                    "--storage", storage, "--threads", "2", "--reuse", "yes" if of else "no",
                    *([] if tuned else ["--untuned"])]  # fmt: skip
@@ -217,7 +217,7 @@ def contestants(context, names):
             # The fastest that takes no more memory than SymphonyQG of degree 32.
             command += ["--m", "20"]
         simd = {"EQUIPOISE_SIMD": level} if level else {}
-        out.append(Contestant(name, command, margins, True, level, simd, of))
+        out.append(Contestant(name, command, settings, True, level, simd, of))
 
     def peer(name, package, adapter, level=None, of=None):
         command = None
@@ -232,6 +232,8 @@ def contestants(context, names):
         ours(storage, storage)
     for storage in ("int8+float16", "inline"):
         ours(f"{storage} untuned", storage, of=storage, tuned=False)
+    # The same index whose walks end by a beam, as everybody's do, and not where a query is easy.
+    ours("int8+float16 ef", "int8+float16", of="int8+float16", settings=[f"ef={ef}" for ef in EFS])
     peer("faiss-hnsw", "faiss-cpu", "faiss-hnsw")
     peer("faiss-hnswsq", "faiss-cpu", "faiss-hnswsq")
     peer("hnswlib", "hnswlib", "hnswlib")

@@ -70,6 +70,11 @@ CodeScale CenteredCodeScale(std::span<float> least, std::span<float> largest) {
     low = *std::min_element(least.begin(), least.end());
     high = *std::max_element(largest.begin(), largest.end());
   }
+  if (low == high) {
+    const float reach = 4 * std::fabs(low);
+    low -= reach;
+    high += reach;
+  }
   out.center = low + (high - low) / 2;
   const float scale = ScaleOf(255.0f, high - low);
   if (scale > 0.0f) out.scale = scale;

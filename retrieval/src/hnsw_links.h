@@ -13,8 +13,8 @@
 
 namespace equipoise {
 
-// A graph as it comes out of FAISS: for each row its number of levels and all its lists, level 0
-// first, in slots of fixed size where -1 ends a list that is not full.
+// A graph as it is built, and as it comes out of a FAISS file: for each row its number of levels and all its
+// lists, level 0 first, in slots of fixed size where -1 ends a list that is not full.
 struct SlottedGraph {
   std::vector<std::int32_t> levels;     // [rows], >= 1
   std::vector<std::int32_t> slot_ends;  // [levels + 1], 0 first: where a level's slots begin

@@ -22,10 +22,10 @@ using lexical::LexicalMeta;
 using lexical::PostingList;
 using lexical::TermEntry;
 
-// Up to so many documents every posting is added, which is the faster way there. Median of a query of
-// nine terms: 39 µs and 46 pruned at 200,000 documents, 173 and 151 at a million
-// (`./dev bench peers-lexical`).
-constexpr std::uint32_t kFewDocuments = 1u << 19;
+// Up to so many documents every posting is added, which is the faster way there. Mean of a query of nine
+// terms: 109 µs and 118 pruned at 175,000 documents, 155 and 157 at 250,000, 219 and 201 at 350,000
+// (`./dev bench peers-lexical --sets million` with EQUIPOISE_PEERS_MILLION; Sapphire Rapids).
+constexpr std::uint32_t kFewDocuments = 1u << 18;
 
 // An allowed document is looked up in a list in the time in which about so many postings are added
 // (measured: both ways take as long where a query of eight terms has 2 to 5 postings a look-up, at
@@ -72,6 +72,38 @@ std::vector<Scored> SearchSome(const LexicalState& s, std::span<const QueryTerm>
 Status Corrupt(const CheckedFile& file, std::string message) {
   return Status(Code::kCorruption, std::move(message) + "; build the index again",
                 {.file = file.path()});
+}
+
+struct CountedToken {
+  std::string_view text;
+  std::uint32_t count = 1;
+};
+
+// Each once, in the order in which they first occur.
+std::vector<CountedToken> Distinct(std::span<const std::string> tokens) {
+  std::vector<CountedToken> out;
+  out.reserve(tokens.size());
+  constexpr std::size_t kFew = 24;
+  if (tokens.size() <= kFew) {
+    for (const std::string& token : tokens) {
+      const auto same =
+          std::find_if(out.begin(), out.end(), [&](const auto& t) { return t.text == token; });
+      if (same != out.end())
+        ++same->count;
+      else
+        out.push_back({.text = token});
+    }
+    return out;
+  }
+  std::unordered_map<std::string_view, std::size_t> places;
+  for (const std::string& token : tokens) {
+    const auto [place, is_new] = places.emplace(token, out.size());
+    if (is_new)
+      out.push_back({.text = token});
+    else
+      ++out[place->second].count;
+  }
+  return out;
 }
 
 }  // namespace
@@ -232,37 +264,10 @@ bool LexicalState::Find(std::string_view term, PostingList* list) const {
 
 // The distinct terms that the index has, in the order in which they first occur in the query.
 std::vector<QueryTerm> LexicalState::Resolve(std::span<const std::string> tokens) const {
-  struct Token {
-    std::string_view text;
-    std::size_t first = 0;
-    std::uint32_t count = 1;
-  };
-  std::vector<Token> distinct;
-  distinct.reserve(tokens.size());
-  constexpr std::size_t kFew = 24;
-  if (tokens.size() <= kFew) {
-    for (const std::string& token : tokens) {
-      const auto same = std::find_if(distinct.begin(), distinct.end(),
-                                     [&](const Token& t) { return t.text == token; });
-      if (same != distinct.end()) {
-        ++same->count;
-      } else {
-        distinct.push_back({.text = token, .first = distinct.size()});
-      }
-    }
-  } else {
-    std::unordered_map<std::string_view, std::size_t> places;
-    for (const std::string& token : tokens) {
-      const auto [place, is_new] = places.emplace(token, distinct.size());
-      if (is_new)
-        distinct.push_back({.text = token, .first = distinct.size()});
-      else
-        ++distinct[place->second].count;
-    }
-  }
+  const std::vector<CountedToken> distinct = Distinct(tokens);
   std::vector<QueryTerm> found;
   found.reserve(distinct.size());
-  for (const Token& token : distinct) {
+  for (const CountedToken& token : distinct) {
     PostingList list;
     if (!Find(token.text, &list)) continue;
     found.push_back({.list = list, .weight = Weight(token.count, Idf(list.df()))});
@@ -358,37 +363,39 @@ std::vector<TermScore> LexicalIndex::Explain(std::span<const std::string> query_
 
 std::vector<std::vector<TermScore>> LexicalIndex::Explain(
     std::span<const std::string> query_tokens, std::span<const std::uint32_t> docs) const {
-  std::vector<TermScore> terms;
-  std::unordered_map<std::string_view, std::size_t> places;
-  for (const std::string& token : query_tokens) {
-    const auto [place, is_new] = places.emplace(token, terms.size());
-    if (is_new) terms.push_back({.term = token});
-    ++terms[place->second].query_count;
-  }
-  // A list is opened once for all documents.
-  std::vector<PostingList> lists(terms.size());
-  for (std::size_t i = 0; state_ != nullptr && i < terms.size(); ++i) {
-    if (!state_->Find(terms[i].term, &lists[i])) continue;
-    terms[i].df = lists[i].df();
-    terms[i].idf = state_->Idf(terms[i].df);
+  const std::vector<CountedToken> distinct = Distinct(query_tokens);
+  std::vector<TermScore> terms(distinct.size());
+  std::vector<PostingList> lists(distinct.size());
+  for (std::size_t t = 0; t < distinct.size(); ++t) {
+    terms[t].term = distinct[t].text;
+    terms[t].query_count = distinct[t].count;
+    if (state_ == nullptr || !state_->Find(distinct[t].text, &lists[t])) continue;
+    terms[t].df = lists[t].df();
+    terms[t].idf = state_->Idf(terms[t].df);
   }
   std::vector<std::vector<TermScore>> out(docs.size(), terms);
-  for (std::size_t i = 0; i < terms.size(); ++i) {
-    if (terms[i].df == 0) continue;
-    const State& s = *state_;
-    const lexical::PostingCursor cursor(lists[i]);
-    const float weight = State::Weight(terms[i].query_count, terms[i].idf);
-    for (std::size_t j = 0; j < docs.size(); ++j) {
-      if (docs[j] >= s.meta.documents) continue;
-      const std::uint32_t number = cursor.Look(docs[j]);
+  if (state_ == nullptr) return out;
+  // In ascending order, so that each list is passed through once.
+  const State& s = *state_;
+  std::vector<std::uint32_t> order;
+  for (std::uint32_t i = 0; i < docs.size(); ++i)
+    if (docs[i] < s.meta.documents) order.push_back(i);
+  std::sort(order.begin(), order.end(),
+            [&](std::uint32_t a, std::uint32_t b) { return docs[a] < docs[b]; });
+  for (std::size_t t = 0; t < terms.size(); ++t) {
+    if (terms[t].df == 0) continue;
+    lexical::PostingCursor cursor(lists[t]);
+    const float weight = State::Weight(terms[t].query_count, terms[t].idf);
+    for (const std::uint32_t i : order) {
+      const std::uint32_t number = cursor.Find(docs[i]);
       if (number == 0) continue;
-      TermScore& term = out[j][i];
+      TermScore& term = out[i][t];
       term.tf = number;
       if (s.fields.there()) {
         term.title_tf = s.fields.Title(number);
         term.tf = term.title_tf + s.fields.Text(number);
       }
-      term.contribution = s.Contribution(weight, number, docs[j]);
+      term.contribution = s.Contribution(weight, number, docs[i]);
     }
   }
   return out;

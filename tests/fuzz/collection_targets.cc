@@ -18,7 +18,7 @@ namespace equipoise::fuzz {
 namespace {
 
 // As many rows as a graph is made for, and as small ones as there can be.
-constexpr std::size_t kRows = 1024, kDim = 2;
+constexpr std::size_t kRows = 2048, kDim = 2;
 
 /// An index on disk and in memory; put back as it was after every input.
 class Sample {
@@ -37,6 +37,8 @@ class Sample {
     }
     const Status built = builder->Finish(MatrixView<float>(values.data(), kRows, kDim));
     EQUIPOISE_FUZZ_REQUIRE(built.ok(), built.ToString());
+    const auto made = Collection::Open(folder_.path());
+    EQUIPOISE_FUZZ_REQUIRE(made.ok() && !made->Info().recall.empty(), "no graph");
     const auto manifest = ReadManifest(folder_.path());
     generation_ = manifest->generation;
     manifest_ = ReadBytes(folder_.path("MANIFEST"));

@@ -12,6 +12,7 @@
 #include <equipoise/retrieval/vector_index.h>
 
 #include "fuzz_target.h"
+#include "vector_files.h"
 
 namespace equipoise::fuzz {
 namespace {
@@ -101,17 +102,19 @@ void RunLexical(std::string_view input) {
   const auto index = LexicalIndex::Open(folder.Write("lexical", Fixed(input)));
   RequireCode(index.error(), {Code::kCorruption, Code::kUnsupported});
   if (!index.ok()) return;
-  const std::vector<std::string> query = {"wing", "flow", "flow", "heat", "x", ""};
+  const std::vector<std::string> query = {"wing", "flow", "flow", "heat", "x", "", "often", "less"};
   for (const std::size_t k : {1u, 100u})
     for (const Scored& hit : index->Search(query, k))
       EQUIPOISE_FUZZ_REQUIRE(
           hit.id < index->documents() && std::isfinite(hit.score) && hit.score >= 0, "");
-  const std::vector<std::uint32_t> docs = {4, 0, 1, 1, 5, 0xffffffffu};
+  const std::vector<std::uint32_t> docs = {4, 0, 1, 1, 5, 300, 129, 0xffffffffu};
   std::vector<float> scores(docs.size());
   index->Score(query, docs, scores);
   for (const float score : scores) EQUIPOISE_FUZZ_REQUIRE(std::isfinite(score) && score >= 0, "");
   for (const std::uint32_t doc : docs) static_cast<void>(index->Explain(query, doc));
   for (const std::uint32_t doc : index->Matching(std::span(query).first(2)))
+    EQUIPOISE_FUZZ_REQUIRE(doc < index->documents(), "");
+  for (const std::uint32_t doc : index->Matching(std::span(query).last(2)))
     EQUIPOISE_FUZZ_REQUIRE(doc < index->documents(), "");
   RequireCode(index->Verify(), {Code::kCorruption});
 }
@@ -129,7 +132,16 @@ std::vector<std::string> LexicalSeeds() {
   for (const auto& document : documents)
     EQUIPOISE_FUZZ_REQUIRE(fields->Add(document, document.size() / 2).ok(), path);
   EQUIPOISE_FUZZ_REQUIRE(fields->Write(fields_path).ok(), path);
-  return {ReadBytes(path), ReadBytes(fields_path)};
+  // Lists of several blocks, with their heads.
+  const std::string blocks_path = folder.path("blocks");
+  auto blocks = LexicalIndexBuilder::Create();
+  for (std::size_t i = 0; i < 700; ++i) {
+    std::vector<std::string> document(1 + i % 5, "often");
+    if (i % 3 == 0) document.emplace_back("less");
+    EQUIPOISE_FUZZ_REQUIRE(blocks->Add(document).ok(), blocks_path);
+  }
+  EQUIPOISE_FUZZ_REQUIRE(blocks->Write(blocks_path).ok(), blocks_path);
+  return {ReadBytes(path), ReadBytes(fields_path), ReadBytes(blocks_path)};
 }
 
 // A small vector index with a graph, of which one file is replaced.
@@ -137,26 +149,32 @@ struct VectorPair {
   static constexpr std::size_t kRows = 48, kDim = 4;
   std::string vectors, graph;
 
-  explicit VectorPair(Metric metric) {
+  VectorPair(Metric metric, VectorStorage storage) {
     static const Folder folder("vector_seeds");
     Random random(7);
     std::vector<float> values(kRows * kDim);
     for (float& value : values) value = static_cast<float>(random.Uniform() - 0.5);
     std::copy_n(values.begin(), kDim, values.begin() + 5 * kDim);  // a copy, which is not linked
-    const Status built =
-        BuildVectorIndex(MatrixView<float>(values.data(), kRows, kDim),
-                         {.metric = metric, .m = 2, .ef_construction = 8, .graph_from = 0},
-                         folder.path("vectors"), folder.path("graph"));
+    const Status built = BuildVectorIndex(
+        MatrixView<float>(values.data(), kRows, kDim),
+        {.metric = metric, .storage = storage, .m = 2, .ef_construction = 8, .graph_from = 0},
+        folder.path("vectors"), folder.path("graph"));
     EQUIPOISE_FUZZ_REQUIRE(built.ok(), built.ToString());
     vectors = ReadBytes(folder.path("vectors"));
     graph = ReadBytes(folder.path("graph"));
   }
 };
 
-const VectorPair& Pair(Metric metric) {
-  static const VectorPair cosine(Metric::kCosine), l2(Metric::kL2);
-  return metric == Metric::kL2 ? l2 : cosine;
+/// Every storage by cosine, and the default one by the distance.
+const std::vector<VectorPair>& Pairs() {
+  static const std::vector<VectorPair> pairs = {
+      {Metric::kCosine, VectorStorage::kInt8Float16}, {Metric::kL2, VectorStorage::kInt8Float16},
+      {Metric::kCosine, VectorStorage::kInt8},        {Metric::kCosine, VectorStorage::kInt4Int8},
+      {Metric::kCosine, VectorStorage::kInline},      {Metric::kCosine, VectorStorage::kFloat32}};
+  return pairs;
 }
+
+const VectorPair& Pair(Metric metric) { return Pairs()[metric == Metric::kL2 ? 1 : 0]; }
 
 void SearchVectors(const Folder& folder, const std::string& vectors, const std::string& graph) {
   const auto index =
@@ -180,7 +198,7 @@ void SearchVectors(const Folder& folder, const std::string& vectors, const std::
 /// Writes the checksum of the file of vectors where the graph says to which one it belongs.
 std::string GraphOf(const std::string& vectors, std::string graph) {
   static const Folder folder("graph_of");
-  const auto file = CheckedFile::Open(folder.Write("graph", graph), "graph", 1);
+  const auto file = CheckedFile::Open(folder.Write("graph", graph), "graph", kVectorFilesVersion);
   if (!file.ok() || vectors.size() < 64) return graph;
   const auto info = file->Section("info");
   if (!info.ok() || info->size() < 8) return graph;
@@ -201,23 +219,37 @@ std::string GraphOf(const std::string& vectors, std::string graph) {
 void RunVectors(std::string_view input) {
   static const Folder folder("vectors");
   const std::string vectors = Fixed(input);
-  for (const Metric metric : {Metric::kCosine, Metric::kL2})
-    SearchVectors(folder, vectors, GraphOf(vectors, Pair(metric).graph));
+  for (const VectorPair& pair : Pairs())
+    SearchVectors(folder, vectors, GraphOf(vectors, pair.graph));
 }
 
 std::vector<std::string> VectorsSeeds() {
-  return {Pair(Metric::kCosine).vectors, Pair(Metric::kL2).vectors};
+  static const Folder folder("vectors_open");
+  std::vector<std::string> out;
+  for (const VectorPair& pair : Pairs()) {
+    // That the checksum is put where it belongs; else nothing behind it would be reached.
+    std::string other = pair.vectors;
+    other.back() = static_cast<char>(other.back() ^ 1);
+    FixChecksums(&other);
+    const auto index = VectorIndex::Open(folder.Write("vectors", other),
+                                         folder.Write("graph", GraphOf(other, pair.graph)));
+    EQUIPOISE_FUZZ_REQUIRE(index.ok(), index.error().ToString());
+    out.push_back(pair.vectors);
+  }
+  return out;
 }
 
 void RunGraph(std::string_view input) {
   static const Folder folder("graph");
   const std::string fixed = Fixed(input);
-  for (const Metric metric : {Metric::kCosine, Metric::kL2})
-    SearchVectors(folder, Pair(metric).vectors, GraphOf(Pair(metric).vectors, fixed));
+  for (const VectorPair& pair : Pairs())
+    SearchVectors(folder, pair.vectors, GraphOf(pair.vectors, fixed));
 }
 
 std::vector<std::string> GraphSeeds() {
-  return {Pair(Metric::kCosine).graph, Pair(Metric::kL2).graph};
+  std::vector<std::string> out;
+  for (const VectorPair& pair : Pairs()) out.push_back(pair.graph);
+  return out;
 }
 
 void RunFaiss(std::string_view input) {
@@ -266,8 +298,8 @@ std::vector<std::string> FaissSeeds() {
 
 std::vector<Target> IndexPartTargets() {
   return {{"documents", RunDocuments, DocumentsSeeds}, {"columns", RunColumns, ColumnsSeeds},
-          {"lexical", RunLexical, LexicalSeeds},       {"vectors", RunVectors, VectorsSeeds, 2000},
-          {"graph", RunGraph, GraphSeeds, 2000},       {"faiss", RunFaiss, FaissSeeds, 2000}};
+          {"lexical", RunLexical, LexicalSeeds},       {"vectors", RunVectors, VectorsSeeds, 3000},
+          {"graph", RunGraph, GraphSeeds, 3000},       {"faiss", RunFaiss, FaissSeeds, 2000}};
 }
 
 }  // namespace equipoise::fuzz

@@ -171,7 +171,7 @@ TEST(CenteredCodeScale, SpansTheValuesWithoutOutliersAndIsDefinedForConstants) {
   EXPECT_EQ(scale.scale, 255.0f / 1000);
   std::vector<float> low(10, 7.5f), high(10, 7.5f);
   EXPECT_EQ(CenteredCodeScale(low, high).center, 7.5f);
-  EXPECT_EQ(CenteredCodeScale(low, high).scale, 1);
+  EXPECT_EQ(CenteredCodeScale(low, high).scale, 255 / 60.0f);  // four times as far
   EXPECT_EQ(CenteredCodeScale({}, {}).scale, 1);
 }
 

@@ -82,7 +82,8 @@ TEST(VectorFilter, RandomFiltersGiveWhatBruteForceGives) {
         // Margins are measured at ten neighbours of a search without a filter. Inner products fall
         // short of their recall beyond ten, and where two hops are taken in a thin graph.
         const double product = k > 10 ? 0.75 : 0.85;
-        EXPECT_GE(recall, metric == Metric::kInnerProduct ? product : 0.95)
+        const double walked = metric == Metric::kInnerProduct ? product : 0.95;
+        EXPECT_GE(recall, count <= kScanned ? 0.99 : walked)
             << VectorStorageName(storage) << " " << share << " k " << k;
       }
     }

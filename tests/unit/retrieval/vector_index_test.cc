@@ -254,7 +254,7 @@ TEST(VectorIndex, ConstantAndZeroCollectionsAreSearchable) {
 
 TEST(VectorIndex, OneOutlierDoesNotRuinTheCodes) {
   Matrix rows = Clustered(2000, 32, 20, 14);
-  // One enormous row under l2, one enormous value in a row under cosine.
+  // One enormous row, which a cosine does not see.
   for (float& value : rows.row(7)) value *= 1000;
   const Matrix queries = Clustered(50, 32, 20, 15);
   for (const Metric metric : kMetrics) {

@@ -66,7 +66,8 @@ EQUIPOISE_API CodeScale SymmetricCodeScale(std::span<float> largest);
 /// codes 0 to 255 span from the 0.01 quantile of the rows' least x to the 0.99 quantile of their
 /// largest x.
 /// Shapes   least, largest [rows of a sample]: for each row its min and max x; reordered
-/// Range    a constant sample gives scale 1 and that constant as center
+/// Range    a constant sample gives that constant as center, and codes that reach four times as far to
+///          either side, where queries may lie; one of zeros scale 1
 EQUIPOISE_API CodeScale CenteredCodeScale(std::span<float> least, std::span<float> largest);
 
 }  // namespace equipoise

@@ -206,7 +206,7 @@ class EQUIPOISE_API VectorIndex {
     /// the two may end it. Negative: not set; kNoMargin: only ef_search ends
     /// the walk (and what it finds for a smaller k is then a prefix of what it finds for a larger
     /// one, as long as `rescore` is set and the same). Without ef_search, more than ten of fewer than
-    /// 8,000 rows, all of them allowed, come from a scan of all sketches instead, where there are any.
+    /// 8,000 rows, all of them allowed, come from a scan of all sketches instead; not with int4+int8.
     float margin = -1;
     /// recall@10 as in RecallPoint; the next higher one that was measured is taken. 0: not set.
     float target_recall = 0;
