@@ -190,6 +190,28 @@ TEST(Tune, AStopAfterTheLastGenerationLeavesOutTheTimingAlone) {
   EXPECT_EQ(all, (std::set<std::string>{"searching", "front", "validating", "sweep"}));
 }
 
+TEST(Tune, PointsAreTimedWhenTheBudgetIsSpentAndNotWhenTheUserStopsIt) {
+  const Judged judged(200, 20);
+  TuningOptions options = Small();
+  options.timed = true;
+  options.budget_seconds = 1e-9;  // over before the second generation
+  const auto spent = Tune(judged.sources(), options);
+  ASSERT_TRUE(spent.ok()) << spent.error().ToString();
+  EXPECT_FALSE(spent->complete);
+  EXPECT_EQ(spent->generations, 1u);
+  for (const TunedPoint& point : spent->points) EXPECT_GT(point.measured_ms.value_or(0), 0);
+  EXPECT_GT(spent->standard.measured_ms.value_or(0), 0);
+  options.budget_seconds = 0;
+  std::size_t reports = 0;
+  options.progress = [&](const Progress& p) {
+    return p.stage.substr(0, 5) != "front" || ++reports < 3;
+  };
+  const auto stopped = Tune(judged.sources(), options);
+  ASSERT_TRUE(stopped.ok()) << stopped.error().ToString();
+  EXPECT_FALSE(stopped->complete);
+  for (const TunedPoint& point : stopped->points) EXPECT_FALSE(point.measured_ms);
+}
+
 TEST(Tune, AStateThatIsNoneOfItsVariablesIsNotResumed) {
   const Judged judged(200, 20);
   TuningOptions options = Small();

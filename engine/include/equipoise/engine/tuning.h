@@ -75,10 +75,12 @@ struct TuningOptions {
   // How long.
   std::size_t population = 64;   ///< in [4, 10,000], even
   std::size_t generations = 40;  ///< in [1, 100,000]
-  /// No generation but the first begins so long after the first search; 0: no limit.
+  /// No generation but the first begins so long after the first search; 0: no limit. What comes after the
+  /// generations, the timing of the points too, is done in full.
   double budget_seconds = 0;
-  int threads = 1;    ///< the front does not depend on them
-  bool timed = true;  ///< search the front's points for real, at the end
+  int threads = 1;  ///< the front does not depend on them
+  bool timed =
+      true;  ///< search the front's points for real, at the end, unless the callback has ended the run
   /// A run that ended early, to be continued as if it had not, with its units; the other options must be
   /// those of that run, `generations` apart.
   const TunedFront* resume = nullptr;
