@@ -292,6 +292,13 @@ class Prior(TuneTest):
         result, _ = self.learn("--prior", "front.json", "--config", "c.json")
         self.assertEqual(result["fusion"], front["sweep"]["fusion"])
 
+    def test_a_front_of_another_measure_is_no_prior(self):
+        for options, field in ((("--measure", "recall"), "measure"), (("-k", "5"), "k")):
+            self.tune("--no-timing", *options)
+            error = self.refused(1, "learn", *self.ONE, "--orders", "2", "--prior", "front.json")
+            self.assertEqual((error["file"], error["field"]), ("front.json", field))
+            self.assertIn("nDCG@10", error["message"])
+
     def test_a_prior_of_another_fusion_or_collection_is_said_to_be_one(self):
         self.tune("--fusion", "minmax")
         error = self.refused(1, "learn", *self.ONE, "--prior", "front.json", "--fusion", "rrf")

@@ -240,9 +240,9 @@ EQUIPOISE_API Result<PickedPoint> PickFromFront(const TunedFront& front,
                                                 const FrontPreference& wanted = {});
 
 /// The front's sweep over α as what a policy believes before there is feedback: the whole curve, worth as many
-/// pseudo-queries as were judged, at most 30, since users may ask otherwise.
-/// Source   `./dev bench bandit`: curves of domains are best drawn to others by 3 to 30 pseudo-queries
-EQUIPOISE_API DomainPrior PriorOf(const TunedFront& front);
+/// pseudo-queries as were judged, at most 30, since users may ask otherwise; it fades as feedback comes.
+/// Errors   kInvalidArgument: a front whose quality is not nDCG@10 alone, which is what policies learn from
+EQUIPOISE_API Result<DomainPrior> PriorOf(const TunedFront& front);
 
 /// False where the collection is none of those that the front was made on, or has changed since.
 EQUIPOISE_API bool MadeOn(const TunedFront& front, std::uint64_t fingerprint);
