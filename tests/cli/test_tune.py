@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import random
+import shutil
 import signal
 import subprocess
 import threading
@@ -239,6 +240,33 @@ class Pick(TuneTest):
         run = self.run_ok("pick", "front.json", "--index", "idx/two")
         self.assertIn("warning", run.stderr)
         run.json()
+
+    def test_the_indexes_that_the_front_names_are_looked_at_too(self):
+        self.assertIsNone(self.pick()["warning"])
+        shutil.move(self.folder / "idx/one", self.folder / "idx/moved")
+        self.assertIsNone(self.pick()["warning"])
+        self.make("one", 4, 24)  # other content in the same place
+        self.assertRegex(self.pick()["warning"], "^idx/one .*tune again$")
+        self.assertIsNone(self.pick("--index", "idx/moved")["warning"])
+        self.assertIn("warning: idx/one", self.run_ok("pick", "front.json").stderr)
+        shutil.rmtree(self.folder / "idx/one")
+        self.write("idx/one", "no index")
+        self.assertIn("cannot be opened: idx/one", self.pick()["warning"])
+
+    def test_no_more_money_than_is_allowed(self):
+        self.tune("--lexical-price", "0.25", "--vector-price", "0.5", out="prices.json")
+        costs = {p["training"]["cost"] for p in self.file("prices.json")["points"]}
+        self.assertLessEqual(costs, {0.25, 0.5, 0.75})
+        for limit, most in (("0.25", 0.25), ("0.6", 0.5), ("3", 0.75)):
+            picked = self.run_ok("pick", "prices.json", "--max-cost", limit, "--prefer", "quality=1",
+                                 "--json").json()
+            self.assertLessEqual(picked["training"]["cost"], most)
+            best = max(p["training"]["quality"] for p in self.file("prices.json")["points"]
+                       if p["training"]["cost"] <= most)
+            self.assertEqual(picked["training"]["quality"], best)
+        self.assertEqual(self.refused(1, "pick", "prices.json", "--max-cost", "0.2")["code"], "not_found")
+        error = self.refused(2, "pick", "prices.json", "--max-cost", "2ms")
+        self.assertIn("money, not time", error["message"])
 
     def test_preferences_that_are_none_are_refused(self):
         for preference in ("quality", "speed=1", "quality=-1", "quality=0,cost=0", "quality=x",
