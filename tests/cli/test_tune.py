@@ -93,6 +93,29 @@ class Tune(TuneTest):
         mean = (n * point["training"]["quality"] + m * point["validation"]["quality"]) / (n + m)
         self.assertAlmostEqual(measured, mean, places=5)
 
+    def test_an_advantage_that_vanishes_is_marked(self):
+        # Relevance is chance here: what is better on the queries that choose is so by luck.
+        prices = ("--lexical-price", "1", "--vector-price", "2", "--seed", "3", "--no-timing")
+        front = self.tune(*prices)
+        default = front["default"]
+        for point in front["points"]:
+            better = point["training"]["quality"] > default["training"]["quality"]
+            gain = point["validation"]["quality"] - default["validation"]["quality"]
+            self.assertAlmostEqual(point["gain"], gain, places=12)
+            expected = ("none" if not better else "holds" if point["gain_low"] > 0
+                        else "vanishes" if gain <= 0 else "unclear")
+            self.assertEqual(point["advantage"], expected)
+        gone = [i for i, p in enumerate(front["points"]) if p["advantage"] == "vanishes"]
+        self.assertTrue(gone)
+        text = self.run_ok("tune", *self.ONE, *self.SMALL, *prices, "--out", "front.json").stdout
+        marked = [line.split()[0] for line in text.splitlines() if "VANISHES" in line]
+        self.assertEqual(marked, [str(i) for i in gone])
+        picked = self.run_ok("pick", "front.json", "--prefer", "quality=1", "--json").json()
+        self.assertIn(picked["point"], gone)
+        self.assertEqual(picked["advantage"], "vanishes")
+        self.assertIn("advantage over the default: vanishes",
+                      self.run_ok("pick", "front.json", "--prefer", "quality=1").stderr)
+
     def test_a_run_goes_on_where_it_was_left(self):
         self.tune("--no-timing", out="whole.json")
         self.run_ok("tune", *self.ONE, "--population", "16", "--generations", "2", "--no-timing",
