@@ -110,14 +110,14 @@ def sweep(result, sets, indexes):
                      f"{mean['found_training'] - mean['swept_training']:+.4f}", f"{seconds:.1f}",
                      f"{found['sweep_seconds']:.1f}"])
     result.table(f"nDCG@10 gained over the default on validation queries, mean of {SPLITS} splits: tune (64 × 40) and "
-                 f"an exhaustive sweep of {swept:,} configurations (21 α, fusions, depths, exact or not); seconds of one "
-                 "split, calibration included",
+                 f"an exhaustive sweep of {swept:,} configurations (21 α, fusions, depths, exact or not); seconds of "
+                 "one split, calibration included",
                  ["set", "queries", "default", "tune", "sweep", "share", "training, tune − sweep", "tune s",
                   "sweep s"], rows)
     fine = [mine >= 0.6 * theirs for mine, theirs in gains.values() if theirs > NOTHING]
     out = [name for name, (_, theirs) in gains.items() if theirs <= NOTHING]
-    result.claim("tune-sweep", f"of the {len(fine)} sets (of {len(sets)}) on which the sweep over α, fusion, depths, exact "
-                 f"or not gains more than {NOTHING} on validation (left out, for it gains no more there: "
+    result.claim("tune-sweep", f"of the {len(fine)} sets (of {len(sets)}) on which the sweep over α, fusion, depths, "
+                 f"exact or not gains more than {NOTHING} on validation (left out, for it gains no more there: "
                  f"{', '.join(out) or 'none'}), tune reaches 60 % of that on", sum(fine), "", f"= {len(fine)}",
                  all(fine) if fine else None)
     return gains
@@ -159,7 +159,8 @@ def pooled(context, result, sets, indexes, scratch):
     configuration = best["configuration"]
     result.row("tune/pooled", quality={"gain": best["gain"]}, low=best["gain_low"], less_cost=less,
                measured=best["measured_ms"] / default["measured_ms"], configuration=configuration)
-    result.table("The seven sets as one, on validation queries: the best of the front with at least 20 % less modelled cost",
+    result.table("The seven sets as one, on validation queries: the best of the front with at least 20 % less modelled "
+                 "cost",
                  ["", "modelled ms", "measured ms", "nDCG@10", "less the default", "95 %"],
                  [["default", f"{default['validation']['cost']:.4f}", f"{default['measured_ms']:.4f}",
                    f"{default['validation']['quality']:.4f}", "", ""],
@@ -175,10 +176,10 @@ def pooled(context, result, sets, indexes, scratch):
 def signs(context, result, sets, indexes, gains, scratch):
     """On the sets that were named: whether what is claimed of the seven keeps its sign there, set by set."""
     names = ", ".join(sets) if context.sets and sets else "sets that --sets names"
-    cheaper = (f"the sign on {names}: sets where the best with at least {LESS_COST:.0%} less modelled cost has so much less "
-               f"on validation too, at nDCG@10 not lower by more than {QUALITY_LOST} (means of {SPLITS} splits)")
-    better = (f"the sign on {names}: sets, of those where the sweep gains more than {NOTHING}, where the best of the front "
-              f"gains over the default on validation (mean of {SPLITS} splits)")
+    cheaper = (f"the sign on {names}: sets where the best with at least {LESS_COST:.0%} less modelled cost has so much "
+               f"less on validation too, at nDCG@10 not lower by more than {QUALITY_LOST} (means of {SPLITS} splits)")
+    better = (f"the sign on {names}: sets, of those where the sweep gains more than {NOTHING}, where the best of the "
+              f"front gains over the default on validation (mean of {SPLITS} splits)")
     if not context.sets or not sets:
         result.claim("tune-sign-cost", cheaper, None, "", "", None)
         result.claim("tune-sign-gain", better, None, "", "", None)
@@ -201,8 +202,8 @@ def signs(context, result, sets, indexes, gains, scratch):
                      f"{mine:+.4f}", f"{theirs:+.4f}"])
     result.table(f"What keeps its sign, on validation queries, mean of {SPLITS} splits: the best with at least "
                  f"{LESS_COST:.0%} less modelled cost, and the best of the front",
-                 ["set", "less cost", "nDCG@10 less the default's", "least of a split", "best: gained", "sweep: gained"],
-                 rows)
+                 ["set", "less cost", "nDCG@10 less the default's", "least of a split", "best: gained",
+                  "sweep: gained"], rows)
     told = [mine > 0 for mine, theirs in gains.values() if theirs > NOTHING]
     result.claim("tune-sign-cost", cheaper, sum(kept), "", f"= {len(kept)}", all(kept))
     result.claim("tune-sign-gain", better, sum(told), "", f"= {len(told)}", all(told) if told else None)
