@@ -281,7 +281,9 @@ int RunLearn(LearnArguments* a) {
   if (!a->prior.empty()) {
     const auto front = ReadFront(a->prior);
     if (!front) return fail(front.error());
-    options.prior = PriorOf(*front);
+    auto prior = PriorOf(*front);
+    if (!prior) return fail(prior.error().At({.file = a->prior}));
+    options.prior = *std::move(prior);
     // An α means nothing with another fusion than the one that it was found with.
     if (!options.fusion && !options.configuration.fusion) options.fusion = front->sweep.fusion;
     for (const StudySource& source : *sources)
@@ -346,8 +348,10 @@ Action AddLearnCommand(CLI::App* app) {
   app->add_option("--delay", options.feedback.delay, "Queries until feedback arrives (0)")
       ->check(WholeNumber(0, 1'000'000));
   app->add_option("--priors", a->priors, "Priors of domains, JSON")->check(Named());
-  app->add_option("--prior", a->prior,
-                  "A front of tune: its curve over α is where policies start in every other domain")
+  app->add_option(
+         "--prior", a->prior,
+         "A front of tune, of nDCG@10 without groundedness: its curve over α at the point of "
+         "the best quality is where policies start in every other domain")
       ->check(Named());
   app->add_option("--both-paths-share", options.both_paths_share,
                   "Share of queries at α = 0 or 1 that search both paths (0.05)")

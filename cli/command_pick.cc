@@ -1,4 +1,6 @@
 // equipoise pick: one configuration of a front, by preference.
+#include <filesystem>
+
 #include <fmt/format.h>
 
 #include <equipoise/core/check.h>
@@ -48,17 +50,34 @@ Json ValuesObject(const TunedValues& values) {
   return {{"cost", values.cost}, {"quality", values.quality}, {"diversity", values.diversity}};
 }
 
+/// What is to be known of an index and the front; empty where the front was made on it as it is.
+std::string Difference(const std::string& index, const Engine& engine, const PickArguments& a,
+                       const TunedFront& front) {
+  if (MadeOn(front, engine.collection().fingerprint())) return {};
+  return fmt::format(
+      "{} is not the collection that {} was made on, or has changed since: tune again", index,
+      a.front);
+}
+
+/// Of the index that is named; else of those that the front names, where they still are.
 std::string Warning(const PickArguments& a, const TunedFront& front, Status* failed) {
-  if (a.index.empty()) return {};
-  const auto engine = Engine::Open(a.index);
-  if (!engine) {
+  if (!a.index.empty()) {
+    const auto engine = Engine::Open(a.index);
+    if (engine) return Difference(a.index, *engine, a, front);
     *failed = engine.error();
     return {};
   }
-  if (MadeOn(front, engine->collection().fingerprint())) return {};
-  return fmt::format(
-      "{} is not the collection that {} was made on, or has changed since: tune again", a.index,
-      a.front);
+  for (const TunedCollection& collection : front.collections) {
+    std::error_code ignored;
+    if (!std::filesystem::exists(collection.index, ignored)) continue;
+    const auto engine = Engine::Open(collection.index);
+    const std::string warning =
+        engine ? Difference(collection.index, *engine, a, front)
+               : fmt::format("the collection that {} was made on cannot be opened: {}", a.front,
+                             engine.error().ToString());
+    if (!warning.empty()) return warning;
+  }
+  return {};
 }
 
 int RunPick(const PickArguments& a) {
@@ -122,7 +141,9 @@ Action AddPickCommand(CLI::App* app) {
   app->add_option("--prefer", a->prefer,
                   "How much each objective matters, as in quality=0.6,cost=0.4 (all the same)")
       ->check(Named());
-  app->add_option("--max-cost", a->max_cost, "Most that a query may cost, as in 2ms or 500us")
+  app->add_option(
+         "--max-cost", a->max_cost,
+         "Most that a query may cost, as in 2ms or 500us; of a front of prices a number, as in 0.5")
       ->check(Named());
   app->add_option(
          "--method", a->method,
@@ -130,7 +151,10 @@ Action AddPickCommand(CLI::App* app) {
          "knee: where it bends, whatever the preference")
       ->check(OneOf({"ideal", "asf", "knee"}))
       ->capture_default_str();
-  app->add_option("--index", a->index, "Warn where this index is another one than the front's")
+  app->add_option(
+         "--index", a->index,
+         "Warn where this index is another one than the front's (those that the front names, where "
+         "they still are)")
       ->check(Named());
   app->add_option("--out", a->out, "Write the configuration there")->check(Named());
   app->add_flag("--json", a->json, "One JSON object on stdout");

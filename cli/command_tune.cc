@@ -228,7 +228,9 @@ Action AddTuneCommand(CLI::App* app) {
   app->add_option("--validation", o.validation, "Share of queries that only check")
       ->check(InRange(0.1, 0.9))
       ->capture_default_str();
-  app->add_option("--budget", a->budget, "Begin no generation after this time, as in 5m")
+  app->add_option(
+         "--budget", a->budget,
+         "Begin no generation after this time, as in 5m; the front is then validated and timed")
       ->check(Named());
   app->add_option("--threads", o.threads, "Threads (all)")->check(WholeNumber(1, 1024));
   app->add_option("--alpha", a->alpha, "Range of α (0:1)")->check(Named());

@@ -47,9 +47,12 @@ function pick(weights) {
 }
 const colours = {front: "#0072B2", faded: "#BBBBBB", standard: "#E69F00", pick: "#D55E00"};
 const three = m === 3;
+const gone = "ADVANTAGE VANISHES on queries that chose nothing";
 function text(p) {
   const c = p.configuration;
-  return Object.entries(c).filter(([k]) => k !== "format").map(([k, v]) => k + " " + v).join("<br>");
+  const lines = Object.entries(c).filter(([k]) => k !== "format").map(([k, v]) => k + " " + v);
+  if (p.advantage === "vanishes") lines.push(gone);
+  return lines.join("<br>");
 }
 function trace(name, rows, colour, size, opacity, texts) {
   const out = {name: name, mode: "markers", text: texts, hovertemplate: texts ? "%{text}<extra></extra>" : undefined,
@@ -121,7 +124,7 @@ function show() {
         " [" + p.quality_low.toFixed(3) + ", " + p.quality_high.toFixed(3) + "]") +
     row("diversity", of(p, "diversity").toFixed(4)) +
     row("over the default", (p.gain >= 0 ? "+" : "") + p.gain.toFixed(4) + " [" + p.gain_low.toFixed(3) + ", " +
-        p.gain_high.toFixed(3) + "]: " + p.advantage) + "</table>";
+        p.gain_high.toFixed(3) + "]: " + (p.advantage === "vanishes" ? "<b>" + gone + "</b>" : p.advantage)) + "</table>";
   document.getElementById("configuration").textContent = JSON.stringify(p.configuration, null, 1);
   document.body.dataset.pick = chosen.point;
   return drawFront(chosen.point);

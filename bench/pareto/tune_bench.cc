@@ -1,4 +1,5 @@
-// What tuning finds beside an exhaustive sweep of the same space, on one judged set:
+// What tuning finds beside an exhaustive sweep over α, fusion, both depths, exact or not, on one judged set
+// (beam and rescoring, which tuning varies too, are the defaults in the sweep):
 //   equipoise_tune_bench INDEX QUERIES EMBEDDINGS QRELS SPLITS THREADS
 // For each of SPLITS splits of the queries both choose on the training half the configuration of the best
 // quality, and are judged on the other half, as gains over the default. The first split calibrates the cost

@@ -14,16 +14,27 @@ bool MadeOn(const TunedFront& front, std::uint64_t fingerprint) {
                      [&](const TunedCollection& c) { return c.fingerprint == fingerprint; });
 }
 
-DomainPrior PriorOf(const TunedFront& front) {
+Result<DomainPrior> PriorOf(const TunedFront& front) {
   constexpr double kMostStrength = 30;
+  constexpr std::size_t kRewardK = 10;
+  if (front.measure != QualityMeasure::kNdcg || front.k != kRewardK || front.groundedness > 0)
+    return Status(
+        Code::kInvalidArgument,
+        fmt::format("the front's curve over α is of {}@{}{}, and policies learn from nDCG@{}: tune "
+                    "with that measure and k, and groundedness 0",
+                    front.measure == QualityMeasure::kNdcg ? "nDCG" : "recall", front.k,
+                    front.groundedness > 0 ? " and groundedness" : "", kRewardK),
+        {.field = front.measure != QualityMeasure::kNdcg ? "measure"
+                  : front.k != kRewardK                  ? "k"
+                                                         : "groundedness"});
   const std::vector<double>& curve = front.sweep.quality;
   const auto best = std::max_element(curve.begin(), curve.end()) - curve.begin();
-  return {.alpha = curve.size() < 2
-                       ? 0.5
-                       : static_cast<double>(best) / static_cast<double>(curve.size() - 1),
-          .strength = std::min(kMostStrength, static_cast<double>(front.sweep.queries)),
-          .normalization = std::string(FusionName(front.sweep.fusion)),
-          .curve = curve};
+  return DomainPrior{
+      .alpha = curve.size() < 2 ? 0.5
+                                : static_cast<double>(best) / static_cast<double>(curve.size() - 1),
+      .strength = std::min(kMostStrength, static_cast<double>(front.sweep.queries)),
+      .normalization = std::string(FusionName(front.sweep.fusion)),
+      .curve = curve};
 }
 
 Result<Preference> PreferenceFor(const TunedFront& front, const FrontPreference& wanted) {

@@ -456,6 +456,7 @@ Result<TunedFront> Tuner::Run() {
     const bool spent = options_.budget_seconds > 0 && SecondsSince(start) > options_.budget_seconds;
     if (!more || (spent && solver.generation() > 0)) {
       front_.complete = false;
+      stopped_ = !more;
       break;
     }
     EQUIPOISE_RETURN_IF_ERROR(Generation(&solver));
@@ -466,7 +467,7 @@ Result<TunedFront> Tuner::Run() {
   TuningEffort& effort = front_.effort;
   effort.searches += evaluator_->searches();
   effort.searches_saved = alone_ > effort.searches ? alone_ - effort.searches : 0;
-  if (options_.timed && front_.complete && !stopped_) EQUIPOISE_RETURN_IF_ERROR(Time());
+  if (options_.timed && !stopped_) EQUIPOISE_RETURN_IF_ERROR(Time());
   return std::move(front_);
 }
 

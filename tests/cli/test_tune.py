@@ -1,9 +1,11 @@
 """`equipoise tune` and `equipoise pick`: fronts as a person makes, keeps and uses them."""
 
 import json
+import math
 import os
 import pty
 import random
+import shutil
 import signal
 import subprocess
 import threading
@@ -77,20 +79,128 @@ class Tune(TuneTest):
         self.tune("--units", "front.json", "--no-timing", "--seed", "2", out="a.json")
         self.assertNotEqual((self.folder / "a.json").read_bytes(), contents[0])
 
-    def test_a_point_is_worth_what_eval_measures(self):
-        self.tune("--validation", "0.5")
-        front = self.file()
-        point = max(front["points"], key=lambda p: p["training"]["quality"])
+    def best_and_mean(self, front, value="quality", by="quality"):
+        """The best point's configuration, into c.json, and its mean over the queries of both parts."""
+        point = max(front["points"], key=lambda p: p["training"][by])
         self.write("c.json", json.dumps(point["configuration"]))
-        run = self.run_ok("eval", "idx/one", "--queries", "data/one/queries.jsonl",
-                          "--query-embeddings", "data/one/queries.npy", "--qrels",
-                          "data/one/qrels/test.tsv", "--config", "c.json", "-k", "10", "--json")
-        measured = run.json()["results"][0]["ndcg@10"]
-        collection = front["collections"][0]
-        n, m = collection["training"], collection["validation"]
-        self.assertEqual(n + m, 24)
-        mean = (n * point["training"]["quality"] + m * point["validation"]["quality"]) / (n + m)
-        self.assertAlmostEqual(measured, mean, places=5)
+        n = sum(c["training"] for c in front["collections"])
+        m = sum(c["validation"] for c in front["collections"])
+        return (n * point["training"][value] + m * point["validation"][value]) / (n + m)
+
+    def evaluated(self, name="one"):
+        """What eval has of c.json over the collection's queries; its rankings, {query: ids}."""
+        result = self.run_ok("eval", f"idx/{name}", "--queries", f"data/{name}/queries.jsonl",
+                             "--query-embeddings", f"data/{name}/queries.npy", "--qrels",
+                             f"data/{name}/qrels/test.tsv", "--config", "c.json", "-k", "10", "--per-query",
+                             "--run", "run.trec", "--json").json()["results"][0]
+        rankings = {}
+        for line in (self.folder / "run.trec").read_text(encoding="utf-8").splitlines():
+            query, _, document, *_ = line.split()
+            rankings.setdefault(query, []).append(document)
+        return result, rankings
+
+    def test_a_point_is_worth_what_eval_measures(self):
+        for measure in ("ndcg", "recall"):
+            self.tune("--validation", "0.5", "--measure", measure, "--no-timing")
+            front = self.file()
+            self.assertEqual(front["measure"], measure)
+            mean = self.best_and_mean(front)
+            result, _ = self.evaluated()
+            self.assertEqual(result["queries"], 24)
+            self.assertAlmostEqual(result[f"{measure}@10"], mean, places=5)
+
+    def test_two_indexes_are_tuned_as_one_of_all_their_queries(self):
+        self.make("two", 2, 10, documents=90)
+        front = self.run_ok("tune", "idx/one", "idx/two", "--data", "data/one", "data/two", *self.SMALL,
+                            "--no-timing", "--out", "front.json", "--json").json()
+        self.assertEqual([c["training"] + c["validation"] for c in front["collections"]], [24, 10])
+        mean = self.best_and_mean(front)
+        one, two = self.evaluated("one")[0], self.evaluated("two")[0]
+        self.assertAlmostEqual((24 * one["ndcg@10"] + 10 * two["ndcg@10"]) / 34, mean, places=5)
+        self.assertIsNone(self.run_ok("pick", "front.json", "--index", "idx/two", "--json").json()["warning"])
+        error = self.refused(2, "tune", "idx/one", "idx/two", "--data", "data/one", "--out", "f.json")
+        self.assertEqual(error["field"], "--data")
+
+    def test_groundedness_is_its_share_of_the_quality_of_a_query_with_an_answer(self):
+        # A word that one document alone has: an answer of it is supported where that document is found.
+        corpus = [json.loads(line) for line in
+                  (self.folder / "data/one/corpus.jsonl").read_text(encoding="utf-8").splitlines()]
+        self.write("data/one/corpus.jsonl", [{**d, "text": f"{d['text']} own{i}"} for i, d in enumerate(corpus)])
+        self.run_ok("index", "--corpus", "data/one/corpus.jsonl", "--embeddings", "data/one/corpus.npy", "--out",
+                    "idx/own")
+        wanted = {f"q{q}": [f"own{(7 * q + i) % 120}" for i in range(30)] for q in range(0, 24, 2)}
+        self.write("answers.jsonl", [{"query": q, "sentences": words} for q, words in wanted.items()])
+        front = self.run_ok("tune", "idx/own", "--data", "data/one", *self.SMALL, "--no-timing", "--answers",
+                            "answers.jsonl", "--groundedness", "0.25", "--out", "front.json", "--json").json()
+        self.assertEqual(front["groundedness"], 0.25)
+        mean = self.best_and_mean(front)
+        shutil.rmtree(self.folder / "idx/one")
+        shutil.move(self.folder / "idx/own", self.folder / "idx/one")
+        result, rankings = self.evaluated()
+        values, grounded = [], []
+        for each in result["per_query"]:
+            value = each["ndcg@10"]
+            if words := wanted.get(each["query"]):
+                found = {f"own{d[1:]}" for d in rankings[each["query"]]}
+                grounded.append(sum(word in found for word in words) / len(words))
+                value = 0.25 * grounded[-1] + 0.75 * value
+            values.append(value)
+        self.assertEqual((len(values), len(grounded)), (24, 12))
+        self.assertGreater(sum(grounded), 0)
+        self.assertAlmostEqual(sum(values) / 24, mean, places=5)
+        error = self.refused(1, "learn", *self.ONE, "--prior", "front.json")
+        self.assertEqual(error["field"], "groundedness")
+
+    def test_with_subtopics_diversity_is_alpha_ndcg(self):
+        judged = [line.split() for line in
+                  (self.folder / "data/one/qrels/test.tsv").read_text(encoding="utf-8").splitlines()[1:]]
+        of = {}  # two subtopics a query, each with documents of its own
+        for i, (query, document, _) in enumerate(judged):
+            of.setdefault(query, {})[document] = "ab"[i % 3 == 0]
+        self.write("subtopics", "".join(f"{q} {s} {d} 1\n" for q, ds in of.items() for d, s in ds.items()))
+        front = self.tune("--no-timing", "--no-mmr", "--subtopics", "subtopics")
+        self.assertTrue(front["subtopics"])
+        mean = self.best_and_mean(front, "diversity", "diversity")
+        _, rankings = self.evaluated()
+
+        def gained(subtopics):
+            seen, total = {}, 0
+            for rank, subtopic in enumerate(subtopics):
+                if subtopic:
+                    total += 0.5 ** seen.get(subtopic, 0) / math.log2(rank + 2)
+                    seen[subtopic] = seen.get(subtopic, 0) + 1
+            return total
+
+        def ideal(subtopics):  # those first that have come least
+            left = [subtopics.count(s) for s in "ab"]
+            gains = sorted((0.5 ** i for n in left for i in range(n)), reverse=True)[:10]
+            return sum(gain / math.log2(rank + 2) for rank, gain in enumerate(gains))
+
+        values = [gained([ds.get(d) for d in rankings[q][:10]]) / ideal(list(ds.values())) for q, ds in of.items()]
+        self.assertAlmostEqual(sum(values) / len(values), mean, places=5)
+
+    def test_an_advantage_that_vanishes_is_marked(self):
+        # Relevance is chance here: what is better on the queries that choose is so by luck.
+        prices = ("--lexical-price", "1", "--vector-price", "2", "--seed", "3", "--no-timing")
+        front = self.tune(*prices)
+        default = front["default"]
+        for point in front["points"]:
+            better = point["training"]["quality"] > default["training"]["quality"]
+            gain = point["validation"]["quality"] - default["validation"]["quality"]
+            self.assertAlmostEqual(point["gain"], gain, places=12)
+            expected = ("none" if not better else "holds" if point["gain_low"] > 0
+                        else "vanishes" if gain <= 0 else "unclear")
+            self.assertEqual(point["advantage"], expected)
+        gone = [i for i, p in enumerate(front["points"]) if p["advantage"] == "vanishes"]
+        self.assertTrue(gone)
+        text = self.run_ok("tune", *self.ONE, *self.SMALL, *prices, "--out", "front.json").stdout
+        marked = [line.split()[0] for line in text.splitlines() if "VANISHES" in line]
+        self.assertEqual(marked, [str(i) for i in gone])
+        picked = self.run_ok("pick", "front.json", "--prefer", "quality=1", "--json").json()
+        self.assertIn(picked["point"], gone)
+        self.assertEqual(picked["advantage"], "vanishes")
+        self.assertIn("advantage over the default: vanishes",
+                      self.run_ok("pick", "front.json", "--prefer", "quality=1").stderr)
 
     def test_a_run_goes_on_where_it_was_left(self):
         self.tune("--no-timing", out="whole.json")
@@ -141,8 +251,10 @@ class Tune(TuneTest):
 
     def test_a_budget_ends_it_too(self):
         front = self.run_ok("tune", *self.ONE, "--population", "16", "--generations", "100000",
-                            "--budget", "300ms", "--no-timing", "--out", "f.json", "--json").json()
+                            "--budget", "300ms", "--out", "f.json", "--json").json()
         self.assertFalse(front["complete"])
+        for point in [front["default"], *front["points"]]:
+            self.assertGreater(point["measured_ms"], 0)
 
     def test_words_alone_are_tuned_too(self):
         self.tune("--alpha", "1:1", "--lexical-price", "1")
@@ -238,6 +350,33 @@ class Pick(TuneTest):
         self.assertIn("warning", run.stderr)
         run.json()
 
+    def test_the_indexes_that_the_front_names_are_looked_at_too(self):
+        self.assertIsNone(self.pick()["warning"])
+        shutil.move(self.folder / "idx/one", self.folder / "idx/moved")
+        self.assertIsNone(self.pick()["warning"])
+        self.make("one", 4, 24)  # other content in the same place
+        self.assertRegex(self.pick()["warning"], "^idx/one .*tune again$")
+        self.assertIsNone(self.pick("--index", "idx/moved")["warning"])
+        self.assertIn("warning: idx/one", self.run_ok("pick", "front.json").stderr)
+        shutil.rmtree(self.folder / "idx/one")
+        self.write("idx/one", "no index")
+        self.assertIn("cannot be opened: idx/one", self.pick()["warning"])
+
+    def test_no_more_money_than_is_allowed(self):
+        self.tune("--lexical-price", "0.25", "--vector-price", "0.5", out="prices.json")
+        costs = {p["training"]["cost"] for p in self.file("prices.json")["points"]}
+        self.assertLessEqual(costs, {0.25, 0.5, 0.75})
+        for limit, most in (("0.25", 0.25), ("0.6", 0.5), ("3", 0.75)):
+            picked = self.run_ok("pick", "prices.json", "--max-cost", limit, "--prefer", "quality=1",
+                                 "--json").json()
+            self.assertLessEqual(picked["training"]["cost"], most)
+            best = max(p["training"]["quality"] for p in self.file("prices.json")["points"]
+                       if p["training"]["cost"] <= most)
+            self.assertEqual(picked["training"]["quality"], best)
+        self.assertEqual(self.refused(1, "pick", "prices.json", "--max-cost", "0.2")["code"], "not_found")
+        error = self.refused(2, "pick", "prices.json", "--max-cost", "2ms")
+        self.assertIn("money, not time", error["message"])
+
     def test_preferences_that_are_none_are_refused(self):
         for preference in ("quality", "speed=1", "quality=-1", "quality=0,cost=0", "quality=x",
                            "quality=nan", "quality=1,quality=2", "=1"):
@@ -289,6 +428,13 @@ class Prior(TuneTest):
         self.write("c.json", json.dumps(best))
         result, _ = self.learn("--prior", "front.json", "--config", "c.json")
         self.assertEqual(result["fusion"], front["sweep"]["fusion"])
+
+    def test_a_front_of_another_measure_is_no_prior(self):
+        for options, field in ((("--measure", "recall"), "measure"), (("-k", "5"), "k")):
+            self.tune("--no-timing", *options)
+            error = self.refused(1, "learn", *self.ONE, "--orders", "2", "--prior", "front.json")
+            self.assertEqual((error["file"], error["field"]), ("front.json", field))
+            self.assertIn("nDCG@10", error["message"])
 
     def test_a_prior_of_another_fusion_or_collection_is_said_to_be_one(self):
         self.tune("--fusion", "minmax")

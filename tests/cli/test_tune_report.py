@@ -13,6 +13,46 @@ from harness import program
 from test_tune import TuneTest
 
 
+# As a reader's pointer: pressed at the first place, drawn to the others. Chromium has no such pointer to capture.
+MOVE = """<script>
+{
+  const svg = document.getElementById("prefer"), dot = document.getElementById("dot"), seen = [];
+  svg.setPointerCapture = () => {};
+  PLACES.forEach(([x, y], i) => {
+    const box = svg.getBoundingClientRect();
+    svg.dispatchEvent(new PointerEvent(i ? "pointermove" : "pointerdown", {pointerId: 1, buttons: 1, bubbles: true,
+      clientX: box.left + x * box.width / 330, clientY: box.top + y * box.height / 290}));
+    seen.push({dot: ["cx", "cy"].map(a => +dot.getAttribute(a)), pick: +document.body.dataset.pick,
+               configuration: JSON.parse(document.getElementById("configuration").textContent),
+               shown: document.getElementById("picked").textContent});
+  });
+  const out = document.createElement("pre");
+  out.id = "moved";
+  out.textContent = JSON.stringify(seen);
+  document.body.append(out);
+}
+</script></body>"""
+
+# Where the page draws each objective alone.
+CORNERS = {3: ((30, 250), (300, 250), (165, 20)), 2: ((30, 60), (300, 60))}
+
+
+def place(weights):
+    return [sum(w * corner[axis] for w, corner in zip(weights, CORNERS[len(weights)])) for axis in (0, 1)]
+
+
+def weights_of(dot, objectives):
+    """Those whose place the dot is at."""
+    (ax, ay), (bx, by), *rest = CORNERS[objectives]
+    x, y = dot[0] - ax, dot[1] - ay
+    if not rest:
+        return [1 - x / (bx - ax), x / (bx - ax)]
+    up, along = rest[0][1] - ay, rest[0][0] - ax
+    third = y / up
+    second = (x - third * along) / (bx - ax)
+    return [1 - second - third, second, third]
+
+
 class Report(Page, TuneTest):
     def test_without_plotly_nothing_is_run_and_the_error_says_what_to_do(self):
         missing = {"EQUIPOISE_PLOTLY": str(self.folder / "absent.js")}
@@ -51,6 +91,46 @@ class Report(Page, TuneTest):
         self.assertIn(f'data-pick="{picked["point"]}"', page)
         shown = re.search(r'id="configuration">(.*?)</pre>', page, re.DOTALL)
         self.assertEqual(json.loads(html.unescape(shown[1])), picked["configuration"])
+
+    def moved(self, places):
+        page = (self.folder / "r.html").read_text(encoding="utf-8")
+        self.write("moved.html", page.replace("</body>", MOVE.replace("PLACES", json.dumps(places))))
+        dom = self.look("moved.html", "--dump-dom")
+        return json.loads(html.unescape(re.search(r'id="moved">(.*?)</pre>', dom)[1]))
+
+    def test_the_pointer_moves_the_pick_as_prefer_does(self):
+        for wanted in ([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.6, 0.3, 0.1], [0.1, 0.6, 0.3], [0.3, 0.1, 0.6],
+                        [0.4, 0.6, 0], [0.2, 0.2, 0.6], [0.05, 0.9, 0.05]],
+                       [[1, 0], [0, 1], [0.5, 0.5], [0.8, 0.2], [0.2, 0.8]]):
+            names = ["cost", "quality", "diversity"][:len(wanted[0])]
+            front = self.tune("--objectives", ",".join(names), "--no-timing", "--report", "r.html",
+                              "--plotly", plotly())
+            seen = self.moved([place(w) for w in wanted])
+            for weights, one in zip(wanted, seen, strict=True):
+                # A pointer's place is whole pixels.
+                at = [max(0, w) for w in weights_of(one["dot"], len(weights))]
+                for mine, theirs in zip(weights, at):
+                    self.assertAlmostEqual(mine, theirs, delta=0.01)
+                prefer = ",".join(f"{name}={w:.12f}" for name, w in zip(names, at))
+                picked = self.run_ok("pick", "front.json", "--prefer", prefer, "--json").json()
+                self.assertEqual((one["pick"], one["configuration"]),
+                                 (picked["point"], picked["configuration"]), prefer)
+                vanishes = front["points"][picked["point"]]["advantage"] == "vanishes"
+                self.assertEqual("ADVANTAGE VANISHES" in one["shown"], vanishes)
+            self.assertGreater(len({one["pick"] for one in seen}), 2)
+
+    def test_outside_of_the_triangle_weights_are_still_weights(self):
+        self.tune("--no-timing", "--report", "r.html", "--plotly", plotly())
+        for one in self.moved([[-100, 300], [400, 260], [165, -50]]):
+            self.assertAlmostEqual(max(weights_of(one["dot"], 3)), 1, delta=0.1)
+            self.assertGreaterEqual(min(weights_of(one["dot"], 3)), -1e-9)
+
+    def test_an_advantage_that_vanishes_is_marked(self):
+        # Relevance is chance here: what is better on the queries that choose is so by luck.
+        front = self.tune("--objectives", "quality", "--seed", "3", "--no-timing", "--report", "r.html",
+                          "--plotly", plotly())
+        self.assertEqual([p["advantage"] for p in front["points"]], ["vanishes"])
+        self.assertIn("ADVANTAGE VANISHES", self.look("r.html", "--dump-dom"))
 
     def test_the_canvas_is_not_empty(self):
         self.tune("--report", "r.html", "--plotly", plotly())

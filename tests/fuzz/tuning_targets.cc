@@ -129,7 +129,10 @@ void RunFront(std::string_view input) {
     EQUIPOISE_FUZZ_REQUIRE(picked.ok(), picked.error().ToString());
     EQUIPOISE_FUZZ_REQUIRE(picked->point < read->points.size(), "");
   }
-  (void)PriorOf(*read);
+  const auto prior = PriorOf(*read);
+  const bool rewards =
+      read->measure == QualityMeasure::kNdcg && read->k == 10 && read->groundedness == 0;
+  EQUIPOISE_FUZZ_REQUIRE(prior.ok() == rewards, prior.error().ToString());
   (void)Resume(*read);
 }
 

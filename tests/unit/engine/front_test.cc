@@ -47,12 +47,33 @@ TEST(Front, TheSweepOverAlphaIsWhatRealSearchesGiveAndAPoliciesPrior) {
     }
     EXPECT_NEAR(front->sweep.quality[i], sum / 24, 1e-12) << i;
   }
-  const DomainPrior prior = PriorOf(*front);
+  const DomainPrior prior = *PriorOf(*front);
   EXPECT_EQ(prior.curve, front->sweep.quality);
   EXPECT_EQ(prior.strength, 24);
   EXPECT_EQ(prior.normalization, FusionName(front->sweep.fusion));
   const auto best = static_cast<std::size_t>(std::round(prior.alpha * 20));
   for (const double value : prior.curve) EXPECT_LE(value, prior.curve[best]);
+}
+
+TEST(Front, IsAPriorOnlyWhereItsQualityIsWhatPoliciesLearnFrom) {
+  const Judged judged(100, 12);
+  TunedFront front = *Tune(judged.sources(), Small());
+  ASSERT_TRUE(PriorOf(front).ok());
+  const auto refused = [](const TunedFront& other, const char* field, const char* of) {
+    const Status error = PriorOf(other).error();
+    EXPECT_EQ(error.code(), Code::kInvalidArgument);
+    EXPECT_EQ(error.where().field, field);
+    EXPECT_NE(error.message().find(of), std::string::npos) << error.ToString();
+  };
+  TunedFront other = front;
+  other.measure = QualityMeasure::kRecall;
+  refused(other, "measure", "recall@10");
+  other = front;
+  other.k = 5;
+  refused(other, "k", "nDCG@5");
+  other = front;
+  other.groundedness = 0.25;
+  refused(other, "groundedness", "nDCG@10 and groundedness");
 }
 
 TEST(Front, TheSweepOfAPathAloneIsOfTheFusionThatItsConfigurationNames) {

@@ -1,13 +1,16 @@
 // NSGA-II on problems whose fronts are known.
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <numeric>
 #include <set>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include <equipoise/core/random.h>
 #include <equipoise/optimizer/front_quality.h>
 #include <equipoise/optimizer/nsga2.h>
 
@@ -147,6 +150,93 @@ TEST(Nsga2, EndsWithFeasiblePointsAndAFrontThatIsOne) {
   const auto ideal = *IdealPoint(found->f_view(), all);
   EXPECT_NEAR(ideal[0], 0, 0.5);
   EXPECT_NEAR(ideal[1], 4, 0.5);
+}
+
+// Objectives and constraints of a generation, told of candidates that were asked.
+Population Told(Nsga2* solver, const std::vector<double>& f, const std::vector<double>& g) {
+  const auto x = solver->Ask();
+  EXPECT_TRUE(x.ok());
+  const std::size_t n = x->rows;
+  EXPECT_TRUE(solver->Tell({f.data(), n, f.size() / n}, {g.data(), n, g.size() / n}).ok());
+  return solver->population();
+}
+
+TEST(Nsga2, ConstraintsOfOtherScalesCountAlikeAndNanAndInfinityMost) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  auto solver = *Nsga2::Create({{0, 1}}, 1, {.population = 8, .seed = 1});
+  // The best objective has the worst constraint: it is feasibility that ranks.
+  const std::vector<double> f = {7, 6, 5, 4, 3, 2, 1, 0};
+  const std::vector<double> g = {-1,   -1e6,    //
+                                 0,    0,       //
+                                 1,    -5,      // all of the first one's scale: 1
+                                 -2,   0.5e6,   // half of the second one's: 0.5
+                                 0.25, 0.25e6,  // 0.25 + 0.25, as the one before: by objective
+                                 0.5,  1e6,     // 0.5 + 1
+                                 kNan, -1,      //
+                                 -1,   kInfinity};
+  const Population found = Told(&solver, f, g);
+  // In ascending order of rank: what is broken, and the objective of who breaks it.
+  ASSERT_EQ(found.size(), 8u);
+  EXPECT_EQ(found.violations, (std::vector<double>{0, 0, 0.5, 0.5, 1, 1.5, kInfinity, kInfinity}));
+  EXPECT_EQ(found.f[0], 6);
+  EXPECT_EQ(found.f[1], 7);
+  EXPECT_EQ(std::set<double>(found.f.begin() + 2, found.f.begin() + 4), (std::set<double>{3, 4}));
+  EXPECT_EQ(found.f[4], 5);
+  EXPECT_EQ(found.f[5], 2);
+  EXPECT_EQ(std::set<double>(found.f.begin() + 6, found.f.end()), (std::set<double>{0, 1}));
+  EXPECT_TRUE(std::is_sorted(found.rank.begin(), found.rank.end()));
+  EXPECT_LT(found.rank[3], found.rank[4]);
+  EXPECT_EQ(solver.not_a_number(), 1u);
+}
+
+TEST(Nsga2, AScaleIsThatOfParentsAndChildrenTogether) {
+  auto solver = *Nsga2::Create({{0, 1}}, 1, {.population = 4, .seed = 1});
+  Told(&solver, {0, 0, 0, 0}, {1, 2, 3, 4});
+  EXPECT_EQ(solver.population().violations, (std::vector<double>{0.25, 0.5, 0.75, 1}));
+  // Against a child of 8 the parents break half as much; three of them and one child are the least.
+  Told(&solver, {0, 0, 0, 0}, {8, 8, 0.5, 8});
+  EXPECT_EQ(solver.population().violations, (std::vector<double>{0.0625, 0.125, 0.25, 0.375}));
+}
+
+// Without crossover and mutation the candidates are the winners of tournaments, of which there are two rounds.
+TEST(Nsga2, TheBetterRankWinsAndOfEqualRanksTheOneWithMoreRoom) {
+  constexpr std::size_t kPopulation = 64;
+  for (const std::uint64_t seed : {1, 2, 3, 4}) {
+    auto solver = *Nsga2::Create(
+        {{0, 1}}, 2, {.population = kPopulation, .seed = seed, .crossover = 0, .mutation = 0});
+    Random random(seed);
+    std::vector<double> f;
+    const bool front = seed > 2;  // all of one rank: room alone decides
+    for (std::size_t i = 0; i < kPopulation; ++i) {
+      f.push_back(random.Uniform());
+      f.push_back(front ? 1 - f.back() : random.Uniform());
+    }
+    const Population parents = Told(&solver, f, {});
+    const std::uint32_t ranks = *std::max_element(parents.rank.begin(), parents.rank.end());
+    ASSERT_TRUE(front ? ranks == 0 : ranks > 2) << ranks;
+    const auto better = [&](std::size_t a, std::size_t b) {
+      return parents.rank[a] != parents.rank[b] ? parents.rank[a] < parents.rank[b]
+                                                : parents.crowding[a] > parents.crowding[b];
+    };
+    std::vector<std::size_t> order(kPopulation);
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::stable_sort(order.begin(), order.end(), better);
+    const auto children = *solver.Ask();
+    for (const std::size_t first : {std::size_t{0}, kPopulation / 2}) {
+      std::set<double> winners;
+      for (std::size_t i = 0; i < kPopulation / 2; ++i) winners.insert(children.row(first + i)[0]);
+      ASSERT_EQ(winners.size(), kPopulation / 2);  // everyone met one other
+      // Who lost did so to one that is as good: from the best on there are never more losers than winners.
+      std::size_t won = 0, lost = 0;
+      for (std::size_t i = 0; i < kPopulation; ++i) {
+        (winners.count(parents.x[order[i]]) > 0 ? won : lost) += 1;
+        if (i + 1 == kPopulation || better(order[i], order[i + 1])) {
+          EXPECT_GE(won, lost);
+        }
+      }
+      EXPECT_EQ(won, lost);
+    }
+  }
 }
 
 TEST(Nsga2, FixedVariablesStayAndCandidatesOfNanComeLast) {

@@ -1,4 +1,5 @@
 // Ranks, room and volume of points with several objectives, against their definitions.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -224,24 +225,47 @@ TEST(Hypervolume, CountsTheCellsThatPointsDominate) {
 
 TEST(Hypervolume, OfKnownFronts) {
   // Published for reference (1.1, ...): the limit for a front that is whole.
-  Points zdt1{2, {}}, zdt2{2, {}}, sphere{3, {}};
+  Points zdt1{2, {}}, zdt2{2, {}}, zdt3{2, {}}, zdt6{2, {}};
   constexpr int kSteps = 200'000;
+  double least = 1;
   for (int i = 0; i <= kSteps; ++i) {
     const double x = static_cast<double>(i) / kSteps;
     zdt1.values.insert(zdt1.values.end(), {x, 1 - std::sqrt(x)});
     zdt2.values.insert(zdt2.values.end(), {x, 1 - x * x});
+    // With what of these curves is dominated, which adds no volume.
+    zdt3.values.insert(zdt3.values.end(), {x, 1 - std::sqrt(x) - x * std::sin(10 * M_PI * x)});
+    least = std::min(least, 1 - std::exp(-4 * x) * std::pow(std::sin(6 * M_PI * x), 6));
   }
-  constexpr int kRound = 400;
-  for (int i = 0; i <= kRound; ++i)
-    for (int j = 0; j <= kRound; ++j) {
-      const double a = M_PI / 2 * i / kRound, b = M_PI / 2 * j / kRound;
-      sphere.values.insert(sphere.values.end(),
-                           {std::cos(a) * std::cos(b), std::cos(a) * std::sin(b), std::sin(a)});
-    }
-  const std::vector<double> two(2, 1.1), three(3, 1.1);
+  // ZDT6 by its first objective: its variable would leave holes where that is steep.
+  for (int i = 0; i <= kSteps; ++i) {
+    const double f = least + (1 - least) * i / kSteps;
+    zdt6.values.insert(zdt6.values.end(), {f, 1 - f * f});
+  }
+  const std::vector<double> two(2, 1.1);
   EXPECT_NEAR(*Hypervolume(zdt1.view(), two), 0.876667, 1e-5);
   EXPECT_NEAR(*Hypervolume(zdt2.view(), two), 0.543333, 1e-5);
-  EXPECT_NEAR(*Hypervolume(sphere.view(), three), 0.807401, 4e-3);
+  EXPECT_NEAR(*Hypervolume(zdt3.view(), two), 1.331763, 1e-5);
+  EXPECT_NEAR(*Hypervolume(zdt6.view(), two), 0.507878, 1e-5);
+}
+
+// DTLZ2: 1.1³ less an eighth of the unit ball. A grid of n × n points of its sphere lacks a part of that which
+// falls as 1/n: two grids tell how much.
+TEST(Hypervolume, OfASphereIsThatOfItsClosedForm) {
+  const auto volume = [](int n) {
+    Points sphere{3, {}};
+    for (int i = 0; i <= n; ++i)
+      for (int j = 0; j <= n; ++j) {
+        const double a = M_PI / 2 * i / n, b = M_PI / 2 * j / n;
+        sphere.values.insert(sphere.values.end(),
+                             {std::cos(a) * std::cos(b), std::cos(a) * std::sin(b), std::sin(a)});
+      }
+    return *Hypervolume(sphere.view(), std::vector<double>(3, 1.1));
+  };
+  const double coarse = volume(400), fine = volume(800), whole = 1.1 * 1.1 * 1.1 - M_PI / 6;
+  EXPECT_NEAR(whole, 0.807401, 1e-6);
+  EXPECT_LT(coarse, fine);
+  EXPECT_LT(fine, whole);
+  EXPECT_NEAR(2 * fine - coarse, whole, 1e-5);
 }
 
 TEST(Hypervolume, RefusesWhatHasNoVolume) {

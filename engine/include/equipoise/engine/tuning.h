@@ -75,10 +75,12 @@ struct TuningOptions {
   // How long.
   std::size_t population = 64;   ///< in [4, 10,000], even
   std::size_t generations = 40;  ///< in [1, 100,000]
-  /// No generation but the first begins so long after the first search; 0: no limit.
+  /// No generation but the first begins so long after the first search; 0: no limit. What comes after the
+  /// generations, the timing of the points too, is done in full.
   double budget_seconds = 0;
-  int threads = 1;    ///< the front does not depend on them
-  bool timed = true;  ///< search the front's points for real, at the end
+  int threads = 1;  ///< the front does not depend on them
+  bool timed =
+      true;  ///< search the front's points for real, at the end, unless the callback has ended the run
   /// A run that ended early, to be continued as if it had not, with its units; the other options must be
   /// those of that run, `generations` apart.
   const TunedFront* resume = nullptr;
@@ -238,9 +240,9 @@ EQUIPOISE_API Result<PickedPoint> PickFromFront(const TunedFront& front,
                                                 const FrontPreference& wanted = {});
 
 /// The front's sweep over α as what a policy believes before there is feedback: the whole curve, worth as many
-/// pseudo-queries as were judged, at most 30, since users may ask otherwise.
-/// Source   `./dev bench bandit`: curves of domains are best drawn to others by 3 to 30 pseudo-queries
-EQUIPOISE_API DomainPrior PriorOf(const TunedFront& front);
+/// pseudo-queries as were judged, at most 30, since users may ask otherwise; it fades as feedback comes.
+/// Errors   kInvalidArgument: a front whose quality is not nDCG@10 alone, which is what policies learn from
+EQUIPOISE_API Result<DomainPrior> PriorOf(const TunedFront& front);
 
 /// False where the collection is none of those that the front was made on, or has changed since.
 EQUIPOISE_API bool MadeOn(const TunedFront& front, std::uint64_t fingerprint);
