@@ -90,11 +90,12 @@ TEST_F(Interleaved, TheOutcomesOfDraftedListsSayWhichAlphaIsBetter) {
   ASSERT_TRUE(engine.UsePolicy(Made("curve")).ok());
   const auto verdict = [&](double first, double second) {
     InterleavingComparison comparison;
+    Random random(3);
     for (std::uint64_t i = 0; i < 60; ++i) {
       const Query query = MakeQuery(i);
       const std::size_t space = query.text.find(' ');
       const auto found =
-          engine.SearchInterleaved(query.request("wings"), first, second, 1000 * i + 7);
+          engine.SearchInterleaved(query.request("wings"), first, second, random.Next());
       EXPECT_TRUE(found.ok()) << found.error().ToString();
       const std::vector<Hit>& hits = found->result.hits;
       std::vector<double> ratings;
