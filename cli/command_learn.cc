@@ -43,8 +43,10 @@ Json OrNull(const std::optional<double>& value) { return value ? Json(*value) : 
 Json Changes(const DomainPosterior& known) {
   Json out = Json::array();
   for (const CurveChange& change : known.latest_changes)
-    out.push_back(
-        {{"began", change.began}, {"noticed", change.noticed}, {"evidence", change.evidence}});
+    out.push_back({{"began", change.began},
+                   {"noticed", change.noticed},
+                   {"time", change.time},
+                   {"evidence", change.evidence}});
   return out;
 }
 
@@ -185,8 +187,8 @@ int PrintTables(const LearningStudy& study, const LearnArguments& a) {
   for (const DomainStudy& domain : study.domains)
     if (domain.posterior)
       for (const CurveChange& change : domain.posterior->latest_changes)
-        text += fmt::format("{} changed with its query {}, noticed with query {}.\n", domain.name,
-                            change.began, change.noticed);
+        text += fmt::format("{} changed with its query {}, noticed with query {}, at time {}.\n",
+                            domain.name, change.began, change.noticed, change.time);
   if (study.left_out > 0)
     text += fmt::format("{} without a text or a relevant document: left out.\n",
                         Counted(study.left_out, "query", "queries"));
@@ -203,15 +205,17 @@ int RunReplay(const LearnArguments& a) {
     return FailUsage(Status(Code::kInvalidArgument, "does not go with --replay: it prints",
                             {.field = "--report"}),
                      a.json);
-  if (std::find(a.options.policies.begin(), a.options.policies.end(), "contextual") !=
-      a.options.policies.end())
+  if (a.options.largest_loss < 1)
     return FailUsage(
-        Status(Code::kInvalidArgument, "contextual decides by features, which a log does not hold",
-               {.field = "--policy"}),
+        Status(Code::kInvalidArgument,
+               "does not go with --replay: a guard counts what its own decisions earn, and those "
+               "of a log are another policy's",
+               {.field = "--largest-loss"}),
         a.json);
   ReplayOptions options{.policies = a.options.policies,
                         .states = a.states,
                         .priors = a.options.priors,
+                        .watch = a.options.watch,
                         .seed = a.options.seed,
                         .progress = MakeProgress()};
   const auto study = StudyReplay(a.replay, options);
@@ -323,8 +327,8 @@ Action AddLearnCommand(CLI::App* app) {
       "one.\n"
       "Rewards are those of fused scores at every α: α and mmr of --config do not count.\n"
       "A log is what engine/replay_log.h describes. With it only --policy, --state, --priors, "
-      "--seed and "
-      "--json count.\n"
+      "--watch, --seed and "
+      "--json count; contextual needs the features of every line.\n"
       "Example: equipoise learn --replay log.jsonl --policy static,curve\n"
       "Example: equipoise learn idx/a idx/b --data data/a data/b --stream stream.jsonl --report "
       "learn.html");
@@ -362,7 +366,8 @@ Action AddLearnCommand(CLI::App* app) {
       ->check(WholeNumber(0, 1024));
   app->add_option(
          "--largest-loss", options.largest_loss,
-         "Share of the reward at 0.5, or the priors', that curve may lose at any time (1: any)")
+         "Share of the reward at 0.5, or the priors', that curve may lose at any time, as feedback "
+         "tells; reckons with --delay and --flips (1: any)")
       ->check(InRange(1e-6, 1));
   app->add_option("--fusion", a->fusion, "minmax, minmax_union, theoretical or rrf (the index's)");
   a->configuration.Add(app, "Options", simulation::kShown + 1);

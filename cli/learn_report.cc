@@ -201,8 +201,9 @@ PagePart LearnPart(const LearningStudy& study, const StudyOptions& options) {
     if (domain.posterior)
       for (const CurveChange& change : domain.posterior->latest_changes)
         domains += fmt::format(
-            "<p>{} changed with its query {}; noticed with query {}, evidence {:.0f}.</p>",
-            Escaped(domain.name), change.began, change.noticed, change.evidence);
+            "<p>{} changed with its query {}; noticed with query {}, at time {}, evidence "
+            "{:.0f}.</p>",
+            Escaped(domain.name), change.began, change.noticed, change.time, change.evidence);
   return {.body = fmt::format(
               "<p>{} queries of {} domains, {} orders, up to {} queries of each domain; feedback "
               "on {}; reward nDCG@10, fusion {}. Intervals: 95 %, bootstrap over queries.</p>"

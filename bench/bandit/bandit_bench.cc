@@ -87,7 +87,10 @@ int Run(int argc, char** argv) {
                            {"lexical_us", times[i].lexical_us},
                            {"learning_us", times[i].learning_us}});
   }
-  const bool full = sets.size() == 7;
+  const bool full =
+      Split(argv[3]) ==
+      std::vector<std::string>{"cranfield",         "med", "cisi", "cacm", "npl", "cacm-authors",
+                               "reverse-dictionary"};
   const std::vector<std::string> parts = Split(argc > 6 ? argv[6] : "");
   const auto part = [&](const char* name, const std::function<json()>& run) {
     if (parts.empty() || std::find(parts.begin(), parts.end(), name) != parts.end())

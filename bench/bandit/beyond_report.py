@@ -13,7 +13,7 @@ def claim(result, ident, text, seven, value, unit, target, ok):
     result.claim(ident, text, value, unit, target, ok)
 
 
-def off_policy(result, one, seven):
+def off_policy(result, one):
     rows = []
     for e in one["estimates"]:
         result.row(f"off-policy/{e['method']}/{e['size']}", **{k: v for k, v in e.items() if k != "method"})
@@ -27,18 +27,18 @@ def off_policy(result, one, seven):
     of = {(e["method"], e["size"]): e for e in one["estimates"]}
     small, large = sorted({e["size"] for e in one["estimates"]})
     unbiased = max(abs(of[m, n]["t"]) for m in ("IPS", "doubly robust") for n in (small, large))
-    claim(result, "off-policy-bias", "largest |t| of the bias of IPS and doubly robust", seven, unbiased, "",
-          "<= 2.58 (1 %)", unbiased <= 2.58)
+    result.claim("off-policy-bias", "largest |t| of the bias of IPS and doubly robust", unbiased, "",
+                 "<= 2.58 (1 %)", unbiased <= 2.58)
     ratio = of["self-normalized IPS", large]["rmse"] / of["self-normalized IPS", small]["rmse"]
-    claim(result, "off-policy-consistent", "error of self-normalized IPS with four times the log, to that before",
-          seven, ratio, "ratio", "0.45 to 0.55", 0.45 <= ratio <= 0.55)
+    result.claim("off-policy-consistent", "error of self-normalized IPS with four times the log, to that before",
+                 ratio, "ratio", "0.45 to 0.55", 0.45 <= ratio <= 0.55)
     covers = [e["coverage"] for e in one["estimates"] if e["effective"] >= 200]
     worst = max(covers, key=lambda c: abs(c - 0.95))
-    claim(result, "off-policy-coverage", "coverage of the 95 % intervals, effective sample size 200 or more, "
-          "the one farthest off", seven, worst, "share", "0.93 to 0.97", 0.93 <= worst <= 0.97)
+    result.claim("off-policy-coverage", "coverage of the 95 % intervals, effective sample size 200 or more, "
+                 "the one farthest off", worst, "share", "0.93 to 0.97", 0.93 <= worst <= 0.97)
     far = one["far"]
-    claim(result, "off-policy-warning", "logs that hardly know the policy which are warned about "
-          f"(coverage {far['coverage']:.1%})", seven, far["warned"], "share", "1", far["warned"] == 1)
+    result.claim("off-policy-warning", "logs that hardly know the policy which are warned about "
+                 f"(coverage {far['coverage']:.1%})", far["warned"], "share", "1", far["warned"] == 1)
 
 
 def drift(result, one, seven):
@@ -62,19 +62,27 @@ def drift(result, one, seven):
           watching["price"], "nDCG", "<= 0.001", watching["price"] <= 0.001)
 
 
-def safety(result, found, seven):
+def safety(result, found):
     rows = []
     for one in found:
         result.row(f"safety/{one['stream']}/{one['policy']}", **one)
         rows.append([one["stream"], one["policy"], f"{one['below']:.0f} of {one['orders']}", f"{one['least']:.3f}",
                      f"{one['reward']:.4f}", f"{one['static']:.4f}", f"{one['static_share']:.0%}"])
-    result.table("Cumulative reward against 95 % of a fixed 0.5's, after every query of an order",
-                 ["stream", "curve policy", "orders that fell below", "least margin", "nDCG@10", "fixed 0.5",
-                  "decisions at 0.5"], rows)
-    below = sum(one["below"] for one in found if one["guarded"])
-    orders = sum(one["orders"] for one in found if one["guarded"])
-    claim(result, "safety", f"of {orders:,} orders with a guard of 5 %, half of them with 10 % inverted "
-          "feedback, those whose cumulative reward ever fell below its bound", seven, below, "", "0", below == 0)
+    result.table("Cumulative reward against 95 % of the static decisions', a fixed 0.5 or the priors', after every "
+                 "query of an order; lies are inverted curves of random queries, or aimed at what deviates, or gathered "
+                 "there alone, which is more than false_share promises to stand",
+                 ["stream", "curve policy", "orders that fell below", "least margin", "nDCG@10", "static",
+                  "static decisions"], rows)  # fmt: skip
+    for ident, promised, text in (
+        ("safety", True, "with a guard of 5 %, feedback true, late, on what was shown alone, or to 10 % lies, inverted "
+         "or aimed"),
+        ("safety-gathered", False, "with the same guard, 10 % of all feedback lies, all on decisions that deviate: not "
+         "promised"),
+    ):  # fmt: skip
+        kept = [one for one in found if one["guarded"] and one["promised"] == promised]
+        below, orders = sum(one["below"] for one in kept), sum(one["orders"] for one in kept)
+        result.claim(ident, f"of {orders:,} orders {text}: those whose cumulative reward ever fell below its bound",
+                     below, "", "0", below == 0)  # fmt: skip
 
 
 READERS = {"browsing": ("", "who look at a rank as often as credits are discounted"),
@@ -100,20 +108,22 @@ def interleaving(result, everything, seven):
               f"{len(ratios)} pairs, readers {text} (geometric mean {mean:.1f}, least {ratios[0]:.1f})", seven,
               median, "×", ">= 5", median >= 5)  # fmt: skip
         wrong = sum(not one["agrees"] for one in found)
-        claim(result, f"interleaving-side{suffix}", "pairs whose worse α interleaving prefers, the same readers", seven,
-              wrong, "", "0", wrong == 0)  # fmt: skip
+        result.claim(f"interleaving-side{suffix}", "pairs whose worse α interleaving prefers, the same readers",
+                     wrong, "", "0", wrong == 0)  # fmt: skip
 
 
-def contextual(result, one, seven):
+def contextual(result, one):
     result.row("contextual", **one)
     rows = [[f"{c['queries']}", f"{c['above_domain']:+.4f}", f"{c['above_hindsight']:+.4f}"]
             for c in one["curve"]]
-    result.table(f"alpha per query from ten features, {one['variants']} variants tried: nDCG@10 {one['learned']:.4f}; "
+    result.table("alpha per query by a Gaussian process over ten features, made for this question and not the policy "
+                 f"contextual, {one['variants']} variants tried: nDCG@10 {one['learned']:.4f}; "
                  f"one alpha a domain, learned from the same queries, {one['domain']:.4f}, in hindsight "
                  f"{one['hindsight']:.4f}; the best alpha of each query {one['oracle']:.4f}",
                  ["queries learned from", "above one alpha a domain", "above that in hindsight"], rows)
     above, gain = one["above_hindsight"], one["above_domain"]
-    claim(result, "contextual", "nDCG@10 of alpha per query above the best alpha of each domain in hindsight, "
-          f"cross-validated, low end of 95 % (mean {above['mean']:+.4f}; above one alpha a domain learned from the "
-          f"same queries {gain['mean']:+.4f} [{gain['low']:+.4f}, {gain['high']:+.4f}], which some "
-          f"{one['needed']:,.0f} queries would show)", seven, above["low"], "nDCG", "> 0", above["low"] > 0)
+    result.claim("contextual", "nDCG@10 of alpha per query, by a Gaussian process that is not the shipped policy, "
+                 f"above the best alpha of each domain in hindsight, cross-validated, low end of 95 % "
+                 f"(mean {above['mean']:+.4f}; above one alpha a domain learned from the same queries "
+                 f"{gain['mean']:+.4f} [{gain['low']:+.4f}, {gain['high']:+.4f}], which some "
+                 f"{one['needed']:,.0f} queries would show)", above["low"], "nDCG", "> 0", bool(above["low"] > 0))

@@ -78,9 +78,15 @@ json FullFeedback(const Sets& sets, std::size_t orders) {
     return Made(ContextualPolicy::Create({.curve = {.seed = order + 1}}));
   }));
   json out = {{"floor", Floor(sets, kHorizon)}, {"policies", json::array()}};
+  const auto curve = [&]() -> const Trial& {
+    return *std::find_if(trials.begin(), trials.end(),
+                         [](const Trial& trial) { return trial.name == "curve"; });
+  };
   for (const Trial& trial : trials) {
     out["policies"].push_back(AsJson(sets, trial));
     if (trial.name == "curve") out["curve_less_static"] = AsJson(Compare(sets, trial, trials[2]));
+    if (trial.name == "contextual")
+      out["contextual_less_curve"] = AsJson(Compare(sets, trial, curve()));
   }
   return out;
 }

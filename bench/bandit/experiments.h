@@ -29,7 +29,7 @@ nlohmann::json LeaveOneSetOut(const Sets& sets, std::size_t orders);
 nlohmann::json OffPolicy(const Sets& sets);
 /// Three domains that turn around: what is lost after it, and to watching for it (drift.cc).
 nlohmann::json Drift(const Sets& sets, std::size_t orders);
-/// The guard of the cumulative reward: whether it ever fell below its bound (drift.cc).
+/// The guard of the cumulative reward: whether it ever fell below its bound (safety.cc).
 nlohmann::json Safety(const Sets& sets, std::size_t orders);
 /// Queries needed to tell two values of α apart: interleaved, and by two halves (interleaving.cc).
 nlohmann::json Interleaving(const Sets& sets);

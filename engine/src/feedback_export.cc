@@ -17,7 +17,8 @@ LoggedQuery QueryOf(const SearchContext& context, const Collection& collection) 
   LoggedQuery out{.query_id = std::to_string(context.query_id),
                   .domain = context.domain,
                   .decision = context.decision,
-                  .fusion = context.method};
+                  .fusion = context.method,
+                  .features = context.features};
   std::vector<CandidateScores> candidates = context.candidates;
   std::sort(candidates.begin(), candidates.end(),
             [](const CandidateScores& a, const CandidateScores& b) { return a.doc < b.doc; });

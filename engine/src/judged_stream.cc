@@ -144,7 +144,7 @@ Result<JudgedStream> ReadJudgedStream(const std::vector<StudySource>& files,
     const auto [at, fresh] = domains.emplace(lines[i].domain, out.sets.size());
     if (fresh) out.sets.push_back({.name = lines[i].domain});
     JudgedSet& set = out.sets[at->second];
-    out.in_time.push_back({at->second, set.queries.size()});
+    out.in_time.push_back({at->second, set.queries.size(), lines[i].time});
     const auto [before, first] =
         asked.emplace(std::tuple(at->second, lines[i].source, lines[i].row), set.queries.size());
     if (!first) query->same_as = before->second;

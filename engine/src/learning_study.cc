@@ -26,6 +26,13 @@ std::optional<double> Quantile(const std::vector<double>& reached, std::size_t o
   return reached[at];
 }
 
+/// Share of queries of whose judgments, each wrong or not by itself, some are wrong.
+double FalseShare(const simulation::Feedback& feedback) {
+  if (!feedback.shown_only) return 0;
+  const double whole = std::pow(1 - feedback.flips, simulation::kShown);
+  return std::min(1 - whole, std::nextafter(1.0, 0.0));
+}
+
 class Study {
  public:
   Study(const JudgedStream& stream, const StudyOptions& options)
@@ -60,6 +67,8 @@ Result<std::unique_ptr<WeightPolicy>> Study::Make(const std::string& name,
   options.curve.both_paths_share = options_.both_paths_share;
   options.curve.watch = options_.watch;
   options.curve.largest_loss = options_.largest_loss;
+  options.curve.unjudged = options_.feedback.delay + 1;
+  options.curve.false_share = FalseShare(options_.feedback);
   options.curve.seed = options_.seed + order;
   options.beta.seed = options_.seed + order;
   options.beta.draws = 64;

@@ -33,6 +33,7 @@ struct Replayed {
   std::size_t domain = 0;
   WeightDecision decision;
   std::vector<float> features;
+  std::int64_t line = 0;  // of the file
   double reward = 0;
   std::array<float, kGrid> curve{};  // kUndetermined where a path was not asked
   std::vector<double> lesson{};      // [kGrid] what an engine would have taught
@@ -146,6 +147,7 @@ class Study {
       const auto [at, fresh] = domains.emplace(query.domain, out->domains.size());
       if (fresh) out->domains.push_back(query.domain);
       replayed->domain = at->second;
+      replayed->line = log.line();
       out->one_path += query.decision.both_paths ? 0 : 1;
       out->rated += query.feedback.empty() ? 0 : 1;
       queries_.push_back(*std::move(replayed));
@@ -169,6 +171,25 @@ class Study {
       for (const Replayed& one : queries_)
         if (one.decision.both_paths) values.push_back(double{one.curve[arm]});
       out->alphas[arm] = MeanOf(values);
+    }
+    return {};
+  }
+
+  /// Who decides by features would without them decide as somebody else.
+  Status CheckFeatures(const std::string& log, const std::string& name,
+                       const WeightPolicy& policy) const {
+    if (!policy.UsesFeatures()) return {};
+    const auto* contextual = dynamic_cast<const ContextualPolicy*>(&policy);
+    for (const Replayed& query : queries_) {
+      const std::size_t count = query.features.size();
+      if (contextual == nullptr ? count > 0 : count == contextual->options().features) continue;
+      return Status(
+          Code::kInvalidArgument,
+          fmt::format("{} decides by {} features of each query, and here are {}; judge it on a log "
+                      "of searches that a policy with features has decided",
+                      Quoted(name), contextual == nullptr ? 1 : contextual->options().features,
+                      count),
+          {.file = log, .line = query.line, .field = "features"});
     }
     return {};
   }
@@ -282,8 +303,10 @@ Result<ReplayStudy> StudyReplay(const std::string& log, const ReplayOptions& opt
   for (const std::string& name : options.policies) {
     EQUIPOISE_ASSIGN_OR_RETURN(
         policies.emplace_back(),
-        MakeWeightPolicy(name, {.curve = {.priors = options.priors, .seed = options.seed},
-                                .beta = {.seed = options.seed}}));
+        MakeWeightPolicy(
+            name,
+            {.curve = {.priors = options.priors, .watch = options.watch, .seed = options.seed},
+             .beta = {.seed = options.seed}}));
   }
   for (const std::string& path : options.states) {
     EQUIPOISE_ASSIGN_OR_RETURN(policies.emplace_back(), LoadWeightPolicy(path));
@@ -293,10 +316,13 @@ Result<ReplayStudy> StudyReplay(const std::string& log, const ReplayOptions& opt
   EQUIPOISE_RETURN_IF_ERROR(study.Read(log, &out));
   EQUIPOISE_RETURN_IF_ERROR(CheckNormalization(options.priors, FusionName(out.fusion)));
   const std::size_t learning = options.policies.size();
+  const auto name = [&](std::size_t i) -> const std::string& {
+    return i < learning ? options.policies[i] : options.states[i - learning];
+  };
   for (std::size_t i = 0; i < policies.size(); ++i)
-    EQUIPOISE_RETURN_IF_ERROR(
-        study.Judge(i < learning ? options.policies[i] : options.states[i - learning],
-                    policies[i].get(), i < learning, &out));
+    EQUIPOISE_RETURN_IF_ERROR(study.CheckFeatures(log, name(i), *policies[i]));
+  for (std::size_t i = 0; i < policies.size(); ++i)
+    EQUIPOISE_RETURN_IF_ERROR(study.Judge(name(i), policies[i].get(), i < learning, &out));
   return out;
 } catch (const std::bad_alloc&) {
   return Status(Code::kOutOfMemory, "StudyReplay: not enough memory for the log's queries",

@@ -13,7 +13,9 @@ namespace equipoise {
 namespace {
 
 constexpr std::uint32_t kMagic = 0x58435145;  // "EQCX"
-constexpr std::uint32_t kVersion = 2;         // 1 said neither when it was asked nor who decided
+// 1 said neither when it was asked nor who decided; 2 may end before the features.
+constexpr std::uint32_t kVersion = 3;
+constexpr std::uint32_t kOldest = 2;
 constexpr std::size_t kChecksumBytes = sizeof(std::uint64_t);
 
 std::uint64_t ChecksumOf(std::string_view bytes) {
@@ -87,12 +89,13 @@ Result<SearchContext> SearchContext::Parse(std::string_view bytes) try {
   ByteReader header(bytes);
   if (!header.Get(&magic) || !header.Get(&version) || magic != kMagic)
     return Damaged("is none; hand back what SearchContext::Serialize gave");
-  if (version != kVersion)
-    return Status(Code::kUnsupported,
-                  fmt::format("the context of the search has version {}, this program reads {}; "
-                              "use the equipoise that searched",
-                              version, kVersion),
-                  {.field = "context"});
+  if (version < kOldest || version > kVersion)
+    return Status(
+        Code::kUnsupported,
+        fmt::format("the context of the search has version {}, this program reads {} and {}; "
+                    "use the equipoise that searched",
+                    version, kOldest, kVersion),
+        {.field = "context"});
   if (bytes.size() < 2 * sizeof magic + kChecksumBytes) return Damaged("is cut");
   const std::string_view body = bytes.substr(0, bytes.size() - kChecksumBytes);
   std::uint64_t checksum = 0;
@@ -107,7 +110,8 @@ Result<SearchContext> SearchContext::Parse(std::string_view bytes) try {
                     in.Get(&out.decision.propensity) && in.Get(&out.decision.alpha_propensity) &&
                     in.Get(&out.decision.version) && in.Get(&both) && in.Get(&by_policy) &&
                     in.Get(&method) && in.Get(&out.lexical_us) && in.Get(&out.vector_us) &&
-                    in.GetAll(&out.candidates) && in.GetAll(&out.shown) && in.GetAll(&out.features);
+                    in.GetAll(&out.candidates) && in.GetAll(&out.shown) &&
+                    ((version < kVersion && in.done()) || in.GetAll(&out.features));
   if (!read || !in.done()) return Damaged("is cut or was changed");
   out.decision.both_paths = both != 0;
   out.decision.by_policy = by_policy != 0;

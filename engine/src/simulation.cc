@@ -109,7 +109,8 @@ Result<std::vector<Outcome>> RunStream(const Sets& sets, std::span<const Turn> s
                      .features = FeaturesFor(*policy, from.queries[arrived.turn.query])},
            .decision = arrived.decision,
            .curve = arrived.curve,
-           .weight = arrived.weight}));
+           .weight = arrived.weight,
+           .time = turn.time}));
       pending.pop_front();
     }
     out.push_back(outcome);

@@ -1,7 +1,10 @@
 """`equipoise learn`: policies on streams of judged queries, against what `eval` measures."""
 
+import json
+import os
 import random
 import re
+import subprocess
 import unittest
 import xml.dom.minidom
 
@@ -159,6 +162,66 @@ class Streams(LearnTest):
         self.assertEqual(quiet["domains"][0]["posterior"]["changes"], [])
         self.refused(1, "learn", *self.BOTH, "--orders", "2", "--watch", "3")
 
+    def test_a_change_is_named_with_its_time_wherever_it_is_shown(self):
+        # Of the first half of the queries the terms know the document, of the second the vectors.
+        rng = random.Random(7)
+        vector = lambda: [rng.uniform(-1, 1) for _ in range(6)]
+        text = lambda n: " ".join(rng.choice(WORDS) for _ in range(n))
+        documents = [{"_id": f"d{i}", "text": text(10)} for i in range(60)]
+        rows = [vector() for _ in documents]
+        good = [rng.randrange(60) for _ in range(160)]
+        by_terms = [i < 80 for i in range(160)]
+        self.write("data/turn/corpus.jsonl", documents)
+        self.write("data/turn/corpus.npy", npy(rows))
+        self.write("data/turn/queries.jsonl", [
+            {"_id": f"q{i}", "text": documents[d]["text"] if terms else text(2)}
+            for i, (d, terms) in enumerate(zip(good, by_terms))])
+        self.write("data/turn/queries.npy", npy([vector() if terms else rows[d]
+                                                 for d, terms in zip(good, by_terms)]))
+        self.write("data/turn/qrels/test.tsv", beir(*((f"q{i}", f"d{d}", 1) for i, d in enumerate(good))))
+        self.run_ok("index", "--corpus", "data/turn/corpus.jsonl", "--embeddings",
+                    "data/turn/corpus.npy", "--out", "idx/turn")
+        self.write("s.jsonl", [{"query": f"q{i}", "domain": "a", "time": 5000 + 10 * i} for i in range(160)])
+        options = ("idx/turn", "--data", "data/turn", "--orders", "1", "--stream", "s.jsonl",
+                   "--watch", "64")
+        result = self.learn(*options, "--report", "r.html")
+        (change,) = result["domains"][0]["posterior"]["changes"]
+        self.assertEqual(list(change), ["began", "noticed", "time", "evidence"])
+        # Where it began is estimated from the noisy queries around it.
+        self.assertAlmostEqual(change["began"], 81, delta=12)
+        self.assertGreater(change["noticed"], 81)
+        self.assertEqual(change["time"], 5000 + 10 * (change["noticed"] - 1))
+        words = f"noticed with query {change['noticed']}, at time {change['time']:.0f}"
+        self.assertIn(words, self.run_ok("learn", *options).stdout)
+        self.assertIn(words, (self.folder / "r.html").read_text(encoding="utf-8"))
+        # Feedback that comes later is given later.
+        (late,) = self.learn(*options, "--delay", "8")["domains"][0]["posterior"]["changes"]
+        self.assertEqual(late["time"], 5000 + 10 * (late["noticed"] - 1 + 8))
+
+    def guarded(self, *options):
+        """By query of the domain, whether a guarded curve has another regret than a fixed 0.5."""
+        self.write("s.jsonl", [{"index": "one", "query": f"q{i % 24}", "domain": "a"} for i in range(96)])
+        result = self.learn("idx/one", "--data", "data/one", "--orders", "1", "--stream", "s.jsonl",
+                            "--policy", "curve", "--largest-loss", "0.3", *options)
+        fixed, curve = (self.policy(result, name)["regret_by_query"] for name in ("static 0.5", "curve"))
+        self.assertEqual(len(curve), 96)
+        return [abs(a - b) > 1e-12 for a, b in zip(fixed, curve, strict=True)]
+
+    def test_a_guard_decides_as_the_static_policy_until_what_may_be_lost_is_earned(self):
+        # It pays for one query that earns nothing, at 0.7, with 0.3 of those before.
+        other = self.guarded()
+        self.assertFalse(any(other[:3]))
+        self.assertTrue(any(other[3:]))
+        error = self.refused(2, "learn", *self.BOTH, "--largest-loss", "2")
+        self.assertIn("--largest-loss", error["message"] + str(error.get("field")))
+
+    def test_a_guard_reckons_with_feedback_that_is_late_or_flipped(self):
+        # 21 queries may be under way: 14.7 is more than 0.3 of all that 96 queries can earn here.
+        self.assertFalse(any(self.guarded("--delay", "20")))
+        # Of ten judgments one is wrong in 40 % of the queries: more than what they can earn.
+        self.assertTrue(any(self.guarded("--feedback", "shown")))
+        self.assertFalse(any(self.guarded("--feedback", "shown", "--flips", "0.05")))
+
     def test_what_a_stream_gets_wrong_is_named_with_its_line(self):
         for bad, word in (({"index": "nine", "query": "q1"}, "nine"),
                           ({"index": "one", "query": "q99"}, "q99"),
@@ -282,10 +345,88 @@ class Replay(CliTest):
         self.assertEqual((error["line"], error["field"]), (8, "propensity"))
         self.assertEqual(self.refused(1, "learn", "--replay", "absent.jsonl")["code"], "not_found")
         self.refused(2, "learn")
-        # A log does not hold the features that it decides by.
-        self.refused(2, "learn", "--replay", "log.jsonl", "--policy", "contextual")
+        # Nobody has logged the features that it decides by.
+        error = self.refused(1, "learn", "--replay", "log.jsonl", "--policy", "contextual")
+        self.assertEqual((error["file"], error["line"], error["field"]), ("log.jsonl", 1, "features"))
         self.refused(2, "learn", "idx", "--replay", "log.jsonl")
         self.refused(2, "learn", "--replay", "log.jsonl", "--report", "page.html")
+        error = self.refused(2, "learn", "--replay", "log.jsonl", "--largest-loss", "0.1")
+        self.assertEqual(error["field"], "--largest-loss")
+        self.assertEqual(self.refused(1, "learn", "--replay", "log.jsonl", "--watch", "3")["field"],
+                         "options.watch")
+
+    def test_a_policy_that_watches_follows_a_change_of_the_log(self):
+        # From the middle on the vectors know what the terms knew.
+        for line in self.lines[150:]:
+            for candidate in line["candidates"]:
+                candidate["lexical"], candidate["vector"] = candidate["vector"], candidate["lexical"]
+            line["alpha"] = 1 - line["alpha"]
+        self.write("log.jsonl", self.lines)
+        curve = [self.run_ok("learn", "--replay", "log.jsonl", "--policy", "curve", "--watch", watch,
+                             "--json").json()["policies"][0] for watch in ("0", "64")]
+        self.assertGreater(curve[1]["exact"]["mean"], curve[0]["exact"]["mean"])
+
+    def test_features_that_were_logged_are_what_contextual_is_judged_by(self):
+        for line in self.lines:
+            line["features"] = [0.5] * 15
+        self.write("log.jsonl", self.lines)
+        result = self.run_ok("learn", "--replay", "log.jsonl", "--policy", "contextual,curve", "--json").json()
+        # All alike, they tell nothing.
+        contextual, curve = result["policies"]
+        self.assertAlmostEqual(contextual["exact"]["mean"], curve["exact"]["mean"])
+        self.lines[4]["features"].pop()
+        self.write("log.jsonl", self.lines)
+        error = self.refused(1, "learn", "--replay", "log.jsonl", "--policy", "contextual")
+        self.assertEqual((error["line"], error["field"]), (5, "features"))
+
+
+class Export(LearnTest):
+    """Searches and ratings of a program on the library, which keeps its log beside the index."""
+
+    def serve(self, policy, queries):
+        program = os.environ.get("EQUIPOISE_SERVE_FEEDBACK")
+        if not program:
+            self.skipTest("EQUIPOISE_SERVE_FEEDBACK names no program; ctest sets it")
+        done = subprocess.run([program, "idx/one", policy, str(queries)], cwd=self.folder, check=True,
+                              capture_output=True, encoding="utf-8", timeout=60)
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def test_an_index_without_a_log_or_no_place_to_write_to_is_refused(self):
+        self.assertEqual(self.refused(1, "learn", "--export", "idx/one", "--out", "log.jsonl")["code"],
+                         "not_found")
+        self.assertEqual(self.refused(2, "learn", "--export", "idx/one")["field"], "--export")
+        self.refused(2, "learn", *self.BOTH, "--out", "log.jsonl")
+        self.assertFalse((self.folder / "log.jsonl").exists())
+
+    def test_what_was_served_and_rated_is_in_the_file_and_policies_are_judged_on_it(self):
+        served = self.serve("contextual", 80)
+        text = self.run_ok("learn", "--export", "idx/one", "--out", "text.jsonl").stdout
+        self.assertEqual(text, "text.jsonl: 80 queries with 160 ratings\n")
+        told = self.run_ok("learn", "--export", "idx/one", "--out", "log.jsonl", "--json").json()
+        self.assertEqual(told, {"out": "log.jsonl", "queries": 80, "feedback": 160, "left_out": 0})
+        lines = [json.loads(line) for line in (self.folder / "log.jsonl").read_text().splitlines()]
+        self.assertEqual(len(lines), 80)
+        for line, asked in zip(lines, served, strict=True):
+            self.assertEqual(line["query_id"], asked["query_id"])
+            self.assertEqual(line["shown"], asked["shown"])
+            self.assertEqual((line["alpha"], line["propensity"]), (asked["alpha"], asked["propensity"]))
+            self.assertEqual([(f["doc"], f["rating"]) for f in line["feedback"]],
+                             [(asked["shown"][0], 1), (asked["shown"][2], 0.25)])
+            self.assertEqual(len(line["features"]), 15)
+            for mine, other in zip(line["features"], asked["features"], strict=True):
+                self.assertAlmostEqual(mine, other, places=5)
+        result = self.run_ok("learn", "--replay", "log.jsonl", "--policy", "static,curve,contextual",
+                             "--state", "idx/one.state", "--json").json()
+        self.assertEqual([p["policy"] for p in result["policies"]],
+                         ["static", "curve", "contextual", "idx/one.state"])
+        self.assertEqual(result["rated"], 80)
+
+    def test_another_policy_is_asked_for_no_features_and_logs_none(self):
+        self.serve("curve", 10)
+        self.run_ok("learn", "--export", "idx/one", "--out", "log.jsonl")
+        self.run_ok("learn", "--replay", "log.jsonl")
+        error = self.refused(1, "learn", "--replay", "log.jsonl", "--policy", "contextual")
+        self.assertEqual((error["line"], error["field"]), (1, "features"))
 
 
 if __name__ == "__main__":

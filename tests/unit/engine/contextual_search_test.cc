@@ -9,6 +9,10 @@
 
 #include <gtest/gtest.h>
 
+#include <equipoise/engine/feedback_export.h>
+#include <equipoise/engine/replay_log.h>
+#include <equipoise/engine/replay_study.h>
+
 #include "learning_data.h"
 
 namespace equipoise {
@@ -93,6 +97,45 @@ TEST_F(ContextualSearch, FeaturesComeBackFromTheLogAfterARestart) {
   EXPECT_EQ(second->told, first->told);
   ASSERT_EQ(second->told.size(), 5u);
   EXPECT_EQ(second->told[0].size(), QueryFeatures::kCount);
+}
+
+// What it was served with is what it is judged by.
+TEST_F(ContextualSearch, TheFeedbackIsExportedWithItsFeaturesAndContextualIsJudgedOnIt) {
+  std::vector<std::vector<float>> features;
+  const std::string log = folder_.path("log.jsonl"), state = folder_.path("state");
+  {
+    Engine engine = Open();
+    ASSERT_TRUE(engine.KeepLearning(Made("contextual")).ok());
+    for (std::uint64_t i = 0; i < 70; ++i) {
+      const auto found = engine.Search(MakeQuery(i).request(i % 2 == 0 ? "birds" : "planes"));
+      ASSERT_TRUE(found.ok()) << found.error().ToString();
+      const std::string source = "user " + std::to_string(i);
+      for (const std::size_t hit : {i % 3, i % 3 + 4})
+        ASSERT_TRUE(
+            engine
+                .Feedback(
+                    {.query_id = found->query_id, .hit = hit, .rating = 1.0, .source = source})
+                .ok());
+      features.push_back(found->context->features);
+    }
+    ASSERT_TRUE(engine.SavePolicy(folder_.path("snapshot")).ok());
+    ASSERT_TRUE(engine.policy()->Save(state).ok());
+  }
+  ASSERT_TRUE(ExportFeedback(folder_.path("index"), log).ok());
+  auto reader = ReplayLogReader::Open(log);
+  ASSERT_TRUE(reader.ok());
+  LoggedQuery read;
+  std::size_t queries = 0;
+  for (; *reader->Next(&read); ++queries) EXPECT_EQ(read.features, features[queries]) << queries;
+  EXPECT_EQ(queries, features.size());
+
+  const auto study = StudyReplay(log, {.policies = {"contextual", "curve"}, .states = {state}});
+  ASSERT_TRUE(study.ok()) << study.error().ToString();
+  ASSERT_EQ(study->policies.size(), 3u);
+  // So few queries do not show that features pay: it decides as the curve does.
+  EXPECT_NEAR(study->policies[0].exact.mean, study->policies[1].exact.mean, 1e-9);
+  // The state has learned from all of them and decides anew.
+  EXPECT_GT(study->policies[2].exact.mean, study->policies[0].exact.mean);
 }
 
 TEST_F(ContextualSearch, TheContextualPolicyLearnsFromFeaturesAndIsRestoredWithThem) {

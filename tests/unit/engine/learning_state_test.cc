@@ -91,17 +91,43 @@ TEST_F(LearningState, AContextSurvivesItsBytes) {
   }
 }
 
+// As another version has written it: without the last `cut` bytes.
+std::string OfVersion(char version, std::string bytes, std::size_t cut) {
+  EXPECT_EQ(bytes[4], 3);
+  bytes[4] = version;
+  bytes.resize(bytes.size() - sizeof(std::uint64_t) - cut);
+  const std::uint64_t sum = Checksum(std::as_bytes(std::span(bytes.data(), bytes.size())));
+  bytes.append(reinterpret_cast<const char*>(&sum), sizeof sum);
+  return bytes;
+}
+
 TEST_F(LearningState, AContextOfVersionOneIsRefused) {
   Engine engine = Open();
   ASSERT_TRUE(engine.UsePolicy(Made("curve")).ok());
   const Query query = MakeQuery(1);
-  std::string bytes = engine.Search(query.request("wings"))->context->Serialize();
-  ASSERT_EQ(bytes[4], 2);
-  bytes[4] = 1;
-  bytes.resize(bytes.size() - sizeof(std::uint64_t));
-  const std::uint64_t sum = Checksum(std::as_bytes(std::span(bytes.data(), bytes.size())));
-  bytes.append(reinterpret_cast<const char*>(&sum), sizeof sum);
-  EXPECT_EQ(SearchContext::Parse(bytes).error().code(), Code::kUnsupported);
+  const std::string bytes = engine.Search(query.request("wings"))->context->Serialize();
+  for (const char version : {char{0}, char{1}, char{4}})
+    EXPECT_EQ(SearchContext::Parse(OfVersion(version, bytes, 0)).error().code(),
+              Code::kUnsupported);
+}
+
+TEST_F(LearningState, AContextOfVersionTwoIsReadWithOrWithoutFeatures) {
+  Engine engine = Open();
+  ASSERT_TRUE(engine.UsePolicy(Made("contextual")).ok());
+  const Query query = MakeQuery(1);
+  SearchContext context = *engine.Search(query.request("wings"))->context;
+  ASSERT_FALSE(context.features.empty());
+  const auto with = SearchContext::Parse(OfVersion(2, context.Serialize(), 0));
+  ASSERT_TRUE(with.ok()) << with.error().ToString();
+  EXPECT_EQ(with->Serialize(), context.Serialize());
+  context.features.clear();
+  // At its end only the number of the features is left.
+  const std::string plain = context.Serialize();
+  const auto without = SearchContext::Parse(OfVersion(2, plain, sizeof(std::uint64_t)));
+  ASSERT_TRUE(without.ok()) << without.error().ToString();
+  EXPECT_EQ(without->Serialize(), plain);
+  EXPECT_EQ(SearchContext::Parse(OfVersion(3, plain, sizeof(std::uint64_t))).error().code(),
+            Code::kCorruption);
 }
 
 TEST_F(LearningState, ADamagedContextIsRefused) {
@@ -125,7 +151,7 @@ TEST_F(LearningState, ADamagedContextIsRefused) {
   }
   EXPECT_TRUE(refused(whole + "x"));
   std::string newer = whole;
-  newer[4] = 3;
+  newer[4] = 4;
   EXPECT_EQ(engine.Feedback({.context = newer, .hit = 0, .rating = 1.0}).error().code(),
             Code::kUnsupported);
   EXPECT_TRUE(policy->told.empty());

@@ -6,6 +6,7 @@
 #include <equipoise/core/random.h>
 #include <equipoise/engine/replay_log.h>
 #include <equipoise/engine/replay_study.h>
+#include <equipoise/optimizer/contextual_policy.h>
 
 #include "temp_folder.h"
 
@@ -165,6 +166,103 @@ TEST(ReplayStudy, ALogWithTwoFusionsOrOneQueryIsRefused) {
   EXPECT_EQ(StudyReplay(folder.path("absent.jsonl")).error().code(), Code::kNotFound);
   EXPECT_EQ(StudyReplay(folder.path("two.jsonl"), {.policies = {"none"}}).error().where().field,
             "policy");
+}
+
+// All documents rated; the good ones are those that one path scores like.
+Made ServeWhole(int number, bool lexical, Random* random) {
+  Made out = Serve(number, random);
+  out.query.domain = "all";
+  out.query.feedback.clear();
+  for (const LoggedCandidate& c : out.query.candidates) {
+    const double score = lexical ? double{c.lexical} : double{c.vector};
+    out.query.feedback.push_back({c.doc, random->Chance(0.6 * score) ? 1.0 : 0.0, "u", 0});
+  }
+  return out;
+}
+
+// A log of which one of 15 features tells the path that is right.
+void WriteFeatures(const std::string& path, std::size_t queries, std::size_t lacking) {
+  Random random(15);
+  auto writer = ReplayLogWriter::Create(path);
+  ASSERT_TRUE(writer.ok());
+  for (std::size_t i = 0; i < queries; ++i) {
+    const bool lexical = random.Chance(0.5);
+    Made made = ServeWhole(static_cast<int>(i), lexical, &random);
+    for (std::size_t f = 0; f < (i == lacking ? 14u : 15u); ++f)
+      made.query.features.push_back(static_cast<float>(random.Uniform()));
+    made.query.features[3] = lexical ? 1 : 0;
+    ASSERT_TRUE(writer->Append(made.query).ok());
+  }
+  ASSERT_TRUE(writer->Publish().ok());
+}
+
+TEST(ReplayStudy, ContextualIsJudgedByTheFeaturesOfTheLog) {
+  const TempFolder folder;
+  const std::string log = folder.path("log.jsonl"), state = folder.path("state");
+  constexpr std::size_t kQueries = 1200;
+  WriteFeatures(log, kQueries, kQueries);
+  // The same policy, taught beside the replay.
+  auto policy = ContextualPolicy::Create();
+  auto reader = ReplayLogReader::Open(log);
+  for (LoggedQuery query; *reader->Next(&query);) {
+    std::vector<RewardCandidate> candidates;
+    for (std::size_t i = 0; i < query.candidates.size(); ++i)
+      candidates.push_back({.lexical = query.candidates[i].lexical,
+                            .vector = query.candidates[i].vector,
+                            .gain = static_cast<float>(query.feedback[i].rating),
+                            .confidence = 1});
+    const auto curve = ComputeRewardCurve(candidates, {.k = 10, .grid = 21});
+    ASSERT_TRUE((*policy)
+                    ->Update({.query = {.domain = query.domain, .features = query.features},
+                              .decision = query.decision,
+                              .curve = curve->values,
+                              .weight = curve->empty ? 0.0 : 1.0})
+                    .ok());
+  }
+  ASSERT_TRUE((*policy)->Account().decides);
+  ASSERT_TRUE((*policy)->Save(state).ok());
+
+  const auto study = StudyReplay(log, {.policies = {"curve", "contextual"}, .states = {state}});
+  ASSERT_TRUE(study.ok()) << study.error().ToString();
+  const double curve = study->policies[0].exact.mean, contextual = study->policies[1].exact.mean;
+  EXPECT_GT(contextual, curve + 0.03);
+  // Which has learned from all of it.
+  EXPECT_GT(study->policies[2].exact.mean, contextual);
+  EXPECT_LT(study->policies[2].exact.mean, curve + 0.2);
+}
+
+TEST(ReplayStudy, ALineWithoutTheFeaturesThatAPolicyDecidesByIsNamed) {
+  const TempFolder folder;
+  const std::string log = folder.path("log.jsonl"), state = folder.path("state");
+  WriteFeatures(log, 40, 27);
+  EXPECT_TRUE(StudyReplay(log).ok());
+  ASSERT_TRUE((*ContextualPolicy::Create())->Save(state).ok());
+  for (const ReplayOptions& options :
+       {ReplayOptions{.policies = {"contextual"}}, ReplayOptions{.states = {state}}}) {
+    const auto refused = StudyReplay(log, options);
+    EXPECT_EQ(refused.error().code(), Code::kInvalidArgument);
+    EXPECT_EQ(refused.error().where().file, log);
+    EXPECT_EQ(refused.error().where().line, 28);
+    EXPECT_EQ(refused.error().where().field, "features");
+  }
+}
+
+TEST(ReplayStudy, APolicyThatWatchesFollowsAChange) {
+  const TempFolder folder;
+  const std::string log = folder.path("log.jsonl");
+  Random random(16);
+  auto writer = ReplayLogWriter::Create(log);
+  ASSERT_TRUE(writer.ok());
+  for (int i = 0; i < 600; ++i)
+    ASSERT_TRUE(writer->Append(ServeWhole(i, i < 300, &random).query).ok());
+  ASSERT_TRUE(writer->Publish().ok());
+  const auto exact = [&](std::size_t watch) {
+    const auto study = StudyReplay(log, {.policies = {"curve"}, .watch = watch});
+    EXPECT_TRUE(study.ok());
+    return study->policies[0].exact.mean;
+  };
+  EXPECT_GT(exact(64), exact(0) + 0.02);
+  EXPECT_EQ(StudyReplay(log, {.watch = 3}).error().where().field, "options.watch");
 }
 
 TEST(ReplayStudy, AQueryThatIsLoggedTwiceIsNotCountedTwice) {

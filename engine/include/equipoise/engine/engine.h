@@ -119,8 +119,8 @@ class EQUIPOISE_API Engine {
                               const Configuration& configuration) const;
 
   /// Searches with two values of α and drafts one list of both (optimizer/interleaving.h): which is better
-  /// shows from its ratings, and feedback on it is learned from as on any other. Takes two searches, of
-  /// which the first is what result.times says.
+  /// shows from its ratings, comparison.Add(DraftOutcome(found->draft, ratings)) of each query, and feedback
+  /// on it is learned from as on any other. Takes two searches, of which the first is what result.times says.
   /// Range    alphas in [0, 1]; request.alpha is not looked at; random: 64 uniform bits, of the draft
   /// Errors   as Search; as TeamDraft
   Result<InterleavedResult> SearchInterleaved(const SearchRequest& request, double first_alpha,

@@ -26,7 +26,8 @@ struct FeedbackExported {
 };
 
 /// Writes every query that feedback has named, in the order in which it came, with all its ratings. Of a
-/// source the number is written, not the name, which the log does not have.
+/// source the number is written, not the name, which the log does not have; features where a policy has
+/// decided by them.
 /// Errors   kNotFound: no index, no log; kInvalidArgument: a log of another index, a rating outside of the
 ///          scale; kCorruption; kIo, kOutOfMemory. Then `path` is as it was
 /// Threads  while an engine writes the log: what was there at the start is in it

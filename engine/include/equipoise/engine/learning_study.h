@@ -42,7 +42,8 @@ struct StudyOptions {
   PolicyPriors priors{};
   std::optional<DomainPrior> prior{};  ///< of every domain that `priors` does not name
   double both_paths_share = CurvePolicyOptions{}.both_paths_share;
-  /// Of curve: CurvePolicyOptions::watch and largest_loss.
+  /// Of curve and contextual: CurvePolicyOptions::watch and largest_loss. The guard reckons with feedback
+  /// that comes late and with every query of which some judgment may be flipped.
   std::size_t watch = 0;
   double largest_loss = 1;
   std::optional<FusionMethod>

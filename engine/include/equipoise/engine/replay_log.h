@@ -23,7 +23,8 @@
 ///   shown        documents of the answer, best first, each once, each among the candidates
 ///   feedback     in any order; of a document and source the latest counts; doc is among the
 ///                candidates, rating in [0, 1], source absent: nobody's name, time in seconds, absent: 0
-///   features     numbers, what the policy was given beside the domain; absent: none
+///   features     numbers, what the policy was given beside the domain (QueryFeatures::Values, where it was
+///                contextual); absent: none
 ///
 /// Other fields are passed over.
 #pragma once

@@ -23,11 +23,12 @@
 namespace equipoise {
 
 struct ReplayOptions {
-  /// By name: each starts new and learns along the log, every query after it has decided.
+  /// By name, as MakeWeightPolicy: each starts new and learns along the log, every query after it has decided.
   std::vector<std::string> policies = {"static", "beta", "curve"};
   std::vector<std::string>
       states{};           ///< files of WeightPolicy::Save: judged as they are, they learn nothing
-  PolicyPriors priors{};  ///< of curve
+  PolicyPriors priors{};  ///< of curve and contextual
+  std::size_t watch = 0;  ///< CurvePolicyOptions::watch, of both
   std::uint64_t seed = 1;
   ProgressCallback progress{};
 };
@@ -58,8 +59,8 @@ struct ReplayStudy {
 };
 
 /// Errors   as ReplayLogReader; kInvalidArgument: fewer than two queries, one twice, lines of different fusions, an
-///          unknown policy, priors of another normalization; as LoadWeightPolicy; kCancelled by the
-///          callback
+///          unknown policy, priors of another normalization, a policy that decides by features and a line
+///          that has not as many; as LoadWeightPolicy; kCancelled by the callback
 /// Exact    a decision between two of the 21 values of α is replayed as the nearer
 /// Threads  one; memory 1 KB a query
 EQUIPOISE_API Result<ReplayStudy> StudyReplay(const std::string& log,

@@ -34,7 +34,7 @@ struct EQUIPOISE_API SearchContext {
   /// As bytes, about 12 for each candidate, with a version and a checksum.
   /// Errors   none; std::bad_alloc may leave it, as it may any std::string
   std::string Serialize() const;
-  /// What Serialize gave.
+  /// What Serialize gave, also before it knew features.
   /// Errors   kCorruption: cut, changed, none at all; kUnsupported: another version; kOutOfMemory
   static Result<SearchContext> Parse(std::string_view bytes);
 };

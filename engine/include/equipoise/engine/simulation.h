@@ -73,6 +73,7 @@ EQUIPOISE_API std::size_t BestOf(const Curve& curve);
 struct Turn {
   std::size_t domain = 0;
   std::size_t query = 0;  ///< of the set
+  double time = 0;        ///< when it is asked; feedback that comes with it is given then
 };
 
 /// Up to `horizon` queries of each set in random order, each once; with `again`, drawn with

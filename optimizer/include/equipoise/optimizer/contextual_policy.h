@@ -36,7 +36,7 @@ struct ContextualPolicyOptions {
   std::size_t features = 15;  ///< numbers that describe a query; in [1, 32]
   /// Variance of a query's curve that features cannot explain, over what they are expected to; in
   /// (0, 1e6].
-  /// Source   bench/bandit/contextual.py, fixed before its results
+  /// Source   NOISE of bench/bandit/contextual.py: of a prototype, one of eleven on the judged sets
   double noise_ratio = 10;
   /// Queries with features that are learned before the account begins; >= 1.
   std::size_t enough = 50;

@@ -39,7 +39,7 @@ struct QueryFeatures {
   float lexical_of_first = 0;  ///< lexical score of the document that the vectors like best
   float vector_of_first = 0;   ///< vector score of the document that the terms like best
 
-  // The domain; Engine sets them, a Collection leaves 0.
+  // By the detector, not a policy's posterior; Engine sets them, a Collection leaves 0.
   float domain_probability = 0;  ///< QueryDomain::probability
   float domain_margin = 0;       ///< QueryDomain::margin, at most 1
 
