@@ -11,7 +11,6 @@
 #include <equipoise/core/check.h>
 #include <equipoise/core/index_folder.h>
 #include <equipoise/core/parallel.h>
-#include <equipoise/kernels/rows.h>
 #include <equipoise/retrieval/collection.h>
 #include <equipoise/retrieval/diversity.h>
 #include <equipoise/retrieval/document_store.h>
@@ -306,19 +305,11 @@ float Collection::State::LowestVectorScore(std::span<const float> query) const {
 Status Collection::State::Diversify(const SearchRequest& request, std::size_t most, StopCheck* stop,
                                     std::vector<Candidate>* candidates,
                                     std::vector<float>* similarities) const {
-  constexpr std::size_t kBlock = 128;  // rows of 384 dimensions: 20 µs
   const std::size_t d = vectors->dim();
   std::vector<std::uint32_t> docs;
   for (const Candidate& c : *candidates) docs.push_back(c.doc);
   std::vector<float> rows;
-  rows.reserve(docs.size() * d);
-  for (std::size_t at = 0; at < docs.size() && !stop->Due(); at += kBlock) {
-    const std::size_t n = std::min(kBlock, docs.size() - at);
-    rows.resize((at + n) * d);
-    EQUIPOISE_RETURN_IF_ERROR(
-        vectors->Read(std::span(docs).subspan(at, n), std::span(rows).subspan(at * d, n * d)));
-    for (std::size_t i = at; i < at + n; ++i) Normalize(rows.data() + i * d, d);
-  }
+  EQUIPOISE_RETURN_IF_ERROR(ReadUnitRows(*vectors, docs, stop, &rows));
   if (stop->Due()) {
     candidates->resize(std::min(candidates->size(), request.k));
     return {};

@@ -1,4 +1,4 @@
-// Searches that end early, by a deadline or a token, and near-duplicates.
+// Searches that end early, by a deadline or a token, what they take, and near-duplicates.
 #include <chrono>
 #include <cmath>
 #include <map>
@@ -155,6 +155,24 @@ TEST_F(SearchEnd, ACancelledSearchIsAnErrorAndTheNextOneIsNot) {
   }
   request.cancellation = nullptr;
   EXPECT_TRUE(engine.Search(request).ok());
+}
+
+// Copying thousands of candidates takes longer than deciding α.
+TEST_F(SearchEnd, KeepingTheContextIsInTheTimeOfThePolicy) {
+  Engine engine = Open();
+  ASSERT_TRUE(
+      engine.UsePolicy(std::make_shared<testing::ScriptedPolicy>(WeightDecision{.alpha = 0.5}))
+          .ok());
+  const auto least = [&](std::size_t depth) {
+    SearchRequest request = Asked();
+    request.k = request.depth = depth;
+    request.keep_candidates = true;
+    std::uint64_t policy_ns = ~std::uint64_t{0};
+    for (int i = 0; i < 40; ++i)
+      policy_ns = std::min(policy_ns, engine.Search(request)->times.policy_ns);
+    return policy_ns;
+  };
+  EXPECT_GT(least(kMany), 3 * least(1));
 }
 
 /// Searches whose time goes into comparing what was found.
