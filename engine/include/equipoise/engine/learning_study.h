@@ -63,6 +63,7 @@ struct PolicyStudy {
   simulation::Difference recall;       ///< Recall@10 of what was shown
   /// [horizon] mean regret of the n-th query of a domain, over domains and orders.
   std::vector<double> regret;
+  std::vector<double> recall_by_query;  ///< [horizon] likewise, Recall@10 of what was shown
   /// [domains] queries until the posterior's 90 % bound on the regret was below converged_below: median,
   /// 5 % and 95 % of the orders; absent where less than half, 5 % or 95 % of them got there. Empty for
   /// policies that state no bound.
@@ -90,7 +91,9 @@ struct LearningStudy {
       0;  ///< lines of the stream whose query has no relevant document, or no text
   std::size_t best_single = 0;
   bool lexical_better = false;  ///< of the paths alone: BM25 earns at least what vectors do
-  double floor = 0;             ///< regret of a learner that knows all other queries of the domain
+  std::vector<double>
+      path_recall_by_query;  ///< [horizon] as PolicyStudy's, of the better path alone
+  double floor = 0;          ///< regret of a learner that knows all other queries of the domain
   FusionMethod fusion = FusionMethod::kMinMaxUnion;
 };
 
