@@ -47,8 +47,8 @@ struct StudyOptions {
   double largest_loss = 1;
   std::optional<FusionMethod>
       fusion{};  ///< absent: the configuration's, else that of the first index
-  /// Of every search; its α and mmr are not looked at, since rewards are those of fused scores at every α;
-  /// its depths are more than simulation::kShown.
+  /// Of every search; its α, mmr and near_duplicate are not looked at, since rewards are those of fused
+  /// scores at every α; its depths are more than simulation::kShown.
   Configuration configuration{};
   std::uint64_t seed = 1;
   double converged_below = 0.02;  ///< the bound on regret from which a domain counts as converged
