@@ -67,7 +67,8 @@ Json PolicyObject(const LearningStudy& study, const PolicyStudy& policy) {
                  {"recall@10_95", Interval95(policy.recall.low, policy.recall.high)},
                  {"domain_regret", Json::object()},
                  {"converged", nullptr},
-                 {"regret_by_query", policy.regret}};
+                 {"regret_by_query", policy.regret},
+                 {"recall@10_by_query", policy.recall_by_query}};
   for (std::size_t d = 0; d < study.domains.size(); ++d)
     object["domain_regret"][study.domains[d].name] = e.domain_regret[d];
   if (policy.converged.empty()) return object;
@@ -325,7 +326,9 @@ Action AddLearnCommand(CLI::App* app) {
       "\"time\": "
       "1700000000}; the index is a path as given here or its last name, missing where there is "
       "one.\n"
-      "Rewards are those of fused scores at every α: α and mmr of --config do not count.\n"
+      "Rewards are those of fused scores at every α: of --config neither alpha, mmr and "
+      "near_duplicate count nor detector, bandit, filter and router, since the stream names the "
+      "domains and the policies of --policy decide.\n"
       "A log is what engine/replay_log.h describes. With it only --policy, --state, --priors, "
       "--watch, --seed and "
       "--json count; contextual needs the features of every line.\n"

@@ -2,9 +2,11 @@
 #include <algorithm>
 #include <chrono>
 #include <optional>
+#include <utility>
 
 #include <fmt/format.h>
 
+#include <equipoise/core/check.h>
 #include <equipoise/engine/engine.h>
 
 #include "arguments.h"
@@ -41,6 +43,7 @@ struct SearchArguments {
   bool filter_given = false;
   bool query_given = false;
   bool parallel_paths = false;
+  bool learned = false;
   bool explain = false;
   bool snippets = false;
   bool json = false;
@@ -264,6 +267,20 @@ std::string WithSnippets(const Collection& collection, const SearchResult& found
   return out;
 }
 
+/// The time of each layer that took some.
+std::string LayerText(const LayerTimes& times) {
+  std::string text = "time in µs:";
+  for (const auto& [name, ns] : {std::pair{"domain", times.domain_ns},
+                                 {"policy", times.policy_ns},
+                                 {"analysis", times.analysis_ns},
+                                 {"BM25", times.lexical_ns},
+                                 {"vectors", times.vector_ns},
+                                 {"fusion", times.fusion_ns},
+                                 {"diversity", times.diversity_ns}})
+    if (ns > 0) text += fmt::format(" {} {:.0f},", name, Microseconds(ns));
+  return text + fmt::format(" all {:.0f}\n", Microseconds(times.total_ns));
+}
+
 int PrintTable(const Collection& collection, const SearchResult& found, const SearchArguments& a,
                const std::optional<MetadataFilter>& filter) {
   std::string text = fmt::format("{} in {:.0f} µs; ", Counted(found.hits.size(), "hit"),
@@ -278,6 +295,7 @@ int PrintTable(const Collection& collection, const SearchResult& found, const Se
   if (found.partial)
     text += fmt::format("; partial: the deadline came in layer {}", SearchLayerName(found.cut));
   text += '\n' + DomainText(found.domain);
+  if (a.explain) text += LayerText(found.times);
   if (found.hits.empty()) return PrintText(text);
   text += '\n';
   const auto fields = SplitList(a.fields);
@@ -326,7 +344,23 @@ int PrintTable(const Collection& collection, const SearchResult& found, const Se
   return PrintText(text);
 }
 
+/// What decides α from feedback, where it is asked for.
+Status TakeLearned(const SearchArguments& a, const SearchRequest& request,
+                   const Configuration& configuration, Engine* engine) {
+  const LearningOptions options = {.fusion =
+                                       request.fusion ? request.fusion : configuration.fusion};
+  if (!a.policy.empty()) return engine->LoadPolicy(a.policy, options);
+  if (!a.learned) return {};
+  EQUIPOISE_ASSIGN_OR_RETURN(auto fresh, MakeWeightPolicy("curve"));
+  return engine->KeepLearning(std::move(fresh), options, {.access = LogAccess::kRead}).error();
+}
+
 int RunSearch(SearchArguments a) {
+  if (a.learned && !a.policy.empty())
+    return FailUsage(
+        Status(Code::kInvalidArgument, "does not go with --policy: both say what has been learned",
+               {.field = "--learned"}),
+        a.json);
   if (!a.query_given)
     return FailUsage(
         Status(Code::kInvalidArgument, "there is no query; give --text, --embedding or both"),
@@ -369,11 +403,8 @@ int RunSearch(SearchArguments a) {
         engine->UseDetector(std::make_shared<const DomainDetector>(*std::move(detector)));
     if (!used.ok()) return Fail(used.At({.file = a.domains}), a.json);
   }
-  if (!a.policy.empty())
-    if (const Status used = engine->LoadPolicy(
-            a.policy, {.fusion = request.fusion ? request.fusion : configuration->fusion});
-        !used.ok())
-      return Fail(used, a.json);
+  if (const Status learned = TakeLearned(a, request, *configuration, &*engine); !learned.ok())
+    return Fail(learned, a.json);
   request.domain = a.domain;
   const Collection& collection = engine->collection();
   for (const std::string& name : SplitList(a.fields))
@@ -458,11 +489,14 @@ Action AddSearchCommand(CLI::App* app) {
                   "What an engine has saved (POLICY of its index): decides α for the domain; the "
                   "same decision each time, since nothing is saved back")
       ->check(Named());
+  app->add_flag("--learned", a->learned,
+                "Let the index's log of feedback decide α: the snapshot of the engine that writes "
+                "it, and what came since; another process may be writing");
   a->configuration.Add(app, "Options");
   app->add_flag("--parallel-paths", a->parallel_paths,
                 "Ask both paths at once, on two threads; the result is the same");
   app->add_flag("--explain", a->explain,
-                "Show both paths' scores and ranks, and BM25 term by term");
+                "Show both paths' scores and ranks, BM25 term by term, and the time of each layer");
   app->add_flag(
       "--snippets", a->snippets,
       "Show the best passage of each hit; with --json its text, its first byte in the hit's "

@@ -89,44 +89,66 @@ class Plot {
   std::string body_;
 };
 
-std::string RegretPlot(const LearningStudy& study) {
-  double most = 0.001;
-  std::size_t longest = 1;
-  std::vector<std::vector<double>> means;  // of the first n queries
-  for (const PolicyStudy& policy : study.policies) {
-    double sum = 0;
-    auto& mean = means.emplace_back();
-    for (const double regret : policy.regret) {
-      sum += regret;
-      mean.push_back(sum / static_cast<double>(mean.size() + 1));
-    }
-    longest = std::max(longest, mean.size());
-    if (mean.size() > 2) most = std::max(most, *std::max_element(mean.begin() + 2, mean.end()));
+/// Of each curve the means of its first n values.
+std::vector<double> MeansUpTo(const std::vector<double>& curve) {
+  std::vector<double> out;
+  double sum = 0;
+  for (const double value : curve) {
+    sum += value;
+    out.push_back(sum / static_cast<double>(out.size() + 1));
   }
-  Plot plot(900, 380, static_cast<double>(longest), 0, most * 1.05);
-  plot.Axes("queries of a domain so far", "regret a query, mean up to there", 5);
+  return out;
+}
+
+/// A curve of each policy over the queries of a domain; `other`, dashed, is what they are held against.
+std::string QueriesPlot(const LearningStudy& study, const std::string& title,
+                        const std::string& y_name, bool from_zero,
+                        const std::vector<double> PolicyStudy::*curve,
+                        const std::vector<double>& other, const std::string& other_name) {
+  double least = 1, most = 0;
+  std::size_t longest = 1;
+  std::vector<std::vector<double>> means;
+  const auto add = [&](std::vector<double> mean) {
+    longest = std::max(longest, mean.size());
+    for (std::size_t i = std::min<std::size_t>(2, mean.size()); i < mean.size(); ++i)
+      least = std::min(least, mean[i]), most = std::max(most, mean[i]);
+    means.push_back(std::move(mean));
+  };
+  for (const PolicyStudy& policy : study.policies) add(MeansUpTo(policy.*curve));
+  add(other);
+  const double margin = from_zero ? 0.05 * most : 0.05 * std::max(0.0, most - least);
+  Plot plot(900, 380, static_cast<double>(longest), from_zero ? 0 : least - margin,
+            std::max(most, 0.001) + margin);
+  plot.Axes("queries of a domain so far", y_name + ", mean up to there", 5);
   std::string legend;
   for (std::size_t p = 0; p < means.size(); ++p) {
-    const char* colour = kColours[p % kColours.size()];
+    const bool last = p + 1 == means.size();
+    const char* colour = last ? "#555555" : kColours[p % kColours.size()];
     plot.Line(
         means[p].size(),
         [&](std::size_t i) { return std::pair(static_cast<double>(i + 1), means[p][i]); }, colour,
-        2.5);
-    legend += fmt::format(R"(<span class="key"><i style="background:{}"></i>{}</span>)", colour,
-                          Escaped(study.policies[p].name));
+        last ? 1 : 2.5, last);
+    if (!last)
+      legend += fmt::format(R"(<span class="key"><i style="background:{}"></i>{}</span>)", colour,
+                            Escaped(study.policies[p].name));
   }
-  plot.Line(
-      2,
-      [&](std::size_t i) {
-        return std::pair(i == 0 ? 0.0 : static_cast<double>(longest), study.floor);
-      },
-      "#555555", 1, true);
-  legend += R"(<span class="key"><i class="dash"></i>knows all other queries</span>)";
-  return fmt::format(
-      "<div class=\"legend\">{}</div><div class=\"wide\">{}</div><p>Domains with fewer queries end "
-      "earlier: "
-      "towards the right the means are over those that are left.</p>",
-      legend, plot.Render("Regret of each policy"));
+  legend += fmt::format(R"(<span class="key"><i class="dash"></i>{}</span>)", other_name);
+  return fmt::format("<div class=\"legend\">{}</div><div class=\"wide\">{}</div>", legend,
+                     plot.Render(title));
+}
+
+std::string RegretPlot(const LearningStudy& study) {
+  const std::size_t longest = study.policies.empty() ? 1 : study.policies[0].regret.size();
+  return QueriesPlot(study, "Regret of each policy", "regret a query", true, &PolicyStudy::regret,
+                     std::vector<double>(longest, study.floor), "knows all other queries") +
+         "<p>Domains with fewer queries end earlier: towards the right the means are over those "
+         "that are left.</p>";
+}
+
+std::string RecallPlot(const LearningStudy& study) {
+  return QueriesPlot(study, "Recall@10 of each policy", "Recall@10", false,
+                     &PolicyStudy::recall_by_query, MeansUpTo(study.path_recall_by_query),
+                     study.lexical_better ? "BM25 alone" : "vectors alone");
 }
 
 std::string DomainPlot(const DomainStudy& domain) {
@@ -204,18 +226,19 @@ PagePart LearnPart(const LearningStudy& study, const StudyOptions& options) {
             "<p>{} changed with its query {}; noticed with query {}, at time {}, evidence "
             "{:.0f}.</p>",
             Escaped(domain.name), change.began, change.noticed, change.time, change.evidence);
-  return {.body = fmt::format(
-              "<p>{} queries of {} domains, {} orders, up to {} queries of each domain; feedback "
-              "on {}; reward nDCG@10, fusion {}. Intervals: 95 %, bootstrap over queries.</p>"
-              "<h2>Policies</h2><div class=\"wide\"><table><tr><th>policy</th><th>reward</th>"
-              "<th>95 %</th><th>regret</th><th>95 %</th><th>orders above best single α</th></tr>"
-              "{}</table></div><p>Best single α in hindsight: {:g}. A learner that knows all other "
-              "queries of a domain has a regret of {:.4f}.</p><h2>Regret</h2>{}{}",
-              study.queries, study.domains.size(), options.orders, options.horizon,
-              options.feedback.shown_only ? "what was shown" : "all candidates",
-              FusionName(study.fusion), rows, AlphaOf(study.best_single), study.floor,
-              RegretPlot(study), domains),
-          .style = kStyle};
+  return {
+      .body = fmt::format(
+          "<p>{} queries of {} domains, {} orders, up to {} queries of each domain; feedback "
+          "on {}; reward nDCG@10, fusion {}. Intervals: 95 %, bootstrap over queries.</p>"
+          "<h2>Policies</h2><div class=\"wide\"><table><tr><th>policy</th><th>reward</th>"
+          "<th>95 %</th><th>regret</th><th>95 %</th><th>orders above best single α</th></tr>"
+          "{}</table></div><p>Best single α in hindsight: {:g}. A learner that knows all other "
+          "queries of a domain has a regret of {:.4f}.</p><h2>Regret</h2>{}<h2>Recall@10</h2>{}{}",
+          study.queries, study.domains.size(), options.orders, options.horizon,
+          options.feedback.shown_only ? "what was shown" : "all candidates",
+          FusionName(study.fusion), rows, AlphaOf(study.best_single), study.floor,
+          RegretPlot(study), RecallPlot(study), domains),
+      .style = kStyle};
 }
 
 std::string LearnReport(const LearningStudy& study, const StudyOptions& options) {

@@ -2,6 +2,7 @@
 // a part types its number, which says nothing to an embedding; who asks for advice uses other words than
 // the answer does.
 #include <cstdio>
+#include <filesystem>
 
 #include <equipoise/engine/engine.h>
 
@@ -32,11 +33,12 @@ int main() {
       {"advice", "steel door squeaks, free advice", "squeak", {0.1f, 1, 0.1f}},
       {"advice", "steel hinge has gone brown", "rust", {0.2f, 0.2f, 1}}};
   const equipoise::MatrixView<float> embeddings(rows.data(), documents.size(), 3);
+  std::filesystem::remove_all("workshop");  // and what an earlier run has learned
   if (auto built = Engine::Build("workshop", documents, embeddings); !built) return Fail(built);
   auto engine = Engine::Open("workshop");
   if (!engine) return Fail(engine.error());
-  if (auto used = engine->UsePolicy(*equipoise::MakeWeightPolicy("curve")); !used)
-    return Fail(used);
+  auto kept = engine->KeepLearning(*equipoise::MakeWeightPolicy("curve"));  // each rating is logged
+  if (!kept) return Fail(kept.error());
 
   for (int day = 1; day <= 30; ++day)
     for (const Asked& a : asked) {
@@ -53,5 +55,5 @@ int main() {
       }
     }
   if (auto saved = engine->SavePolicy(); !saved)
-    return Fail(saved);  // LoadPolicy goes on from there
+    return Fail(saved);  // so that the next start need not replay the log
 }

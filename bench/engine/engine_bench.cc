@@ -21,6 +21,7 @@
 //
 //   equipoise_engine_bench first INDEX DATA    opens the index, answers the first query, says when by the
 //                                              steady clock, and what is resident after 100 queries
+#include <array>
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -306,9 +307,16 @@ class Whole final : public Contestant {
 
   /// Every set's mean over all orders, of the learning engine and of the paths alone on the same queries.
   json Learn(std::uint64_t orders) {
+    // By how much of its set a query comes after, in twentieths: Recall@10.
+    constexpr std::size_t kParts = 20;
+    struct Way {
+      Quality sum{};
+      std::array<double, kParts> recall{};
+    };
     struct Sums {
-      Quality learned{}, fixed{}, lexical{}, vector{};
+      Way learned, fixed, lexical, vector;
       double turns = 0;
+      std::array<double, kParts> turns_of{};
     };
     std::vector<Sums> sums(sets_.size());
     for (std::uint64_t order = 0; order < orders; ++order) {
@@ -321,13 +329,16 @@ class Whole final : public Contestant {
       }
       Shuffle(&stream, &random);
       Begin(order + 1);
+      std::vector<std::size_t> seen(sets_.size());
       for (const Ask& ask : stream) {
+        const std::size_t part = seen[ask.set]++ * kParts / sets_[ask.set].judged.size();
         const Engine& engine = engines_[ask.set];
         const Judgments::OfQuery& judged = JudgedOf(ask);
         Sums& sum = sums[ask.set];
-        const auto earn = [&](Quality* to, const SearchResult& found) {
+        const auto earn = [&](Way* to, const SearchResult& found) {
           const Quality one = QualityOf(judged, IdsOf(found));
-          to->ndcg += one.ndcg, to->recall += one.recall;
+          to->sum.ndcg += one.ndcg, to->sum.recall += one.recall;
+          to->recall[part] += one.recall;
         };
         SearchRequest request = RequestOf(ask);
         request.domain = sets_[ask.set].name;
@@ -343,17 +354,25 @@ class Whole final : public Contestant {
           earn(to, OrThrow(fixed_[ask.set].Search(request)));
         }
         sum.turns += 1;
+        sum.turns_of[part] += 1;
       }
     }
     json out = json::object();
     for (std::size_t s = 0; s < sets_.size(); ++s) {
       const double n = sums[s].turns;
       if (n == 0) continue;
-      for (const auto& [way, sum] : {std::pair{"learned", &sums[s].learned},
-                                     {"fixed", &sums[s].fixed},
-                                     {"lexical", &sums[s].lexical},
-                                     {"vector", &sums[s].vector}})
-        out[sets_[s].name][way] = {{"ndcg", sum->ndcg / n}, {"recall", sum->recall / n}};
+      for (const auto& [way, of] : {std::pair{"learned", &sums[s].learned},
+                                    {"fixed", &sums[s].fixed},
+                                    {"lexical", &sums[s].lexical},
+                                    {"vector", &sums[s].vector}}) {
+        json by_part = json::array();  // null: a set of fewer queries than parts
+        for (std::size_t i = 0; i < kParts; ++i)
+          by_part.push_back(sums[s].turns_of[i] > 0 ? json(of->recall[i] / sums[s].turns_of[i])
+                                                    : json(nullptr));
+        out[sets_[s].name][way] = {{"ndcg", of->sum.ndcg / n},
+                                   {"recall", of->sum.recall / n},
+                                   {"recall_by_part", by_part}};
+      }
     }
     return out;
   }

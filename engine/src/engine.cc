@@ -229,7 +229,13 @@ Result<SearchResult> Engine::Run(
   found->times.total_ns += policy_ns;
   found->domain = std::move(domain);
   if (change) EQUIPOISE_RETURN_IF_ERROR(change(asked, &*found));
-  if (learns) learner_->Remember(request, decided, std::move(context), &*found);
+  if (learns) {
+    const auto before = std::chrono::steady_clock::now();
+    learner_->Remember(request, decided, std::move(context), &*found);
+    const std::uint64_t keeping_ns = NanosecondsSince(before);
+    found->times.policy_ns += keeping_ns;
+    found->times.total_ns += keeping_ns;
+  }
   return found;
 } catch (const std::bad_alloc&) {
   return Status(Code::kOutOfMemory, "not enough memory to search");

@@ -336,6 +336,15 @@ Result<FeedbackVerdict> Learner::Filter(const std::string& domain, const WindowR
     rows.assign(latest.begin(), latest.end());
   }
   rows.push_back(row);
+  const double now = std::max(feedback->now, feedback->time);
+  const double latest = now + options_.filter.max_skew;
+  // Where the clock has gone back, ratings of before are compared with as if they had just come: they keep
+  // their distances, and the last of them gets the time of the one after it.
+  std::size_t before = rows.size() - 1;
+  while (before > 0 && rows[before - 1].time <= latest) --before;
+  const double ahead = before > 0 ? rows[before - 1].time - rows[before].time : 0;
+  for (std::size_t i = 0; i < before; ++i)
+    if (rows[i].time > latest) rows[i].time = std::min(rows[i].time - ahead, now);
   constexpr auto kStride = static_cast<std::int64_t>(sizeof(WindowRow));
   const auto column = [&]<typename T>(const T WindowRow::*member) {
     static_assert(kStride % sizeof(T) == 0);
@@ -351,8 +360,7 @@ Result<FeedbackVerdict> Learner::Filter(const std::string& domain, const WindowR
                       .confidence = column(&WindowRow::confidence),
                       .position = column(&WindowRow::position),
                       .dwell = column(&WindowRow::dwell)};
-  EQUIPOISE_RETURN_IF_ERROR(
-      filter_.Apply(batch, std::max(feedback->now, feedback->time), &filtered_));
+  EQUIPOISE_RETURN_IF_ERROR(filter_.Apply(batch, now, &filtered_));
   feedback->weight = double{filtered_.weight.back()} * Decay(feedback->now - feedback->time);
   return filtered_.verdict.back();
 }

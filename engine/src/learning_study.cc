@@ -46,6 +46,9 @@ class Study {
   Result<std::unique_ptr<WeightPolicy>> Make(const std::string& name, std::uint64_t order) const;
   Status Add(const std::string& title, const std::string& name, LearningStudy* out);
   Trial Fixed(const std::string& title, std::size_t arm) const;
+  template <typename Of>
+  std::vector<double> ByQuery(const Trial& trial, const Of& of) const;
+  std::vector<double> RecallByQuery(const Trial& trial) const;
   void Finish(Trial trial, PolicyStudy study, LearningStudy* out);
   Status Posteriors(LearningStudy* out) const;
   bool Has(const char* name) const {
@@ -76,6 +79,31 @@ Result<std::unique_ptr<WeightPolicy>> Study::Make(const std::string& name,
   return MakeWeightPolicy(name, options);
 }
 
+/// [horizon] the mean of `of` at the n-th query of a domain, over domains and orders; shorter where no domain
+/// has so many.
+template <typename Of>
+std::vector<double> Study::ByQuery(const Trial& trial, const Of& of) const {
+  std::vector<double> sum(options_.horizon), count(options_.horizon);
+  for (const auto& order : trial.orders) {
+    std::vector<std::size_t> seen(sets_.size());
+    for (const Outcome& o : order) {
+      const simulation::JudgedSet& set = *sets_[o.turn.domain];
+      const std::size_t n = seen[o.turn.domain]++;
+      sum[n] += of(set, set.queries[o.turn.query], o.arm);
+      count[n] += 1;
+    }
+  }
+  while (!sum.empty() && count[sum.size() - 1] == 0) sum.pop_back();
+  for (std::size_t n = 0; n < sum.size(); ++n) sum[n] /= std::max(1.0, count[n]);
+  return sum;
+}
+
+std::vector<double> Study::RecallByQuery(const Trial& trial) const {
+  return ByQuery(trial, [](const simulation::JudgedSet&, const auto& query, std::size_t arm) {
+    return query.recall[arm];
+  });
+}
+
 void Study::Finish(Trial trial, PolicyStudy study, LearningStudy* out) {
   study.name = trial.name;
   study.earned = simulation::Earn(sets_, trial);
@@ -83,21 +111,11 @@ void Study::Finish(Trial trial, PolicyStudy study, LearningStudy* out) {
     study.less_static = simulation::Compare(sets_, trial, static_trial_);
   study.less_path = simulation::Compare(sets_, trial, path_trial_);
   study.recall = simulation::Earn(sets_, trial, true).reward_interval;
-  study.regret.assign(options_.horizon, 0);
-  std::vector<double> count(options_.horizon);
-  for (const auto& order : trial.orders) {
-    std::vector<std::size_t> seen(sets_.size());
-    for (const Outcome& o : order) {
-      const simulation::JudgedSet& set = *sets_[o.turn.domain];
-      const simulation::Curve& curve = set.queries[o.turn.query].ndcg;
-      const std::size_t n = seen[o.turn.domain]++;
-      study.regret[n] += curve[simulation::BestOf(set.mean)] - curve[o.arm];
-      count[n] += 1;
-    }
-  }
-  for (std::size_t n = 0; n < study.regret.size(); ++n)
-    if (count[n] > 0) study.regret[n] /= count[n];
-  while (!study.regret.empty() && count[study.regret.size() - 1] == 0) study.regret.pop_back();
+  study.regret =
+      ByQuery(trial, [](const simulation::JudgedSet& set, const auto& query, std::size_t arm) {
+        return query.ndcg[simulation::BestOf(set.mean)] - query.ndcg[arm];
+      });
+  study.recall_by_query = RecallByQuery(trial);
   if (static_trial_.orders.empty()) static_trial_ = std::move(trial);
   out->policies.push_back(std::move(study));
 }
@@ -188,6 +206,7 @@ Status Study::Run(LearningStudy* out) {
   Trial lexical = Fixed("BM25 alone", kGrid - 1);
   out->lexical_better = simulation::Compare(sets_, lexical, path_trial_).mean >= 0;
   if (out->lexical_better) path_trial_ = std::move(lexical);
+  out->path_recall_by_query = RecallByQuery(path_trial_);
   Finish(Fixed("static 0.5", kGrid / 2), {}, out);
   Finish(Fixed("best single α", out->best_single), {}, out);
   if (by_domain) EQUIPOISE_RETURN_IF_ERROR(Add("static, priors", "static", out));

@@ -11,7 +11,6 @@
 #include <equipoise/core/check.h>
 #include <equipoise/core/index_folder.h>
 #include <equipoise/core/parallel.h>
-#include <equipoise/kernels/rows.h>
 #include <equipoise/retrieval/collection.h>
 #include <equipoise/retrieval/diversity.h>
 #include <equipoise/retrieval/document_store.h>
@@ -83,7 +82,7 @@ struct Collection::State {
   void Decide(const SearchRequest& request, SearchResult* result) const;
   Status FillMissing(const SearchRequest& request, std::vector<Candidate>* candidates) const;
   float LowestVectorScore(std::span<const float> query) const;
-  Status Diversify(const SearchRequest& request, std::size_t most,
+  Status Diversify(const SearchRequest& request, std::size_t most, StopCheck* stop,
                    std::vector<Candidate>* candidates, std::vector<float>* similarities) const;
   std::vector<std::string> Tokens(std::string_view text, QuerySyntax syntax) const;
   Status Run(const SearchRequest& request, Clock::time_point start, SearchResult* result) const;
@@ -301,20 +300,24 @@ float Collection::State::LowestVectorScore(std::span<const float> query) const {
 }
 
 /// Of the fused candidates, best first, without near-duplicates `most`, and of these those that MMR chooses
-/// in its order, each where it is asked for. similarities [k] with mmr.
-Status Collection::State::Diversify(const SearchRequest& request, std::size_t most,
+/// in its order, each where it is asked for. similarities [k] with mmr. Once it is to stop, those that nobody
+/// has compared follow as they were.
+Status Collection::State::Diversify(const SearchRequest& request, std::size_t most, StopCheck* stop,
                                     std::vector<Candidate>* candidates,
                                     std::vector<float>* similarities) const {
   const std::size_t d = vectors->dim();
   std::vector<std::uint32_t> docs;
   for (const Candidate& c : *candidates) docs.push_back(c.doc);
-  std::vector<float> rows(docs.size() * d);
-  EQUIPOISE_RETURN_IF_ERROR(vectors->Read(docs, rows));
-  for (std::size_t i = 0; i < docs.size(); ++i) Normalize(rows.data() + i * d, d);
+  std::vector<float> rows;
+  EQUIPOISE_RETURN_IF_ERROR(ReadUnitRows(*vectors, docs, stop, &rows));
+  if (stop->Due()) {
+    candidates->resize(std::min(candidates->size(), request.k));
+    return {};
+  }
   if (request.near_duplicate) {
     std::size_t kept = 0;
     for (const std::size_t i : WithoutNearDuplicates(MatrixView<float>(rows.data(), docs.size(), d),
-                                                     *request.near_duplicate, most)) {
+                                                     *request.near_duplicate, most, stop)) {
       (*candidates)[kept] = (*candidates)[i];
       std::copy_n(rows.begin() + static_cast<std::ptrdiff_t>(i * d), d,
                   rows.begin() + static_cast<std::ptrdiff_t>(kept++ * d));
@@ -328,8 +331,8 @@ Status Collection::State::Diversify(const SearchRequest& request, std::size_t mo
   for (std::size_t i = 0; i < m; ++i)
     relevance[i] = best > 0 ? (*candidates)[i].score / best : 0.0f;
   std::vector<Candidate> chosen;
-  for (const DiversePick& pick :
-       PickDiverse(relevance, MatrixView<float>(rows.data(), m, d), *request.mmr, request.k)) {
+  for (const DiversePick& pick : PickDiverse(relevance, MatrixView<float>(rows.data(), m, d),
+                                             *request.mmr, request.k, stop)) {
     chosen.push_back((*candidates)[pick.position]);
     similarities->push_back(pick.similarity);
   }
@@ -413,12 +416,13 @@ Status Collection::State::Run(const SearchRequest& request, Clock::time_point st
   if (request.mmr || request.near_duplicate) {
     const auto before = Clock::now();
     StopCheck stop(request.deadline, request.cancellation);
-    if (result->partial || stop.Due()) {
-      if (!result->partial) result->cut = SearchLayer::kDiversity;
-      result->partial = true;
+    if (result->partial)
       candidates.resize(std::min(candidates.size(), request.k));
-    } else {
-      EQUIPOISE_RETURN_IF_ERROR(Diversify(request, most, &candidates, &similarities));
+    else
+      EQUIPOISE_RETURN_IF_ERROR(Diversify(request, most, &stop, &candidates, &similarities));
+    if (stop.stopped()) {
+      result->cut = SearchLayer::kDiversity;
+      result->partial = true;
     }
     times.diversity_ns = NanosecondsSince(before);
   }

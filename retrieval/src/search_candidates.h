@@ -1,9 +1,11 @@
 // What the paths of a search have found, together.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <vector>
 
+#include <equipoise/core/stop_check.h>
 #include <equipoise/retrieval/fusion.h>
 #include <equipoise/retrieval/search_result.h>
 
@@ -24,5 +26,9 @@ Status DecideByFeatures(const SearchRequest& request, const Analyzer& analyzer,
                         const LexicalIndex& lexical, const PathLists& lists,
                         std::span<const Candidate> candidates, PathDepths depths,
                         SearchResult* result);
+
+// rows [docs, d] of unit length, or zero; fewer where it has stopped.
+Status ReadUnitRows(const VectorIndex& vectors, std::span<const std::uint32_t> docs,
+                    StopCheck* stop, std::vector<float>* rows);
 
 }  // namespace equipoise

@@ -59,6 +59,14 @@ def program():
     return path
 
 
+def example(name):
+    """The path of a program of examples/, which is built beside ours. Raises unittest.SkipTest where it is not."""
+    path = pathlib.Path(program()).parent.parent / "examples" / name
+    if not path.exists():
+        raise unittest.SkipTest(f"{path} is not built")
+    return path
+
+
 def run(*arguments, stdin="", cwd=None, env=None):
     """Runs the program. Exit codes below zero are signals: a crash is never a test's outcome."""
     words = [program(), *map(str, arguments)]

@@ -1,12 +1,14 @@
-"""What `./dev demo` shows of the demo collection, against the stored figures."""
+"""What `./dev demo` shows of the demo collection, against the stored figures, and that it shows all of it."""
 
 import json
+import os
 import pathlib
+import re
 import subprocess
 import sys
 import unittest
 
-from harness import CliTest
+from harness import CliTest, program
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 STORED = ROOT / "tests/regression/demo_quality.json"
@@ -39,6 +41,34 @@ class Demo(CliTest):
         self.assertGreater(curve["less_static_95"]["high"], 0)
         self.assertEqual({d["domain"]: d["queries"] for d in learned["domains"]},
                          {"noun": 147, "verb": 147, "adj": 106})
+
+    def test_the_verb_goes_from_the_index_to_the_page(self):
+        dev = (ROOT / "dev").read_text(encoding="utf-8")
+        # Its commands with less work; what installs and builds is left out.
+        for whole, less in (("--orders 50", "--orders 3"), ("--population 32 --generations 16",
+                                                            "--population 8 --generations 2")):  # fmt: skip
+            self.assertIn(whole, dev)
+            dev = dev.replace(whole, less)
+        lines = ["set -euo pipefail", "began=0"]
+        for name in ("say", "fail", "show", "chapter", "first_of", "text_of_query", "tour"):
+            found = (re.search(rf"(?m)^{name}\(\) \{{ [^#\n]*\}}$", dev) or
+                     re.search(rf"(?ms)^{name}\(\) \{{.*?^\}}$", dev))  # fmt: skip
+            self.assertTrue(found, name)
+            lines.append(found.group())
+        lines.append("tour demo story results part")
+        done = subprocess.run(["bash", "-c", "\n".join(lines)], cwd=self.folder, capture_output=True, text=True,
+                              env={**os.environ, "program": program()}, timeout=300, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout[-2000:] + done.stderr)
+        chapters = [line for line in re.findall(r'chapter "(.*)"', dev) if "$" not in line]
+        self.assertEqual(len(chapters), 8)
+        for chapter in chapters:
+            self.assertIn(chapter, done.stdout)
+        results = self.folder / "results"
+        self.assertEqual({path.name for path in results.iterdir() if path.is_file()},
+                         {"domains.model", "front.json", "pick.json", "report.html"})
+        page = (results / "report.html").read_text(encoding="utf-8")
+        for part in ("Recall@10 of each policy", "Regret of each policy"):
+            self.assertIn(part, page)
 
     def test_parts_of_speech_are_told_from_vectors(self):
         fitted = self.run_ok("domains", "fit", "--corpus", "demo/corpus.jsonl", "--embeddings",

@@ -14,7 +14,7 @@ import sys
 import unittest
 import xml.etree.ElementTree
 
-from harness import CliTest, program
+from harness import CliTest, example, program
 from samples import beir, npy
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
@@ -75,6 +75,9 @@ class Documents(CliTest):
                                     for i in range(24) for name in ("a", "b")])
         self.write("feedback.jsonl", [{"value": rng.random(), "time": 1000 + i, "item": f"d{i % 5}",
                                        "source": f"user {i}"} for i in range(40)])
+        # What the example of learning leaves, and a query for it.
+        subprocess.run([example("learn_from_feedback")], cwd=self.folder, check=True, stdout=subprocess.DEVNULL)
+        self.write("part.npy", npy([[0.1, 1, 0.2]]))
         # Somebody's graph: our own, of other documents.
         self.run_ok("convert", "idx/a", "--to", "faiss", "theirs.faiss")
 

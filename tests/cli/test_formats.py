@@ -3,10 +3,12 @@
 import json
 import math
 import random
+import sqlite3
 import struct
+import subprocess
 import unittest
 
-from harness import CliTest
+from harness import CliTest, example
 from samples import npy
 
 
@@ -235,6 +237,75 @@ class Formats(CliTest):
         measured = list(struct.iter_unpack("<ffffII", file.sections["calibration"]))
         self.assertEqual([(round(t, 6), round(r, 6), s) for t, _, r, _, s, _ in measured],
                          [(p["target"], p["recall"], p["sample"]) for p in self.info["recall"]])
+
+    def test_a_log_and_its_snapshot_read_as_the_page_says(self):
+        # 30 days of four queries, each with three hits that are rated.
+        subprocess.run([example("learn_from_feedback")], cwd=self.folder, check=True, stdout=subprocess.DEVNULL)
+        log = sqlite3.connect(self.folder / "workshop/FEEDBACK")
+        self.addCleanup(log.close)
+        pragmas = [log.execute(f"PRAGMA {name}").fetchone()[0]
+                   for name in ("application_id", "user_version", "page_size", "journal_mode")]
+        self.assertEqual(pragmas, [0x45514642, 1, 2048, "wal"])
+        about = dict(log.execute("SELECT key, value FROM log"))
+        self.assertEqual(set(about), {"id", "fingerprint", "removed", "skipped"})
+        self.assertEqual((about["removed"], about["skipped"]), (0, 0))
+        columns = {row[1]: row[2] for row in log.execute("PRAGMA table_info(feedback)")}
+        self.assertEqual(columns, {**dict.fromkeys(("number", "query", "doc", "source", "checksum"), "INTEGER"),
+                                   **dict.fromkeys(("rating", "groundedness", "confidence", "dwell", "time", "now",
+                                                    "weight"), "REAL")})  # fmt: skip
+        rows = log.execute("SELECT number, query, doc, rating, groundedness, time, now, weight FROM feedback "
+                           "ORDER BY number").fetchall()
+        self.assertEqual([row[0] for row in rows], list(range(1, 361)))
+        contexts = dict(log.execute("SELECT id, context FROM query"))
+        self.assertEqual(set(contexts), {row[1] for row in rows})
+        for query, context in contexts.items():
+            magic, _, of, fingerprint, _, size = struct.unpack_from("<IIQQdQ", context)
+            self.assertEqual((magic, of, fingerprint), (0x58435145, query, about["fingerprint"] % 2**64))
+            self.assertIn(context[40 : 40 + size], (b"parts", b"advice"))
+        for _, _, doc, rating, groundedness, time, now, weight in rows:
+            self.assertTrue(0 <= doc < 6 and rating in (0, 1) and groundedness is None)
+            self.assertTrue(abs(now - time) < 60 and 0 <= weight <= 1)
+
+        file = CheckedFile(self.folder / "workshop/POLICY")
+        self.assertEqual((file.kind, file.version, set(file.sections)),
+                         ("engine-policy", 3, {"policy", "state", "queries"}))
+        decided, _, log_id, number, _, _ = struct.unpack("<QQQQII", file.sections["state"])
+        self.assertEqual((decided, log_id, number), (120, about["id"] % 2**64, 360))
+        section, at = file.sections["queries"], 0
+
+        def take(code):
+            nonlocal at
+            at += struct.calcsize("<" + code)
+            return struct.unpack_from("<" + code, section, at - struct.calcsize("<" + code))
+
+        (count,) = take("Q")
+        self.assertEqual(count, 120)
+        for _ in range(count):
+            (size,) = take("Q")
+            context = section[at : at + size]
+            self.assertIn(context, contexts.values())
+            at += size
+            (size,) = take("Q")
+            ratings = [take("ddQfI") for _ in range(size)]
+            mine = {doc: rating for _, query, doc, rating, *_ in rows
+                    if contexts[query] == context}  # fmt: skip
+            self.assertEqual({doc: gain for _, _, _, gain, doc in ratings}, mine)
+            groundedness, _ = take("dd")
+            self.assertTrue(math.isnan(groundedness))
+            (size,) = take("Q")
+            self.assertTrue(size == 0 or all(math.isnan(v) or 0 <= v <= 1 for v in take(f"{size}d")))
+            self.assertTrue(0 <= take("d")[0] <= 1)
+        (count,) = take("Q")
+        windows = {}
+        for _ in range(count):
+            (size,) = take("Q")
+            at += size
+            name = section[at - size : at].decode()
+            (size,) = take("Q")
+            windows[name] = [take("dQQfffI")[3] for _ in range(size)]
+        self.assertEqual(set(windows), {"parts", "advice"})
+        self.assertEqual(sum(map(len, windows.values())), 360)
+        self.assertEqual(at, len(section))
 
     def test_a_detector_reads_as_the_page_says(self):
         labelled = [{**d, "domain": "east" if r[0] > 0 else "west"} for d, r in zip(self.documents, self.rows)]

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import statistics
 import subprocess
 import unittest
 import xml.dom.minidom
@@ -72,6 +73,7 @@ class Figures(LearnTest):
         curve = self.policy(result, "curve")
         self.assertEqual(list(curve["converged"]), ["one", "two"])
         self.assertEqual(len(curve["regret_by_query"]), 24)
+        self.assertEqual(len(curve["recall@10_by_query"]), 24)
         self.assertEqual(len(result["domains"][0]["posterior"]["mean"]), 21)
 
     def test_a_fixed_alpha_earns_what_eval_measures(self):
@@ -111,6 +113,9 @@ class Figures(LearnTest):
     def test_the_horizon_limits_the_queries_of_a_domain(self):
         result = self.learn(*self.BOTH, "--orders", "2", "--horizon", "5", "--policy", "curve")
         self.assertEqual(len(self.policy(result, "curve")["regret_by_query"]), 5)
+        # Query by query it is the same recall, where each domain has as many.
+        for policy in result["policies"]:
+            self.assertAlmostEqual(statistics.fmean(policy["recall@10_by_query"]), policy["recall@10"], delta=1e-9)
 
     def test_priors_are_what_a_policy_starts_from(self):
         self.write("priors.json", '{"format": 1, "domains": {"one": {"alpha": 1, "strength": 1000, '
@@ -282,12 +287,12 @@ class Report(LearnTest):
             self.assertNotIn(word, page)
         self.assertIn("&lt;a&gt; &amp; b", page)
         plots = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
-        self.assertEqual(len(plots), 2)
+        self.assertEqual(len(plots), 3)  # regret, Recall@10, a domain
         for plot in plots:
             drawn = xml.dom.minidom.parseString(plot)
             self.assertGreaterEqual(len(drawn.getElementsByTagName("polyline")), 2)
             self.assertNotIn("nan", plot.lower())
-        self.assertEqual(len(xml.dom.minidom.parseString(plots[1]).getElementsByTagName("polygon")),
+        self.assertEqual(len(xml.dom.minidom.parseString(plots[2]).getElementsByTagName("polygon")),
                          1)
 
     def test_a_page_that_cannot_be_written_is_an_error(self):

@@ -1,9 +1,10 @@
 """`equipoise search`: what it refuses, what it prints, and the properties of the fused list."""
 
 import math
+import subprocess
 import unittest
 
-from harness import CliTest
+from harness import CliTest, example
 from samples import CORPUS, QUERY_VECTORS, VECTORS, fvecs, npy
 
 # XXH3-64 of the line before it, as `xxhsum -H3` prints it.
@@ -152,6 +153,13 @@ class Refused(SearchTest):
 
 
 class Output(SearchTest):
+    def test_explained_for_people_each_layer_has_its_time(self):
+        query = ("search", "idx", "--text", "wing", "--embedding", "q.npy", "--mmr", "0.5")
+        found = self.run_ok(*query, "--explain").stdout
+        self.assertRegex(found, r"\ntime in µs: analysis \d+, BM25 \d+, vectors \d+, fusion \d+, "
+                                r"diversity \d+, all \d+\n")
+        self.assertNotIn("time in µs", self.run_ok(*query).stdout)
+
     def test_the_object_has_the_documented_keys(self):
         found = self.search("--text", "wing", "--embedding", "q.npy", "--alpha", "0.4", "-k", "2")
         self.assertEqual((found["alpha"], found["alpha_source"], found["k"], found["text"]),
@@ -219,6 +227,37 @@ class Output(SearchTest):
         table = self.run_ok("search", index, "--text", "wing").stdout
         self.assertLess(max(map(len, table.splitlines())), 160)
         self.assertEqual(self.search("--text", "wing", index=index)["hits"][0]["text"], text)
+
+
+class Learned(CliTest):
+    """On the index that examples/learn_from_feedback leaves: 120 queries with three ratings each."""
+
+    def setUp(self):
+        super().setUp()
+        subprocess.run([example("learn_from_feedback")], cwd=self.folder, check=True, stdout=subprocess.DEVNULL)
+        self.write("part.npy", npy([[0.1, 1, 0.2]]))
+        self.query = ("--text", "steel M8x40", "--embedding", "part.npy", "--domain", "parts")
+
+    def test_the_log_decides_with_and_without_its_snapshot(self):
+        plain = self.run_ok("search", "workshop", *self.query, "--json").json()
+        self.assertEqual((plain["alpha_source"], plain["policy_version"]), ("index", None))
+        before = self.tree("workshop")["FEEDBACK"]
+        learned = self.run_ok("search", "workshop", *self.query, "--learned", "--json").json()
+        self.assertEqual(learned["alpha_source"], "learned")
+        (self.folder / "workshop/POLICY").unlink()
+        replayed = self.run_ok("search", "workshop", *self.query, "--learned", "--json").json()
+        self.assertEqual((replayed["alpha_source"], replayed["policy_version"]),
+                         ("learned", learned["policy_version"]))
+        self.assertEqual(self.tree("workshop")["FEEDBACK"], before)
+        self.assertIn("(learned)", self.run_ok("search", "workshop", *self.query, "--learned").stdout)
+
+    def test_what_it_needs_is_said(self):
+        self.assertEqual(self.refused(2, "search", "workshop", *self.query, "--learned", "--policy",
+                                      "workshop/POLICY")["field"], "--learned")
+        for path in self.folder.glob("workshop/FEEDBACK*"):
+            path.unlink()
+        error = self.refused(1, "search", "workshop", *self.query, "--learned")
+        self.assertEqual((error["code"], error["file"]), ("not_found", "workshop/FEEDBACK"))
 
 
 class Fused(SearchTest):

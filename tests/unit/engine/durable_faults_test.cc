@@ -2,6 +2,7 @@
 #include <array>
 #include <csignal>
 #include <filesystem>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <sqlite3.h>
@@ -83,6 +84,21 @@ TEST_F(DurableFeedback, ATornLastRecordIsAsIfItHadNotCome) {
   EXPECT_EQ(resumed.replayed, 9u);
   std::vector<std::uint64_t> more;
   Feed(torn, 0, 5, &more);
+}
+
+// What leaves the log must be in a snapshot that has its name.
+TEST_F(DurableFeedback, ASnapshotThatCannotGetItsNameLeavesTheLogAsItIs) {
+  std::vector<std::uint64_t> ids;
+  Engine engine = Open();
+  Keep(&engine, {}, {.retention = 1});
+  Feed(engine, 0, 10, &ids);
+  std::this_thread::sleep_for(std::chrono::milliseconds(1'100));
+  std::filesystem::create_directory(snapshot());
+  EXPECT_EQ(engine.SavePolicy().code(), Code::kIo);
+  EXPECT_EQ(Rows(engine.collection().fingerprint()).size(), 10u);
+  std::filesystem::remove(snapshot());
+  ASSERT_TRUE(engine.SavePolicy().ok());
+  EXPECT_EQ(Rows(engine.collection().fingerprint()).size(), 0u);
 }
 
 // Of this thread alone.

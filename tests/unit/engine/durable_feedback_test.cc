@@ -170,6 +170,51 @@ TEST_F(DurableFeedback, AClockThatJumpsBackAYearLeavesTheLastRatingTheLast) {
   for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(replay->told[i].curve, policy->told[i].curve) << i;
 }
 
+TEST_F(DurableFeedback, AfterAClockHasJumpedBackAYearAllIsLearnedAndTheFilterCompares) {
+  LearningOptions options;
+  options.filter.rating_high = 100;
+  Engine engine = Open();
+  const auto policy = std::make_shared<ScriptedPolicy>(WeightDecision{.alpha = 0.5});
+  ASSERT_TRUE(engine.KeepLearning(policy, options).ok());
+  const double before = Now(), after = before - 365 * kDay;
+  std::size_t told = 0;
+  const auto rate = [&](double rating, double now, std::optional<double> time, const char* source) {
+    const auto found = engine.Search(MakeQuery(told).request());
+    ++told;
+    return engine.Feedback({.query_id = found->query_id,
+                            .hit = told % 3,
+                            .rating = rating,
+                            .time = time,
+                            .now = now,
+                            .source = source});
+  };
+  for (int i = 0; i < 39; ++i) ASSERT_TRUE(rate(10 + 0.1 * i, before + i, {}, "ann")->learned);
+  // Another source, other queries; a time of its own, too.
+  const auto outlier = rate(99, after, {}, "bob");
+  EXPECT_EQ(outlier->verdict, FeedbackVerdict::kOutlier);
+  for (int i = 0; i < 5; ++i) {
+    for (const std::optional<double>& time :
+         {std::optional<double>(), std::optional(after - 10 * i)}) {
+      const auto out = rate(11, after + i, time, i % 2 == 0 ? "bob" : "ann");
+      ASSERT_TRUE(out.ok()) << out.error().ToString();
+      EXPECT_EQ(out->verdict, FeedbackVerdict::kKept);
+      EXPECT_NEAR(out->weight, 1, 1e-4);
+      EXPECT_TRUE(out->learned);
+    }
+  }
+  // The time of somebody whose clock did not jump is one to come.
+  const std::size_t so_far = told;
+  const Status refused = rate(11, after, before, "cat").error();
+  EXPECT_EQ(refused.code(), Code::kInvalidArgument);
+  EXPECT_EQ(refused.where().field, "time");
+  Engine again = Open();
+  const auto replay = std::make_shared<ScriptedPolicy>(WeightDecision{.alpha = 0.5});
+  const auto resumed = again.KeepLearning(replay, options, {.access = LogAccess::kRead});
+  ASSERT_TRUE(resumed.ok());
+  EXPECT_EQ(resumed->replayed, so_far);
+  EXPECT_EQ(resumed->refused, 0u);
+}
+
 // SQLite keeps −0 as 0: what was written is read back all the same.
 TEST_F(DurableFeedback, ZeroWithASignIsNoDamage) {
   Engine engine = Open();

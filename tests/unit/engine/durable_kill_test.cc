@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <map>
+#include <set>
+#include <thread>
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -28,12 +30,19 @@ struct Acknowledged {
   float rating = 0;
 };
 
+/// Seconds. With the short one each snapshot takes out of the log what it knows, all but the last moments.
+constexpr double kLong = 1e6, kShort = 0.003;
+
 /// In the child: searches and rates until it is killed, saving the snapshot now and then.
-int RunUntilKilled(const std::string& index, int pipe, std::uint64_t seed) {
+int RunUntilKilled(const std::string& index, int pipe, std::uint64_t seed, double retention) {
   auto engine = Engine::Open(index);
   if (!engine) return 3;
   auto policy = MakeWeightPolicy("curve");
-  if (!policy || !engine->KeepLearning(*std::move(policy), {}, {.retention = 1e6})) return 4;
+  if (!policy) return 4;
+  const auto resumed = engine->KeepLearning(*std::move(policy), {}, {.retention = retention});
+  if (!resumed) return 4;
+  if (resumed->forgotten != 0) return 9;
+  const std::uint64_t between = retention == kShort ? 4 : 16;  // snapshots
   Random random(seed);
   for (std::uint64_t i = 0;; ++i) {
     std::string text;
@@ -50,30 +59,50 @@ int RunUntilKilled(const std::string& index, int pipe, std::uint64_t seed) {
                               .rating = static_cast<float>(random.Below(5)) / 4};
       const auto out = engine->Feedback(
           {.query_id = found->query_id, .hit = hit, .rating = static_cast<double>(said.rating)});
+      if (!out && out.error().code() == Code::kNotFound && retention == kShort)
+        break;  // somebody else had the processor in between
       if (!out) return 6;
       if (::write(pipe, &said, sizeof said) != sizeof said) return 7;
     }
-    if (i % 16 == 15 && !engine->SavePolicy().ok()) return 8;
+    if (i % between == between - 1 && !engine->SavePolicy().ok()) return 8;
   }
 }
 
-// EQUIPOISE_KILLS=1000 for the long run.
-TEST_F(DurableFeedback, AKilledProcessLosesNothingThatWasAcknowledged) {
-  const char* const asked = std::getenv("EQUIPOISE_KILLS");
-  const int kills = asked != nullptr ? std::atoi(asked) : 30;
-  std::map<std::pair<std::uint64_t, std::uint32_t>, float> acknowledged;
-  Random random(11);
-  const std::string index = folder_.path("index");
-  const std::uint64_t fingerprint = Open().collection().fingerprint();
-  for (int kill = 0; kill < kills; ++kill) {
+class KilledProcess : public DurableFeedback {
+ protected:
+  using Rated = std::pair<std::uint64_t, std::uint32_t>;  // query and document
+
+  /// EQUIPOISE_KILLS=1000 for the long run, half of them with each retention.
+  static int Kills() {
+    const char* const asked = std::getenv("EQUIPOISE_KILLS");
+    return (asked != nullptr ? std::atoi(asked) : 30) / 2;
+  }
+
+  /// What another process may do while a child writes.
+  void LookFromOutside() {
+    Engine reader = Open();
+    const auto read = reader.KeepLearning(testing::Made("curve"), {}, {.access = LogAccess::kRead});
+    ASSERT_TRUE(read.ok()) << read.error().ToString();
+    EXPECT_EQ(read->forgotten, 0u);
+    EXPECT_TRUE(reader.Search(MakeQuery(1).request()).ok());
+    Engine writer = Open();
+    EXPECT_EQ(Refused(&writer).code(), Code::kUnavailable);
+  }
+
+  void KillOne(int kill, double retention, Random* random) {
+    const auto take = [&](const Acknowledged& said) {
+      acknowledged_[{said.query_id, said.doc}] = said.rating;
+      ++told_;
+    };
     std::array<int, 2> ends{};
     ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, ends[1], 3);
     std::string self = "/proc/self/exe", mode = "--until-killed", seed = std::to_string(kill),
-                path = index;
-    std::array<char*, 5> arguments = {self.data(), mode.data(), path.data(), seed.data(), nullptr};
+                path = folder_.path("index"), kept = retention == kShort ? "short" : "long";
+    std::array<char*, 6> arguments = {self.data(), mode.data(), path.data(),
+                                      seed.data(), kept.data(), nullptr};
     pid_t child = 0;
     ASSERT_EQ(::posix_spawn(&child, self.c_str(), &actions, nullptr, arguments.data(), environ), 0);
     posix_spawn_file_actions_destroy(&actions);
@@ -81,18 +110,32 @@ TEST_F(DurableFeedback, AKilledProcessLosesNothingThatWasAcknowledged) {
     // Any moment: in one of four while it starts, opens or replays, else while it writes.
     Acknowledged said;
     const bool starting = kill % 4 == 0;
-    if (!starting && ::read(ends[0], &said, sizeof said) == sizeof said)
-      acknowledged[{said.query_id, said.doc}] = said.rating;
+    const bool writes = !starting && ::read(ends[0], &said, sizeof said) == sizeof said;
+    if (writes) take(said);
+    if (writes && kill < 40 && kill % 4 == 1) LookFromOutside();
     std::this_thread::sleep_for(
-        std::chrono::microseconds(random.Below(starting ? 60'000 : 15'000)));
+        std::chrono::microseconds(random->Below(starting ? 60'000 : 15'000)));
     ::kill(child, SIGKILL);
-    while (::read(ends[0], &said, sizeof said) == sizeof said)
-      acknowledged[{said.query_id, said.doc}] = said.rating;
+    while (::read(ends[0], &said, sizeof said) == sizeof said) take(said);
     ::close(ends[0]);
     int status = 0;
     ASSERT_EQ(::waitpid(child, &status, 0), child);
     ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << WEXITSTATUS(status);
   }
+
+  std::map<Rated, float> acknowledged_;
+  std::uint64_t told_ = 0;  // acknowledgements
+};
+
+TEST_F(KilledProcess, LosesNothingThatWasAcknowledged) {
+  Random random(11);
+  const int kills = Kills();
+  const std::uint64_t fingerprint = Open().collection().fingerprint();
+  for (int kill = 0; kill < kills; ++kill) {
+    KillOne(kill, kLong, &random);
+    ASSERT_FALSE(HasFatalFailure());
+  }
+  const auto& acknowledged = acknowledged_;
   RecordProperty("acknowledged", static_cast<int>(acknowledged.size()));
   ASSERT_GT(acknowledged.size(), static_cast<std::size_t>(kills));
   Engine engine = Open();
@@ -124,12 +167,48 @@ TEST_F(DurableFeedback, AKilledProcessLosesNothingThatWasAcknowledged) {
   EXPECT_EQ(learned(), with);
 }
 
+// Kills between the new snapshot's name and the removal of what it knows from the log, too.
+TEST_F(KilledProcess, LosesNothingWhereSnapshotsShortenTheLog) {
+  Random random(12);
+  const int kills = Kills();
+  const std::uint64_t fingerprint = Open().collection().fingerprint();
+  std::uint64_t removed = 0;
+  for (int kill = 0; kill < kills; ++kill) {
+    KillOne(kill, kShort, &random);
+    ASSERT_FALSE(HasFatalFailure());
+    if (!std::filesystem::exists(log())) continue;
+    auto opened = FeedbackLog::Open(log(), fingerprint, {.access = LogAccess::kRead});
+    if (!opened && opened.error().code() == Code::kNotFound) continue;  // killed before its tables
+    ASSERT_TRUE(opened.ok()) << opened.error().ToString();
+    // Every acknowledgement has a number, and at most one more of each child has one.
+    EXPECT_GE((*opened)->last(), told_);
+    EXPECT_LE((*opened)->last(), told_ + static_cast<std::uint64_t>(kill) + 1);
+    removed = (*opened)->removed();
+    opened->reset();
+    Engine engine = Open();
+    EXPECT_EQ(Keep(&engine, {}, {.access = LogAccess::kRead}).forgotten, 0u) << kill;
+  }
+  EXPECT_GT(removed, 0u);
+  // The policy has all of it: each query once.
+  Engine engine = Open();
+  Keep(&engine, {}, {.access = LogAccess::kRead});
+  std::uint64_t learned = 0;
+  for (int d = 0; d < 5; ++d)
+    learned += PolicyOf(engine).Inspect("d" + std::to_string(d))->feedbacks;
+  std::set<std::uint64_t> queries;
+  for (const auto& [of, rating] : acknowledged_) queries.insert(of.first);
+  EXPECT_GE(learned, queries.size());
+  EXPECT_LE(learned, queries.size() + static_cast<std::size_t>(kills));
+}
+
 }  // namespace
 }  // namespace equipoise
 
 int main(int argc, char** argv) {
-  if (argc == 4 && std::string_view(argv[1]) == "--until-killed")
-    return equipoise::RunUntilKilled(argv[2], 3, std::strtoull(argv[3], nullptr, 10));
+  if (argc == 5 && std::string_view(argv[1]) == "--until-killed")
+    return equipoise::RunUntilKilled(
+        argv[2], 3, std::strtoull(argv[3], nullptr, 10),
+        std::string_view(argv[4]) == "short" ? equipoise::kShort : equipoise::kLong);
   testing::InitGoogleMock(&argc, argv);
   return RUN_ALL_TESTS();
 }

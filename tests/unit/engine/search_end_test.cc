@@ -1,4 +1,4 @@
-// Searches that end early, by a deadline or a token, and near-duplicates.
+// Searches that end early, by a deadline or a token, what they take, and near-duplicates.
 #include <chrono>
 #include <cmath>
 #include <map>
@@ -155,6 +155,99 @@ TEST_F(SearchEnd, ACancelledSearchIsAnErrorAndTheNextOneIsNot) {
   }
   request.cancellation = nullptr;
   EXPECT_TRUE(engine.Search(request).ok());
+}
+
+// Copying thousands of candidates takes longer than deciding α.
+TEST_F(SearchEnd, KeepingTheContextIsInTheTimeOfThePolicy) {
+  Engine engine = Open();
+  ASSERT_TRUE(
+      engine.UsePolicy(std::make_shared<testing::ScriptedPolicy>(WeightDecision{.alpha = 0.5}))
+          .ok());
+  const auto least = [&](std::size_t depth) {
+    SearchRequest request = Asked();
+    request.k = request.depth = depth;
+    request.keep_candidates = true;
+    std::uint64_t policy_ns = ~std::uint64_t{0};
+    for (int i = 0; i < 40; ++i)
+      policy_ns = std::min(policy_ns, engine.Search(request)->times.policy_ns);
+    return policy_ns;
+  };
+  EXPECT_GT(least(kMany), 3 * least(1));
+}
+
+/// Searches whose time goes into comparing what was found.
+class LateSearchEnd : public SearchEnd {
+ protected:
+  using Nanoseconds = std::chrono::nanoseconds;
+  std::vector<SearchRequest> Slow() const {
+    SearchRequest request = Asked();
+    request.depth = kMany;
+    std::vector<SearchRequest> out(2, request);
+    out[0].k = 3'000;
+    out[0].near_duplicate = 0.9999;
+    out[1].k = 1'000;
+    out[1].mmr = 0.5;
+    out[1].mmr_candidates = kMany;
+    return out;
+  }
+  /// How long it takes, nearly all of it for diversity.
+  static Nanoseconds Took(const Engine& engine, const SearchRequest& request) {
+    Nanoseconds least = Nanoseconds::max();
+    for (int i = 0; i < 3; ++i) {
+      const auto found = engine.Search(request);
+      EXPECT_FALSE(found->partial);
+      EXPECT_GT(found->times.diversity_ns, found->times.total_ns / 2);
+      least = std::min(least, Nanoseconds(found->times.total_ns));
+    }
+    return least;
+  }
+};
+
+TEST_F(LateSearchEnd, ADeadlineEndsTheComparingOfHits) {
+  const Engine engine = Open();
+  for (SearchRequest& request : Slow()) {
+    const Nanoseconds whole = Took(engine, request);
+    // The least of a few: others may have the processor.
+    Nanoseconds late = Nanoseconds::max();
+    for (int i = 0; i < 5; ++i) {
+      request.deadline = Clock::now() + whole * 3 / 4;
+      const auto found = engine.Search(request);
+      late = std::min(late, Nanoseconds(Clock::now() - *request.deadline));
+      ASSERT_TRUE(found.ok()) << found.error().ToString();
+      EXPECT_TRUE(found->partial);
+      EXPECT_EQ(found->cut, SearchLayer::kDiversity);
+      EXPECT_EQ(found->hits.size(), request.k);
+      ExpectTrueScores(engine, *found);
+      std::set<std::uint32_t> docs;
+      for (const Hit& hit : found->hits) EXPECT_TRUE(docs.insert(hit.doc).second);
+    }
+    EXPECT_LT(late, whole / 8) << whole.count();
+  }
+}
+
+TEST_F(LateSearchEnd, ATokenEndsTheComparingOfHits) {
+  const Engine engine = Open();
+  for (SearchRequest& request : Slow()) {
+    const Nanoseconds whole = Took(engine, request);
+    Nanoseconds late = Nanoseconds::max();
+    for (int i = 0; i < 5; ++i) {
+      CancellationToken token;
+      request.cancellation = &token;
+      Clock::time_point cancelled;
+      std::thread other([&] {
+        std::this_thread::sleep_for(whole / 2);
+        cancelled = Clock::now();
+        token.Cancel();
+      });
+      const auto found = engine.Search(request);
+      const Clock::time_point end = Clock::now();
+      other.join();
+      ASSERT_FALSE(found.ok());
+      EXPECT_EQ(found.error().code(), Code::kCancelled);
+      late = std::min(late, Nanoseconds(end - cancelled));
+    }
+    EXPECT_LT(late, whole / 8) << whole.count();
+  }
 }
 
 /// Each vector three times, once a little off.

@@ -36,6 +36,11 @@ EQUIPOISE_API std::string_view GpuUseName(GpuUse use);
 ///   gpu              kGpuMinMultiplyAdds, from `./dev bench kernels`
 ///   simd             the best level there is, `./dev bench kernels`
 ///   near_duplicate   off: judged sets hold near-duplicates that are relevant
+/// A convention, and no measurement: mmr_candidates, as many as the depth; rescore, whose 0 is VectorIndex's
+/// own rule; 0.95 for near_duplicate; detector and router, which do nothing until one is given.
+///
+/// Not in here, since a program decides them: k, min_score, syntax, deadline, cancellation and parallel_paths
+/// of a request; LearningOptions and FeedbackLogOptions; which detector, policy and front are used.
 struct Configuration {
   std::optional<double> alpha{};         ///< in [0, 1]; absent: the policy decides, else the index
   std::optional<FusionMethod> fusion{};  ///< absent: that of the index
@@ -56,7 +61,7 @@ struct Configuration {
   bool filter =
       true;  ///< feedback goes through the filter; off: a rating counts by its own confidence and age
   bool router = true;          ///< a preference picks from the front; off: this configuration runs
-  GpuUse gpu = GpuUse::kAuto;  ///< of what is prepared with SimilarityOf: a DomainDetector
+  GpuUse gpu = GpuUse::kAuto;  ///< of a DomainDetector, when it is loaded with SimilarityOf
   SimdLevel simd = SimdLevel::kAuto;  ///< as UseSimdLevel
 
   friend bool operator==(const Configuration&, const Configuration&) = default;

@@ -127,7 +127,8 @@ class EQUIPOISE_API Engine {
                                               double second_alpha, std::uint64_t random) const;
 
   /// From now on this configuration is that of every Search that brings none, and its switches hold for all
-  /// that the engine does; its instruction set holds for the process (UseMachine).
+  /// that the engine does; its instruction set holds for the process (UseMachine). A detector stays where it
+  /// was loaded: for another `gpu`, load it again with SimilarityOf and give it to UseDetector.
   /// Errors   kInvalidArgument: as CheckConfiguration; kUnsupported: as CheckMachine. Then nothing has changed
   /// Threads  any, at any time: a search sees one configuration or the other, whole
   Status UseConfiguration(const Configuration& configuration) const;

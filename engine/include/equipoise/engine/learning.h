@@ -76,7 +76,8 @@ struct FeedbackLogOptions {
   LogSync sync = LogSync::kProcess;
   /// Seconds for which a query can be given feedback, and for which the log keeps it. Older feedback
   /// leaves the log once the snapshot has learned it. > 0; infinity: for ever. The default is six times
-  /// the half-life of ratings: by then one counts 1.6 %.
+  /// the half-life of ratings: by then one counts 1.6 %. Where the clock has gone back, what came before
+  /// leaves the log once that time has come again and is over.
   double retention = 6 * FeedbackOptions{}.half_life;
   /// The index was built again since: what was learned goes on, and the old queries are not found any
   /// more. Without it such a log is refused, as that of another index is.

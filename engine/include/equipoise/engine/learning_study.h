@@ -48,8 +48,8 @@ struct StudyOptions {
   double largest_loss = 1;
   std::optional<FusionMethod>
       fusion{};  ///< absent: the configuration's, else that of the first index
-  /// Of every search; its α and mmr are not looked at, since rewards are those of fused scores at every α;
-  /// its depths are more than simulation::kShown.
+  /// Of every search; its α, mmr and near_duplicate are not looked at, since rewards are those of fused
+  /// scores at every α; its depths are more than simulation::kShown.
   Configuration configuration{};
   std::uint64_t seed = 1;
   double converged_below = 0.02;  ///< the bound on regret from which a domain counts as converged
@@ -64,6 +64,7 @@ struct PolicyStudy {
   simulation::Difference recall;       ///< Recall@10 of what was shown
   /// [horizon] mean regret of the n-th query of a domain, over domains and orders.
   std::vector<double> regret;
+  std::vector<double> recall_by_query;  ///< [horizon] likewise, Recall@10 of what was shown
   /// [domains] queries until the posterior's 90 % bound on the regret was below converged_below: median,
   /// 5 % and 95 % of the orders; absent where less than half, 5 % or 95 % of them got there. Empty for
   /// policies that state no bound.
@@ -91,7 +92,9 @@ struct LearningStudy {
       0;  ///< lines of the stream whose query has no relevant document, or no text
   std::size_t best_single = 0;
   bool lexical_better = false;  ///< of the paths alone: BM25 earns at least what vectors do
-  double floor = 0;             ///< regret of a learner that knows all other queries of the domain
+  std::vector<double>
+      path_recall_by_query;  ///< [horizon] as PolicyStudy's, of the better path alone
+  double floor = 0;          ///< regret of a learner that knows all other queries of the domain
   FusionMethod fusion = FusionMethod::kMinMaxUnion;
 };
 

@@ -13,6 +13,7 @@
 
 #include <equipoise/core/export.h>
 #include <equipoise/core/matrix_view.h>
+#include <equipoise/core/stop_check.h>
 
 namespace equipoise {
 
@@ -27,28 +28,31 @@ struct DiversePick {
 /// Shapes   relevance [m]; rows [m, d], of unit length or zero (similar to nothing, cosine 0)
 /// Range    relevance in [0, 1], so that λ weighs like with like; lambda in [0, 1]: 1 sorts by relevance,
 ///          0 looks at similarity alone after the first; k any; result min(k, m)
-/// Order    ties by position
+/// Order    ties by position; once `stop` says so, which is asked about every 256 cosines, those left
+///          follow by position, with their similarity to the picks that they were compared with. Null: never
 /// Threads  no shared state; O(k m d) time, O(m) memory
 /// Exact    cosines up to the rounding of float32 on different instruction sets
 /// Source   DiversityTest compares it with the formula, written plainly in double
 EQUIPOISE_API std::vector<DiversePick> PickDiverse(std::span<const float> relevance,
                                                    const MatrixView<float>& rows, double lambda,
-                                                   std::size_t k);
+                                                   std::size_t k, StopCheck* stop = nullptr);
 
 /// The same with cosines that the caller knows, or keeps: of a pick and a candidate that is left, at most one
 /// call for each pair.
 EQUIPOISE_API std::vector<DiversePick> PickDiverseBy(
     std::span<const float> relevance,
     const std::function<float(std::size_t picked, std::size_t left)>& cosine, double lambda,
-    std::size_t k);
+    std::size_t k, StopCheck* stop = nullptr);
 
-/// The first k that are no near-duplicate of one before, ascending.
+/// The first k that are no near-duplicate of one before, ascending. Once `stop` says so, which is asked about
+/// every 256 cosines, no more are compared, and all that are left count as none. Null: never.
 /// Shapes   rows [m, d], best first, of unit length or zero (similar to nothing)
 /// Range    threshold in (0, 1]: a cosine of at least that makes two rows near-duplicates; k any
 /// Threads  no shared state; O(k m d) time
 /// Exact    cosines up to the rounding of float32 on different instruction sets: a row counts as its own
 ///          copy at 1 less 1e-6
 EQUIPOISE_API std::vector<std::size_t> WithoutNearDuplicates(const MatrixView<float>& rows,
-                                                             double threshold, std::size_t k);
+                                                             double threshold, std::size_t k,
+                                                             StopCheck* stop = nullptr);
 
 }  // namespace equipoise

@@ -60,8 +60,9 @@ struct SearchRequest {
   /// sets hold near-duplicates that are relevant.
   std::optional<double> near_duplicate{};
   /// When to end. What was found until then comes back, with true scores and marked as SearchResult::partial.
-  /// Looked at between layers and within them about every 50 µs; not while operators of the text or a filter
-  /// choose the documents.
+  /// Looked at between layers and about every 50 µs within recall and within near_duplicate and mmr, which
+  /// then leave the hits that they have not compared by score. Not looked at while operators of the text or a
+  /// filter choose the documents, nor in fusion, whose time grows with the depth.
   std::optional<std::chrono::steady_clock::time_point> deadline{};
   /// Ends the search with kCancelled as soon as it looks; null: nobody can.
   const CancellationToken* cancellation = nullptr;

@@ -67,7 +67,7 @@ struct LayerTimes {
   std::uint64_t fusion_ns = 0;     ///< filter, missing scores, order
   std::uint64_t diversity_ns = 0;  ///< near-duplicates, mmr
   std::uint64_t domain_ns = 0;     ///< detecting the domain, in Engine
-  std::uint64_t policy_ns = 0;     ///< deciding α, in Engine
+  std::uint64_t policy_ns = 0;     ///< deciding α and keeping the context, in Engine
   std::uint64_t total_ns = 0;
 };
 
