@@ -160,8 +160,15 @@ def machine():
         "instruction_set": isa,
         "cores": len(os.sched_getaffinity(0)),
         "compiler": compiler,
-        "commit": first_line(["git", "-C", str(ROOT), "describe", "--always", "--dirty"]),
+        "commit": commit(),
     }
+
+
+def commit():
+    """What is measured; "-dirty" where more than tables in README.md and docs/ is not committed."""
+    git = ["git", "-C", str(ROOT)]
+    changed = first_line([*git, "status", "--porcelain", "-uno", "--", ".", ":!README.md", ":!docs"])
+    return first_line([*git, "describe", "--always"]) + ("-dirty" if changed else "")
 
 
 def first_line(command):
