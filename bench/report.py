@@ -165,10 +165,11 @@ def machine():
 
 
 def commit():
-    """What is measured; "-dirty" where more than tables in README.md and docs/ is not committed."""
+    """What is measured; "-dirty" where more than tables in README.md and docs/ is not committed. Where git says
+    nothing, nothing has changed."""
     git = ["git", "-C", str(ROOT)]
     changed = first_line([*git, "status", "--porcelain", "-uno", "--", ".", ":!README.md", ":!docs"])
-    return first_line([*git, "describe", "--always"]) + ("-dirty" if changed else "")
+    return first_line([*git, "describe", "--always"]) + ("" if changed == "unknown" else "-dirty")
 
 
 def first_line(command):
