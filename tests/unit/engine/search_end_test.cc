@@ -190,16 +190,22 @@ class LateSearchEnd : public SearchEnd {
     out[1].mmr_candidates = kMany;
     return out;
   }
-  /// How long it takes, nearly all of it for diversity.
+  /// How long it takes, most of it for diversity.
   static Nanoseconds Took(const Engine& engine, const SearchRequest& request) {
-    Nanoseconds least = Nanoseconds::max();
+    LayerTimes least{.total_ns = ~std::uint64_t{0}};
     for (int i = 0; i < 3; ++i) {
       const auto found = engine.Search(request);
       EXPECT_FALSE(found->partial);
-      EXPECT_GT(found->times.diversity_ns, found->times.total_ns / 2);
-      least = std::min(least, Nanoseconds(found->times.total_ns));
+      if (found->times.total_ns < least.total_ns) least = found->times;
     }
-    return least;
+    EXPECT_GT(least.diversity_ns, least.total_ns / 2);
+    return Nanoseconds(least.total_ns);
+  }
+  /// On a busy machine a search may be over before its end is due, or not have come so far: other moments
+  /// are tried until some have met the comparing.
+  static constexpr int kTries = 200, kMeetings = 5;
+  static Nanoseconds Moment(Nanoseconds whole, int attempt) {
+    return whole * (2 + attempt % 5) / 8;
   }
 };
 
@@ -209,18 +215,22 @@ TEST_F(LateSearchEnd, ADeadlineEndsTheComparingOfHits) {
     const Nanoseconds whole = Took(engine, request);
     // The least of a few: others may have the processor.
     Nanoseconds late = Nanoseconds::max();
-    for (int i = 0; i < 5; ++i) {
-      request.deadline = Clock::now() + whole * 3 / 4;
+    int met = 0;
+    for (int i = 0; i < kTries && met < kMeetings; ++i) {
+      request.deadline = Clock::now() + Moment(whole, i);
       const auto found = engine.Search(request);
-      late = std::min(late, Nanoseconds(Clock::now() - *request.deadline));
+      const Nanoseconds behind = Clock::now() - *request.deadline;
       ASSERT_TRUE(found.ok()) << found.error().ToString();
+      if (found->cut != SearchLayer::kDiversity) continue;
+      ++met;
+      late = std::min(late, behind);
       EXPECT_TRUE(found->partial);
-      EXPECT_EQ(found->cut, SearchLayer::kDiversity);
       EXPECT_EQ(found->hits.size(), request.k);
       ExpectTrueScores(engine, *found);
       std::set<std::uint32_t> docs;
       for (const Hit& hit : found->hits) EXPECT_TRUE(docs.insert(hit.doc).second);
     }
+    EXPECT_EQ(met, kMeetings);
     EXPECT_LT(late, whole / 8) << whole.count();
   }
 }
@@ -230,22 +240,25 @@ TEST_F(LateSearchEnd, ATokenEndsTheComparingOfHits) {
   for (SearchRequest& request : Slow()) {
     const Nanoseconds whole = Took(engine, request);
     Nanoseconds late = Nanoseconds::max();
-    for (int i = 0; i < 5; ++i) {
+    int met = 0;
+    for (int i = 0; i < kTries && met < kMeetings; ++i) {
       CancellationToken token;
       request.cancellation = &token;
       Clock::time_point cancelled;
       std::thread other([&] {
-        std::this_thread::sleep_for(whole / 2);
+        std::this_thread::sleep_for(Moment(whole, i));
         cancelled = Clock::now();
         token.Cancel();
       });
       const auto found = engine.Search(request);
       const Clock::time_point end = Clock::now();
       other.join();
-      ASSERT_FALSE(found.ok());
+      if (found.ok()) continue;
+      ++met;
       EXPECT_EQ(found.error().code(), Code::kCancelled);
       late = std::min(late, Nanoseconds(end - cancelled));
     }
+    EXPECT_EQ(met, kMeetings);
     EXPECT_LT(late, whole / 8) << whole.count();
   }
 }
