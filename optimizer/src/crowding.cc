@@ -141,10 +141,13 @@ Result<LeastCrowded> Prune(const MatrixView<double>& points, std::span<const std
   KeySort sort;
   std::vector<KeyedRow> places = Distinct(points, members, &sort);
   std::vector<Neighbours> neighbours(count * m, {kNobody, kNobody});  // [count, m]
+  std::vector<double> values(count * m);                              // [count, m]
+  for (std::size_t place = 0; place < count; ++place)
+    std::copy_n(points.row(members[place]), m, values.data() + place * m);
   std::vector<double> ranges(m);
   for (std::size_t j = 0; j < m && !places.empty(); ++j) {
     if (j > 0) {
-      for (KeyedRow& place : places) place.key = points.row(members[place.row])[j];
+      for (KeyedRow& place : places) place.key = values[place.row * m + j];
       sort.Sort(&places);
     }
     ranges[j] = places.back().key - places.front().key;
@@ -159,7 +162,7 @@ Result<LeastCrowded> Prune(const MatrixView<double>& points, std::span<const std
       if (!(ranges[j] > 0)) continue;
       const Neighbours& near = neighbours[place * m + j];
       if (near.before == kNobody || near.after == kNobody) return kInfinity;
-      const double gap = points.row(members[near.after])[j] - points.row(members[near.before])[j];
+      const double gap = values[near.after * m + j] - values[near.before * m + j];
       sum += Share(gap, ranges[j]);
     }
     return sum;
