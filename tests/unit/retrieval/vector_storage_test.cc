@@ -235,8 +235,9 @@ TEST_P(EachStorage, OneEnormousValueOfOneRowDoesNotRuinTheOthers) {
   ASSERT_TRUE(index.ok()) << index.error().ToString();
   // Margins are measured in distances, of which inner products know less.
   const bool product = metric() == Metric::kInnerProduct;
-  EXPECT_GE(MeanRecall(*index, rows, queries, {}),
-            KeepsCodesOnly(storage()) ? 0.9 : product ? 0.93 : 0.97);
+  EXPECT_GE(MeanRecall(*index, rows, queries, {}), KeepsCodesOnly(storage()) ? 0.9
+                                                   : product                 ? 0.93
+                                                                             : 0.97);
   EXPECT_GE(MeanRecall(*index, rows, queries, {.exact = true}),
             KeepsCodesOnly(storage()) ? 0.9 : 0.995);
 }
